@@ -1,0 +1,79 @@
+"""`python -m ingestion`: contracts, simulated deliveries and landing from a command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+
+from ingestion.contract import ContractInvalid
+from ingestion.dbt_sources import is_up_to_date, write_sources
+from ingestion.delivery import DeliveryIncomplete
+from ingestion.landing import DeliveryRefused, SourceUnknown, land_source, write_manifest
+from ingestion.protection import KeyUnusable
+from ingestion.registry import load_registry
+from ingestion.settings import Settings, SettingsInvalid, load_settings
+
+
+def check(_arguments: argparse.Namespace, settings: Settings) -> int:
+    """Read every contract and the generated sources; report all problems of all files."""
+    registry = load_registry(settings)
+    if not is_up_to_date(registry, settings.models):
+        print(f"{settings.models / '_sources.yml'} is not what the contracts give; run `python -m ingestion sources`.")
+        return 1
+    print(f"{len(registry.contracts)} contracts, {len(registry.datasets)} datasets: no problem found.")
+    return 0
+
+
+def sources(_arguments: argparse.Namespace, settings: Settings) -> int:
+    """Write the dbt sources of the tenant from its contracts."""
+    print(write_sources(load_registry(settings), settings.models))
+    return 0
+
+
+def land(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Land what a source (or every source) has delivered up to a business date."""
+    names = [arguments.source] if arguments.source else list(load_registry(settings).contracts)
+    failed = False
+    for name in names:
+        try:
+            print(land_source(name, arguments.date, settings))
+        except (DeliveryIncomplete, DeliveryRefused) as error:
+            print(error, file=sys.stderr)
+            failed = True
+    write_manifest(settings)
+    return int(failed)
+
+
+def simulate(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Let the simulated group deliver into the landing folder."""
+    from ingestion.simulation import simulate as deliver_all
+
+    print(deliver_all(arguments.customers, arguments.days, arguments.seed, settings.home))
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; bad input gives one sentence on standard error and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m ingestion", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for function in (check, sources, land, simulate):
+        command = commands.add_parser(function.__name__, help=function.__doc__)
+        command.set_defaults(run=function)
+        if function is land:
+            command.add_argument("source", nargs="?", help="source key; all sources when left out")
+            command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
+        if function is simulate:
+            command.add_argument("--customers", type=int, required=True)
+            command.add_argument("--days", type=int, required=True)
+            command.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments, load_settings()))
+    except (ContractInvalid, SettingsInvalid, SourceUnknown, KeyUnusable) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,350 @@
+"""The data contract (数据契约): Open Data Contract Standard 3.2 plus one closed profile for what it has no word for.
+
+A contract file is first checked by the standard's own strict JSON schema, then by the models below, then for what
+only makes sense across keys. All problems of a file are reported together, each with key and remedy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, time
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jsonschema import Draft201909Validator
+from open_data_contract_standard.model import OpenDataContractStandard
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Reader = Literal["delimited", "json_lines", "parquet", "database"]
+Identifier = Literal["cert_no", "mobile", "mobile_sha256", "person_name", "bank_card", "opaque"]
+
+LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong with one key of one declaration, and what would be right."""
+
+    file: str
+    key: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}: {self.problem}; {self.remedy}"
+
+
+class ContractInvalid(Exception):
+    """One or more contracts cannot be used; `problems` holds all of them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceProfile(_Closed):
+    """Contract-level profile `source`: when a party delivers and since when the platform has been receiving."""
+
+    cron: str = Field(description="schedule of the ingest DAG, Asia/Shanghai")
+    available_at: time = Field(description="time of the following day by which a business date is complete")
+    go_live: date = Field(description="first business date delivered daily; older rows come as one stock load")
+    connection: str | None = Field(None, description="SQLAlchemy URL of a database source; {landing} is its folder")
+
+
+class Ready(_Closed):
+    """Ready marker (就绪标志): the data file counts as delivered only when this exists and agrees."""
+
+    marker: str = Field(description="file name; {name} and {stem} are those of the data file")
+    content: Literal["empty", "file_name"] = "empty"
+
+
+class Volume(_Closed):
+    """Volume envelope of one delivery, in rows; outside it the delivery is refused."""
+
+    minimum: int = 0
+    maximum: int
+
+
+class DeliveryProfile(_Closed):
+    """Dataset-level profile `delivery`: how one dataset arrives, and what is tolerated."""
+
+    reader: Reader
+    files: str | None = Field(None, description="path pattern below the source's folder with {yyyymmdd}")
+    resend: str | None = Field(None, description="pattern of a corrected re-send, with {nn}, counted from 02")
+    query: str | None = Field(None, description="SQL of a database source; :since (exclusive) and :until (inclusive)")
+    ready: Ready | None = None
+    mode: Literal["snapshot", "append", "upsert"]
+    absent: Literal["late", "no_data"] = "late"
+    encoding: Literal["utf-8", "gb18030", "cp1252"] = "utf-8"
+    separator: str = ","
+    quote: str = ""
+    header: Literal["none", "names", "count"] = "names"
+    missing: list[str] = Field(default_factory=lambda: [""])
+    recorded_at: str | None = Field(None, description="column that holds when the source itself recorded the row")
+    conforms_to: str | None = Field(None, description="canonical entity that the staging model yields")
+    max_quarantine_share: float = Field(0.001, ge=0, le=1)
+    volume: Volume
+
+
+class ColumnProfile(_Closed):
+    """Column-level profile `column`: how a value is read and how it is protected."""
+
+    format: str | None = Field(None, description="strptime format, or epoch_ms")
+    path: str | None = Field(None, description="JSON path inside a JSON line")
+    missing: list[str] = Field(default_factory=list, description="sentinels that mean: no value")
+    protect: Identifier | None = None
+    drop: bool = False
+
+
+class Column(_Closed):
+    """One column of a dataset: its name in the lake, its name in the file, its type and its row rules."""
+
+    name: str
+    physical_name: str
+    type: str
+    required: bool
+    key_position: int | None
+    accepted: tuple[str, ...]
+    pattern: str | None
+    minimum: str | None
+    maximum: str | None
+    classification: str | None
+    description: str
+    profile: ColumnProfile
+
+
+class Dataset(_Closed):
+    """One dataset of a source, at the grain its description states."""
+
+    source: str
+    name: str
+    description: str
+    delivery: DeliveryProfile
+    columns: tuple[Column, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Names of the business key's columns, in key order."""
+        keyed = [(column.key_position, column.name) for column in self.columns if column.key_position]
+        return tuple(name for _, name in sorted(keyed))
+
+
+class Contract(_Closed):
+    """One source: who delivers, when, and its datasets."""
+
+    source: str
+    version: str
+    owner: str
+    description: str
+    profile: SourceProfile
+    datasets: tuple[Dataset, ...]
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset called `name`; KeyError if the contract has none."""
+        return {dataset.name: dataset for dataset in self.datasets}[name]
+
+
+@cache
+def _standard() -> Draft201909Validator:
+    return Draft201909Validator(json.loads(OpenDataContractStandard.json_schema()))
+
+
+def read_contract(path: Path) -> Contract:
+    """Read one contract file.
+
+    Raises:
+        ContractInvalid: with every problem of the file.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        summary = " ".join(str(error).split())
+        raise ContractInvalid([Problem(path.name, "(file)", f"not readable YAML: {summary}", "mend it")]) from None
+    # YAML reads 2026-03-02 as a date; the standard's schema speaks of strings.
+    document = json.loads(json.dumps(document, default=str))
+    problems = [
+        Problem(path.name, _dotted(error.absolute_path), _first_line(error.message), "see the ODCS 3.2 schema")
+        for error in _standard().iter_errors(document)
+    ]
+    if problems:
+        raise ContractInvalid(problems)
+    collector = _Collector(path.name)
+    contract = _resolve(document, path.stem, collector)
+    if contract is not None:
+        collector.problems.extend(_check(contract, path.name))
+    if collector.problems or contract is None:
+        raise ContractInvalid(collector.problems)
+    return contract
+
+
+class _Collector:
+    """Gathers validation errors under their key, so that all are told at once."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+
+    def add(self, key: str, problem: str, remedy: str) -> None:
+        self.problems.append(Problem(self.file, key, problem, remedy))
+
+    def parse(self, model: Any, value: Any, key: str) -> Any:
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for detail in error.errors():
+                place = ".".join([key, *(str(part) for part in detail["loc"])])
+                self.add(place, detail["msg"], f"give what {model.__name__} of ingestion/contract.py asks for")
+            return None
+
+
+def _resolve(document: dict[str, Any], stem: str, collector: _Collector) -> Contract | None:
+    if document["id"] != stem:
+        collector.add("id", f"{document['id']!r} is not the file's stem {stem!r}", "one noun, one spelling")
+    profile = collector.parse(SourceProfile, _profile(document, "source", "", collector), "customProperties.source")
+    owner = (document.get("team") or {}).get("name")
+    if not owner:
+        collector.add("team.name", "no owner", "name the team that answers for this source")
+    datasets = [
+        _resolve_dataset(entry, document["id"], f"schema[{index}]", collector)
+        for index, entry in enumerate(document.get("schema") or [])
+    ]
+    if not datasets:
+        collector.add("schema", "no dataset", "declare at least one")
+    if profile is None or not owner or None in datasets:
+        return None
+    return Contract(
+        source=document["id"],
+        version=document["version"],
+        owner=owner,
+        description=(document.get("description") or {}).get("purpose", ""),
+        profile=profile,
+        datasets=tuple(dataset for dataset in datasets if dataset),
+    )
+
+
+def _resolve_dataset(entry: dict[str, Any], source: str, key: str, collector: _Collector) -> Dataset | None:
+    name = entry.get("name", "")
+    delivery = collector.parse(
+        DeliveryProfile, _profile(entry, "delivery", key, collector), f"{key}.customProperties.delivery"
+    )
+    columns = [
+        _resolve_column(column, f"{key}.properties[{index}]", collector)
+        for index, column in enumerate(entry.get("properties") or [])
+    ]
+    if not columns:
+        collector.add(f"{key}.properties", "no column", "declare every column of the file, in its order")
+    if delivery is None or None in columns:
+        return None
+    return Dataset(
+        source=source,
+        name=name,
+        description=entry.get("description", ""),
+        delivery=delivery,
+        columns=tuple(column for column in columns if column),
+    )
+
+
+def _resolve_column(entry: dict[str, Any], key: str, collector: _Collector) -> Column | None:
+    declared = _profile(entry, "column", key, collector, required=False)
+    profile = collector.parse(ColumnProfile, declared, f"{key}.customProperties.column")
+    if profile is None:
+        return None
+    options = entry.get("logicalTypeOptions") or {}
+    return Column(
+        name=entry.get("name", ""),
+        physical_name=entry.get("physicalName") or entry.get("name", ""),
+        type=(entry.get("physicalType") or "VARCHAR").upper(),
+        required=bool(entry.get("required")),
+        key_position=(entry.get("primaryKeyPosition") or 1) if entry.get("primaryKey") else None,
+        accepted=tuple(str(value["value"]) for value in entry.get("enum") or []),
+        pattern=options.get("pattern"),
+        minimum=_text(options.get("minimum")),
+        maximum=_text(options.get("maximum")),
+        classification=entry.get("classification"),
+        description=entry.get("description", ""),
+        profile=profile,
+    )
+
+
+def _profile(
+    entry: dict[str, Any], name: str, key: str, collector: _Collector, required: bool = True
+) -> dict[str, Any]:
+    declared = {item["property"]: item.get("value") for item in entry.get("customProperties") or []}
+    place = f"{key}.customProperties" if key else "customProperties"
+    for unknown in sorted(set(declared) - {name}):
+        collector.add(f"{place}.{unknown}", "not in the profile", f"the only property here is {name!r}")
+    if required and name not in declared:
+        collector.add(place, f"{name!r} is missing", f"declare the {name!r} profile")
+    return dict(declared.get(name) or {})
+
+
+def _check(contract: Contract, file: str) -> Iterator[Problem]:
+    """What only makes sense across keys."""
+    names = [dataset.name for dataset in contract.datasets]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem(file, f"schema.{name}", "declared twice", "one entry a dataset")
+    for dataset in contract.datasets:
+        delivery, key = dataset.delivery, f"schema.{dataset.name}"
+        columns = {column.name: column for column in dataset.columns}
+        if not NAME.fullmatch(dataset.name):
+            yield Problem(file, key, "not a lower snake name", "rename it")
+        if len(columns) != len(dataset.columns):
+            yield Problem(file, f"{key}.properties", "a column name occurs twice", "name each column once")
+        if not dataset.key:
+            yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
+        is_query = delivery.reader == "database"
+        if is_query != bool(delivery.query) or is_query == bool(delivery.files):
+            yield Problem(file, f"{key}.delivery", "wants `query` for a database, `files` otherwise", "give one")
+        if is_query and not contract.profile.connection:
+            yield Problem(file, "customProperties.source.connection", "missing", "give the database's URL")
+        if delivery.files and "{yyyymmdd}" not in delivery.files and delivery.mode != "snapshot":
+            yield Problem(file, f"{key}.delivery.files", "no {yyyymmdd}", "the business date is part of the name")
+        if delivery.resend and "{nn}" not in delivery.resend:
+            yield Problem(file, f"{key}.delivery.resend", "no {nn}", "a re-send carries its number")
+        if delivery.recorded_at is not None:
+            stamp = columns.get(delivery.recorded_at)
+            if stamp is None or stamp.type not in ("TIMESTAMPTZ", "DATE"):
+                yield Problem(file, f"{key}.delivery.recorded_at", "not a DATE or TIMESTAMPTZ column", "name one")
+        for column in dataset.columns:
+            yield from _check_column(column, dataset, f"{key}.{column.name}", file)
+
+
+def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    if not NAME.fullmatch(column.name):
+        yield Problem(file, key, "not a lower snake name", "give the source's spelling in physicalName")
+    if not LAKE_TYPE.fullmatch(column.type):
+        yield Problem(file, f"{key}.physicalType", f"{column.type!r} is unknown", f"one of {LAKE_TYPE.pattern}")
+    if column.profile.protect and column.type != "VARCHAR":
+        yield Problem(file, f"{key}.column.protect", "an identifier that is not text", "set VARCHAR")
+    if column.accepted and column.type != "VARCHAR":
+        yield Problem(file, f"{key}.enum", "codes that are not text", "set VARCHAR")
+    if column.profile.format and column.type not in ("DATE", "TIMESTAMPTZ"):
+        yield Problem(file, f"{key}.column.format", f"has no meaning for {column.type}", "remove it")
+    if (dataset.delivery.reader == "json_lines") != bool(column.profile.path):
+        yield Problem(file, f"{key}.column.path", "belongs to json_lines, and only there", "add or remove it")
+    if column.profile.protect and not column.classification:
+        yield Problem(file, f"{key}.classification", "an identifier without class", "give C1, C2 or C3 (JR/T 0171)")
+    if column.classification == "C3":
+        yield Problem(file, f"{key}.classification", "C3 data is refused at the door", "remove it from the delivery")
+
+
+def _dotted(path: Any) -> str:
+    return ".".join(str(part) for part in path) or "(file)"
+
+
+def _first_line(message: str) -> str:
+    return message.splitlines()[0][:200]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

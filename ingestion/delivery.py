@@ -1,0 +1,134 @@
+"""A delivery (交付): one dataset of one business date in one file, as announced by its ready marker."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ingestion.contract import Contract, Dataset
+from ingestion.ledger import deliveries
+from ingestion.settings import Settings
+
+
+class DeliveryIncomplete(Exception):
+    """A contracted delivery is not there yet, or its ready marker is missing."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Identity and provenance of one delivered file; `received_at` is its arrival as the transport left it."""
+
+    dataset: Dataset
+    contract_version: str
+    batch_date: date
+    sequence: int
+    path: Path
+    size: int
+    mtime_ns: int
+    content_hash: str
+
+    @property
+    def received_at(self) -> datetime:
+        """Receipt in UTC, to the second."""
+        return datetime.fromtimestamp(self.mtime_ns // 1_000_000_000, tz=UTC)
+
+    @property
+    def delivery_id(self) -> str:
+        """Hash of (source, dataset, batch date, sequence, content): the same bytes again are the same delivery."""
+        identity = (self.dataset.source, self.dataset.name, self.batch_date, self.sequence, self.content_hash)
+        return hashlib.sha256("\x1f".join(str(part) for part in identity).encode()).hexdigest()[:32]
+
+    def __str__(self) -> str:
+        return f"{self.dataset.source}.{self.dataset.name} of {self.batch_date} ({self.path.name})"
+
+
+def find_deliveries(
+    contract: Contract, dataset: Dataset, batch_date: date, settings: Settings, ledger: sa.Engine
+) -> list[Delivery]:
+    """Deliveries of a dataset with business date up to `batch_date` that the ledger does not hold yet, oldest first.
+
+    A file whose name, size and modification time the ledger knows is not read again.
+
+    Raises:
+        DeliveryIncomplete: the file of `batch_date` itself is absent and the contract does not allow that.
+    """
+    known = _known_files(dataset, ledger)
+    found = sorted(_matching_files(dataset, settings.locate(dataset.source), batch_date))
+    ready = [entry for entry in found if _is_ready(entry[2], dataset)]
+    if dataset.delivery.absent == "late" and not any(day == batch_date for day, _, _ in ready):
+        raise DeliveryIncomplete(_tell_missing(dataset, batch_date, found))
+    pending = []
+    for day, sequence, path in ready:
+        stat = path.stat()
+        if (path.name, day, stat.st_size, stat.st_mtime_ns) in known:
+            continue
+        with path.open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        pending.append(
+            Delivery(dataset, contract.version, day, sequence, path, stat.st_size, stat.st_mtime_ns, digest)
+        )
+    return pending
+
+
+def _matching_files(dataset: Dataset, folder: Path, until: date) -> Iterator[tuple[date, int, Path]]:
+    """Files named by the contract's patterns; a pattern without a date belongs to the date asked for."""
+    for pattern in filter(None, (dataset.delivery.files, dataset.delivery.resend)):
+        glob = pattern.replace("{yyyymmdd}", "[0-9]" * 8).replace("{nn}", "[0-9]" * 2)
+        regex = re.compile(
+            re.escape(pattern)
+            .replace(r"\{yyyymmdd\}", r"(?P<day>\d{8})", 1)
+            .replace(r"\{yyyymmdd\}", r"(?P=day)")
+            .replace(r"\{nn\}", r"(?P<nn>\d{2})")
+        )
+        for path in folder.glob(glob):
+            match = regex.fullmatch(path.relative_to(folder).as_posix())
+            if match is None:
+                continue
+            groups = match.groupdict()
+            day = datetime.strptime(groups["day"], "%Y%m%d").date() if groups.get("day") else until
+            if day <= until:
+                yield day, int(groups.get("nn") or 1), path
+
+
+def _is_ready(path: Path, dataset: Dataset) -> bool:
+    ready = dataset.delivery.ready
+    if ready is None:
+        return True
+    marker = path.with_name(ready.marker.format(name=path.name, stem=path.stem))
+    if not marker.is_file():
+        return False
+    return ready.content == "empty" or marker.read_text(encoding="utf-8").strip() == path.name
+
+
+def _tell_missing(dataset: Dataset, batch_date: date, found: list[tuple[date, int, Path]]) -> str:
+    waiting = [path.name for day, _, path in found if day == batch_date]
+    what = f"{waiting[0]} has no valid ready marker" if waiting else f"no file {dataset.delivery.files}"
+    return (
+        f"{dataset.source}.{dataset.name} of {batch_date}: {what};"
+        " wait for the party, or ask it to deliver, and run again."
+    )
+
+
+def _known_files(dataset: Dataset, ledger: sa.Engine) -> set[tuple[str, date, int, int]]:
+    query = sa.select(
+        deliveries.c.file_name, deliveries.c.batch_date, deliveries.c.file_size, deliveries.c.file_mtime_ns
+    ).where(deliveries.c.source == dataset.source, deliveries.c.dataset == dataset.name)
+    with ledger.connect() as connection:
+        return {(row[0], row[1], row[2], row[3]) for row in connection.execute(query)}
+
+
+def dates_to_extract(contract: Contract, dataset: Dataset, batch_date: date, ledger: sa.Engine) -> list[date]:
+    """Business dates of a database source to extract: every one since the last landed date, and `batch_date`."""
+    query = sa.select(sa.func.max(deliveries.c.batch_date)).where(
+        deliveries.c.source == dataset.source, deliveries.c.dataset == dataset.name, deliveries.c.state == "landed"
+    )
+    with ledger.connect() as connection:
+        last: date | None = connection.execute(query).scalar()
+    first = min(contract.profile.go_live, batch_date) if last is None else min(last + timedelta(days=1), batch_date)
+    return [first + timedelta(days=offset) for offset in range((batch_date - first).days + 1)]

@@ -1,0 +1,55 @@
+"""The ledger: transactional state of deliveries (and, declared downstream, of verdicts and publications)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from ingestion.settings import Settings
+
+metadata = sa.MetaData()
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("delivery_id", sa.String(64), primary_key=True, comment="hash of identity and content"),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("dataset", sa.String(64), nullable=False),
+    sa.Column("batch_date", sa.Date, nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False, comment="1 for the first file of a date, 2.. for re-sends"),
+    sa.Column("version", sa.Integer, nullable=False, comment="1.. in order of arrival within the batch date"),
+    sa.Column("content_hash", sa.String(64), nullable=False, comment="SHA-256 of the delivered bytes"),
+    sa.Column("contract_version", sa.String(32), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, comment="landed | refused"),
+    sa.Column("reason", sa.Text, comment="why it was refused"),
+    sa.Column("received_at", sa.String(32), nullable=False, comment="receipt, ISO 8601 with zone"),
+    sa.Column("superseded_at", sa.String(32), comment="receipt of the version that replaced it"),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("file_size", sa.BigInteger, nullable=False),
+    sa.Column("file_mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("rows_in", sa.BigInteger, nullable=False),
+    sa.Column("rows_landed", sa.BigInteger, nullable=False),
+    sa.Column("rows_quarantined", sa.BigInteger, nullable=False),
+    sa.Column("published_in", sa.String(64), comment="first published warehouse version that holds it"),
+    sa.Index("ix_deliveries_by_date", "source", "dataset", "batch_date"),
+)
+
+
+def open_ledger(settings: Settings) -> sa.Engine:
+    """Open the ledger, creating what is missing; SQLite runs in WAL mode so that readers never wait."""
+    if settings.ledger_url.startswith("sqlite"):
+        settings.home.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(settings.ledger_url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _set_sqlite_pragmas)
+    metadata.create_all(engine)
+    return engine
+
+
+def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("pragma busy_timeout = 60000")
+    cursor.execute("pragma journal_mode = wal")
+    cursor.execute("pragma synchronous = normal")
+    cursor.close()
