@@ -1,0 +1,117 @@
+with
+
+applications as (
+
+    select
+        customer_id,
+        count(*) as application_count,
+        sum(case when decision = 'approved' then 1 else 0 end) as approved_count,
+        sum(case when decision = 'pending' then 1 else 0 end) as pending_count,
+        min(applied_date) as first_applied_date,
+        max(applied_date) as last_applied_date
+    from {{ ref('fct_applications') }}
+    group by customer_id
+
+),
+
+loans as (
+
+    select
+        loans.customer_id,
+        count(*) as loan_count,
+        sum(case when days.balance_before_compensation_amount > 0 then 1 else 0 end) as active_loan_count,
+        sum(loans.principal_amount) as disbursed_amount,
+        sum(days.balance_before_compensation_amount) as balance_before_compensation_amount,
+        sum(days.balance_after_compensation_amount) as balance_after_compensation_amount,
+        sum(days.overdue_principal_amount) as overdue_principal_amount,
+        max(days.dpd_before_compensation) as dpd_before_compensation,
+        max(days.dpd_after_compensation) as dpd_after_compensation,
+        max(days.dpd_ever_before_compensation) as dpd_ever_before_compensation,
+        min(loans.funded_date) as first_funded_date,
+        max(loans.funded_date) as last_funded_date
+    from {{ ref('fct_loans') }} as loans
+    inner join {{ ref('fct_loan_days') }} as days
+        on loans.loan_id = days.loan_id and days.as_of_date = {{ batch_date() }}
+    group by loans.customer_id
+
+),
+
+leads as (
+
+    select customer_id, count(*) as lead_count, min(created_at) as first_lead_at
+    from {{ ref('fct_leads_history') }}
+    where _superseded_at is null and customer_id is not null
+    group by customer_id
+
+),
+
+consents as (
+
+    select
+        customer_id,
+        purpose,
+        event,
+        valid_to,
+        row_number() over (
+            partition by customer_id, purpose
+            order by occurred_at desc nulls last, consent_event_id desc nulls last
+        ) as place
+    from {{ ref('fct_consents_history') }}
+    where _superseded_at is null
+
+),
+
+allowed as (
+
+    select
+        customer_id,
+        max(case when purpose = 'MARKETING' then 1 else 0 end) as marketing,
+        max(case when purpose = 'LIMIT_MGMT' then 1 else 0 end) as limit_management,
+        max(case when purpose = 'MODEL_DEV' then 1 else 0 end) as model_development
+    from consents
+    where place = 1 and event = 'granted' and valid_to >= {{ batch_date() }}
+    group by customer_id
+
+)
+
+select
+    {{ batch_date() }} as as_of_date,
+    customers.customer_id,
+    customers.name_masked,
+    customers.mobile_masked,
+    cast(extract(year from customers.birth_date) as int) as birth_year,
+    customers.latest_channel,
+    customers.first_seen_at,
+    cast(coalesce(leads.lead_count, 0) as int) as lead_count,
+    case
+        when loans.dpd_before_compensation > 0 then 'overdue'
+        when loans.active_loan_count > 0 then 'active'
+        when loans.loan_count > 0 then 'settled'
+        when applications.approved_count > 0 then 'approved'
+        when applications.application_count > 0 then 'applied'
+        else 'registered'
+    end as lifecycle_stage,
+    cast(coalesce(applications.application_count, 0) as int) as application_count,
+    cast(coalesce(applications.approved_count, 0) as int) as approved_count,
+    cast(coalesce(applications.pending_count, 0) as int) as pending_count,
+    applications.first_applied_date,
+    applications.last_applied_date,
+    cast(coalesce(loans.loan_count, 0) as int) as loan_count,
+    cast(coalesce(loans.active_loan_count, 0) as int) as active_loan_count,
+    loans.first_funded_date,
+    loans.last_funded_date,
+    cast(coalesce(loans.disbursed_amount, 0) as decimal(18, 2)) as disbursed_amount,
+    cast(coalesce(loans.balance_before_compensation_amount, 0) as decimal(18, 2)) as balance_before_compensation_amount,
+    cast(coalesce(loans.balance_after_compensation_amount, 0) as decimal(18, 2)) as balance_after_compensation_amount,
+    cast(coalesce(loans.overdue_principal_amount, 0) as decimal(18, 2)) as overdue_principal_amount,
+    cast(coalesce(loans.dpd_before_compensation, 0) as int) as dpd_before_compensation,
+    cast(coalesce(loans.dpd_after_compensation, 0) as int) as dpd_after_compensation,
+    cast(coalesce(loans.dpd_ever_before_compensation, 0) as int) as dpd_ever_before_compensation,
+    coalesce(allowed.marketing, 0) = 1 as has_marketing_consent,
+    coalesce(allowed.limit_management, 0) = 1 as has_limit_management_consent,
+    coalesce(allowed.model_development, 0) = 1 as has_model_development_consent
+from {{ ref('dim_customers') }} as customers
+left join applications on customers.customer_id = applications.customer_id
+left join loans on customers.customer_id = loans.customer_id
+left join leads on customers.customer_id = leads.customer_id
+left join allowed on customers.customer_id = allowed.customer_id
