@@ -1,0 +1,190 @@
+"""Labelled defects: extra corrupted rows on the way to the landing folder, and the record of each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+
+from ingestion.simulation import bank_a
+from ingestion.simulation.dropping import Compose, Drop
+from ingestion.simulation.horizon import GO_LIVE
+from ingestion.simulation.identities import CHECK_CHARACTERS
+from ingestion.simulation.streams import Integers, open_stream
+
+SHARE = 0.004
+MOST_OF_A_KIND = 25
+FEWEST_ROWS = 125
+CONFUSED_DATE = GO_LIVE + timedelta(days=2)
+RESENT_WITH = CONFUSED_DATE + timedelta(days=1)
+DAYS_WITH_CONFUSION = (RESENT_WITH - GO_LIVE).days + 1
+LABELS = {
+    "source": pl.String(),
+    "dataset": pl.String(),
+    "batch_date": pl.Date(),
+    "file": pl.String(),
+    "line_number": pl.Int64(),
+    "column": pl.String(),
+    "kind": pl.String(),
+    "expected": pl.String(),
+}
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One way in which a row goes wrong: in a cell, before the row is composed, or in its finished line."""
+
+    source: str
+    dataset: str
+    kind: str
+    column: str | None
+    key: str
+    prefix: str
+    in_cell: pl.Expr | None = None
+    in_line: pl.Expr | None = None
+
+
+def _break_check_character() -> pl.Expr:
+    following = dict(zip(CHECK_CHARACTERS, CHECK_CHARACTERS[1:] + CHECK_CHARACTERS[0], strict=True))
+    cert_no = pl.col("cert_no")
+    return cert_no.str.head(17) + cert_no.str.tail(1).replace_strict(following, default="0", return_dtype=pl.String)
+
+
+DEFECTS = (
+    Defect(
+        "dept_risk", "applications", "wrong_id_checksum", "cert_no", "application_no", "APX", _break_check_character()
+    ),
+    Defect("dept_risk", "decisions", "unknown_code", "decision_code", "application_no", "APZ", pl.lit("Z")),
+    Defect(
+        "dept_compliance",
+        "consents",
+        "impossible_date",
+        "occurred_at",
+        "event_no",
+        "CEX",
+        pl.lit("2026-02-30") + pl.col("occurred_at").str.slice(10),
+    ),
+    Defect("dept_compliance", "consents", "unknown_code", "event_code", "event_no", "CEZ", pl.lit("X")),
+    Defect(
+        "bank_a",
+        "loans",
+        "missing_field",
+        None,
+        "fund_loan_no",
+        "BKAX",
+        in_line=pl.col("line").str.replace(r"\|\+\|[^|]*$", ""),
+    ),
+    Defect(
+        "bank_a",
+        "loans",
+        "letter_in_amount",
+        "principal_fen",
+        "fund_loan_no",
+        "BKAZ",
+        pl.col("principal_fen").str.replace(r"0$", "O"),
+    ),
+    Defect(
+        "bank_a",
+        "compensations",
+        "letter_in_amount",
+        "principal_fen",
+        "comp_no",
+        "CPZ",
+        pl.col("principal_fen").str.replace(r".$", "O"),
+    ),
+    Defect(
+        "traffic_e",
+        "leads",
+        "malformed_json",
+        None,
+        "lead_id",
+        "TEX",
+        in_line=pl.col("line").str.head(-14),
+    ),
+    Defect(
+        "traffic_e", "leads", "short_hash", "phone_sha256", "lead_id", "TEZ", pl.col("phone_sha256").str.head(63)
+    ),
+)
+
+
+@dataclass
+class DefectInjector:
+    """A spoiler that adds corrupted copies of good rows, under new keys, and notes where they went.
+
+    `SHARE` of a file's rows per kind, at least one where the file has `FEWEST_ROWS`; so a file's good rows all stay and
+    its bad ones stay below 2 %. With `confuses_units`, the funder's payouts of `CONFUSED_DATE` are 100 times too high
+    (分 taken for 元) and that file has no other defect.
+    """
+
+    seed: int
+    confuses_units: bool
+    labels: list[pl.DataFrame] = field(default_factory=list)
+
+    def __call__(self, drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFrame:
+        """Compose the rows with the defects of this file."""
+        is_confused = drop.source == bank_a.SOURCE and drop.dataset == "loans" and drop.batch_date == CONFUSED_DATE
+        if self.confuses_units and is_confused:
+            return self._confuse(drop, rows, compose)
+        kinds = [defect for defect in DEFECTS if (defect.source, defect.dataset) == (drop.source, drop.dataset)]
+        count = min(int(rows.height * SHARE), MOST_OF_A_KIND)
+        count = max(count, 1) if rows.height >= FEWEST_ROWS else 0
+        if not kinds or not count:
+            return compose(rows)
+        stream = open_stream(self.seed, "defects", drop.source, drop.dataset, drop.batch_date)
+        parts = [_place(compose(rows), np.arange(rows.height), None)]
+        for order, defect in enumerate(kinds):
+            victims = rows[stream.choice(rows.height, size=count, replace=False)]
+            places = stream.integers(rows.height, size=count)
+            parts.append(_place(_corrupt(defect, victims, drop.batch_date, compose), places, order))
+        mixed = pl.concat(parts).sort("_place", "_defect", nulls_last=False, maintain_order=True).with_row_index("_row")
+        for order, defect in enumerate(kinds):
+            found = mixed.filter(pl.col("_defect") == order)["_row"].to_numpy().astype(np.int64)
+            self._note(drop, defect.column, defect.kind, "quarantined", found)
+        return mixed.drop("_row", "_place", "_defect")
+
+    def list_labels(self) -> pl.DataFrame:
+        """List one row per defect. `line_number` is the physical line from 1, or the row from 0 in Parquet."""
+        return pl.concat([pl.DataFrame(schema=LABELS), *self.labels]).sort(
+            "batch_date", "source", "file", "line_number", "kind"
+        )
+
+    def _confuse(self, drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFrame:
+        if rows.height:
+            self._note(drop, "principal_fen", "amounts_times_100", "refused_at_core", None)
+        return compose(rows.with_columns(pl.col("principal_fen") + "00"))
+
+    def _note(self, drop: Drop, column: str | None, kind: str, expected: str, rows: Integers | None) -> None:
+        file = f"{drop.source}/{drop.batch_date:%Y%m%d}/{drop.name}"
+        first = drop.heading + (0 if drop.name.endswith(".parquet") else 1)
+        lines = [None] if rows is None else (rows + first).tolist()
+        label = {
+            "source": drop.source,
+            "dataset": drop.dataset,
+            "batch_date": drop.batch_date,
+            "file": file,
+            "column": column,
+            "kind": kind,
+            "expected": expected,
+        }
+        constants = [pl.lit(value, dtype=LABELS[name]).alias(name) for name, value in label.items()]
+        numbers = pl.DataFrame({"line_number": pl.Series(lines, dtype=pl.Int64)})
+        self.labels.append(numbers.with_columns(constants).select(*LABELS))
+
+
+def _corrupt(defect: Defect, victims: pl.DataFrame, batch_date: date, compose: Compose) -> pl.DataFrame:
+    number = pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(5)
+    rows = victims.with_columns(pl.concat_str(pl.lit(f"{defect.prefix}{batch_date:%Y%m%d}"), number).alias(defect.key))
+    if defect.in_cell is not None and defect.column is not None:
+        rows = rows.with_columns(defect.in_cell.alias(defect.column))
+    composed = compose(rows)
+    return composed if defect.in_line is None else composed.with_columns(defect.in_line.alias("line"))
+
+
+def _place(rows: pl.DataFrame, places: Integers, defect: int | None) -> pl.DataFrame:
+    return rows.with_columns(
+        pl.Series("_place", places, dtype=pl.Int64), pl.lit(defect, dtype=pl.Int64).alias("_defect")
+    )
+
+

@@ -1,0 +1,286 @@
+"""The hidden world: everything that happens in the simulated group, whoever gets to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from ingestion.simulation.applications import draw_applications
+from ingestion.simulation.consenting import draw_consents
+from ingestion.simulation.horizon import LAST_DATE
+from ingestion.simulation.lending import append_reversals, draw_loans
+from ingestion.simulation.persons import draw_leads, draw_persons
+from ingestion.simulation.plans import build_plan
+from ingestion.simulation.repaying import draw_course, list_compensations, list_repayments, replan_settled
+
+MOMENT = pl.Datetime("us")
+COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
+    "persons": {
+        "person_id": pl.String(),
+        "cert_no": pl.String(),
+        "customer_name": pl.String(),
+        "mobile": pl.String(),
+        "is_customer": pl.Boolean(),
+        "latent_risk": pl.Float64(),
+        "lateness_habit": pl.Float64(),
+        "monthly_income_amount_fen": pl.Int64(),
+    },
+    "leads": {
+        "lead_id": pl.String(),
+        "person_id": pl.String(),
+        "mobile": pl.String(),
+        "channel_code": pl.String(),
+        "clicked_at": MOMENT,
+        "campaign": pl.String(),
+        "cost_fen": pl.Int64(),
+        "device_os": pl.String(),
+    },
+    "applications": {
+        "application_no": pl.String(),
+        "person_id": pl.String(),
+        "cert_no": pl.String(),
+        "customer_name": pl.String(),
+        "mobile": pl.String(),
+        "channel_code": pl.String(),
+        "lead_id": pl.String(),
+        "product_code": pl.String(),
+        "requested_amount_fen": pl.Int64(),
+        "term_count": pl.Int32(),
+        "monthly_income_amount_fen": pl.Int64(),
+        "is_test": pl.Boolean(),
+        "applied_at": MOMENT,
+    },
+    "decisions": {
+        "application_no": pl.String(),
+        "decision_code": pl.String(),
+        "approved_amount_fen": pl.Int64(),
+        "risk_score": pl.Int32(),
+        "strategy_version": pl.String(),
+        "reason_code": pl.String(),
+        "decided_at": MOMENT,
+    },
+    "loans": {
+        "loan_no": pl.String(),
+        "application_no": pl.String(),
+        "person_id": pl.String(),
+        "cert_no": pl.String(),
+        "customer_name": pl.String(),
+        "fund_loan_no": pl.String(),
+        "funder_code": pl.String(),
+        "guarantor_code": pl.String(),
+        "product_code": pl.String(),
+        "repay_method_code": pl.String(),
+        "principal_amount_fen": pl.Int64(),
+        "term_count": pl.Int32(),
+        "nominal_annual_rate_percent": pl.Decimal(9, 4),
+        "funded_at": MOMENT,
+        "booked_date": pl.Date(),
+        "value_date": pl.Date(),
+        "status_code": pl.String(),
+        "posted_at": MOMENT,
+    },
+    "plan_terms": {
+        "loan_no": pl.String(),
+        "term_no": pl.Int32(),
+        "plan_version": pl.Int32(),
+        "due_date": pl.Date(),
+        "principal_amount_fen": pl.Int64(),
+        "interest_amount_fen": pl.Int64(),
+        "fee_amount_fen": pl.Int64(),
+        "posted_at": MOMENT,
+    },
+    "repayments": {
+        "repay_no": pl.String(),
+        "loan_no": pl.String(),
+        "term_no": pl.Int32(),
+        "paid_at": MOMENT,
+        "principal_amount_fen": pl.Int64(),
+        "interest_amount_fen": pl.Int64(),
+        "fee_amount_fen": pl.Int64(),
+        "penalty_amount_fen": pl.Int64(),
+        "payment_method_code": pl.String(),
+        "repay_type_code": pl.String(),
+        "posted_at": MOMENT,
+    },
+    "compensations": {
+        "comp_no": pl.String(),
+        "loan_no": pl.String(),
+        "fund_loan_no": pl.String(),
+        "term_no": pl.Int32(),
+        "compensated_date": pl.Date(),
+        "principal_amount_fen": pl.Int64(),
+        "interest_amount_fen": pl.Int64(),
+        "comp_type_code": pl.String(),
+    },
+    "consents": {
+        "event_no": pl.String(),
+        "person_id": pl.String(),
+        "cert_no": pl.String(),
+        "event_code": pl.String(),
+        "purpose_code": pl.String(),
+        "recipient_code": pl.String(),
+        "consent_kind_code": pl.String(),
+        "text_version": pl.String(),
+        "channel_code": pl.String(),
+        "occurred_at": MOMENT,
+        "valid_to": pl.Date(),
+    },
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """Nine frames with the columns of `COLUMNS`; money in fen, clocks naive Beijing time.
+
+    Grain: a person, a lead, an application, a decision, a posted state of a loan, an instalment and plan version, a
+    payment and instalment, a compensation and instalment, a consent event. `posted_at` is when the loan core learns of
+    a row, which decides the business date of its delivery; the other frames go by their own event.
+    """
+
+    persons: pl.DataFrame
+    leads: pl.DataFrame
+    applications: pl.DataFrame
+    decisions: pl.DataFrame
+    loans: pl.DataFrame
+    plan_terms: pl.DataFrame
+    repayments: pl.DataFrame
+    compensations: pl.DataFrame
+    consents: pl.DataFrame
+
+    @classmethod
+    def assemble(cls, **frames: pl.DataFrame) -> World:
+        """Make a world of the given frames: frames left out are empty, columns left out are null.
+
+        Raises:
+            ValueError: a frame or a column that a world does not have.
+        """
+        unknown = [name for name in frames if name not in COLUMNS]
+        unknown += [f"{name}.{c}" for name, f in frames.items() for c in f.columns if c not in COLUMNS.get(name, {})]
+        if unknown:
+            raise ValueError(f"A world has no {', '.join(unknown)}; see ingestion.simulation.world.COLUMNS.")
+        return cls(**{field.name: _conform(frames.get(field.name), field.name) for field in fields(cls)})
+
+    @cached_property
+    def fund_movements(self) -> pl.DataFrame:
+        """Signed changes of each loan's principal at the funder, in fen: `loan_no, moved_date, change_fen`.
+
+        Compensation counts as paid, so a customer's payment after it changes nothing: an instalment is paid once.
+        """
+        paid = (
+            pl.concat(
+                [
+                    self.repayments.select("loan_no", "term_no", pl.col("posted_at").dt.date().alias("moved_date"), "principal_amount_fen"),
+                    self.compensations.select("loan_no", "term_no", pl.col("compensated_date").alias("moved_date"), "principal_amount_fen"),
+                ]
+            )
+            .join(
+                self.plan_terms.group_by("loan_no", "term_no").agg(pl.col("principal_amount_fen").last().alias("cap")),
+                on=["loan_no", "term_no"],
+                how="left",
+            )
+            .sort("loan_no", "term_no", "moved_date")
+            .with_columns(total=pl.col("principal_amount_fen").cum_sum().over("loan_no", "term_no"))
+            .with_columns(
+                change_fen=pl.min_horizontal(pl.col("total") - pl.col("principal_amount_fen"), "cap")
+                - pl.min_horizontal("total", "cap")
+            )
+        )
+        sign = pl.when(pl.col("status_code") == "RV").then(-1).otherwise(1)
+        lent = self.loans.select(
+            "loan_no",
+            pl.col("posted_at").dt.date().alias("moved_date"),
+            (pl.col("principal_amount_fen") * sign).alias("change_fen"),
+        )
+        return pl.concat([lent, paid.select(lent.columns)]).filter(pl.col("change_fen") != 0)
+
+
+def _conform(frame: pl.DataFrame | None, name: str) -> pl.DataFrame:
+    wanted = COLUMNS[name]
+    if frame is None:
+        return pl.DataFrame(schema=dict(wanted))
+    return frame.select(
+        (pl.col(column) if column in frame.columns else pl.lit(None)).cast(kind).alias(column)
+        for column, kind in wanted.items()
+    )
+
+
+def build_world(customers: int, seed: int) -> World:
+    """Build the whole history of `customers` customers up to the fixed end of the horizon; same arguments, same world."""
+    persons = draw_persons(customers, seed)
+    applications = draw_applications(persons, seed)
+    leads = draw_leads(persons, applications, seed)
+    applications = _identify(persons, applications, leads)
+    lent = draw_loans(persons, applications, seed)
+    plan = build_plan(lent)
+    kept = lent.filter(~pl.col("is_reversed"))
+    course = draw_course(kept, seed)
+    repayments = list_repayments(kept, course, seed)
+    compensations = list_compensations(kept, course)
+    plan = pl.concat([plan, replan_settled(kept, plan, course, repayments)])
+    frames = {
+        "persons": persons,
+        "leads": leads,
+        "applications": applications,
+        "decisions": _list_decisions(applications),
+        "loans": append_reversals(lent),
+        "plan_terms": plan,
+        "repayments": repayments,
+        "compensations": compensations,
+        "consents": draw_consents(persons, applications, seed),
+    }
+    return World.assemble(**{name: frame.select(*COLUMNS[name]) for name, frame in frames.items()})
+
+
+def _identify(persons: pl.DataFrame, applications: pl.DataFrame, leads: pl.DataFrame) -> pl.DataFrame:
+    """Give applications their number, applicant, channel, and the lead that brought them."""
+    person = applications["person"]
+    by_traffic = leads.filter(pl.col("channel_code") == "TE").select("person", "applied_at", "lead_id").drop_nulls("applied_at")
+    return (
+        applications.with_columns(
+            persons[column].gather(person) for column in ("person_id", "cert_no", "customer_name", "mobile")
+        )
+        .with_columns(
+            income=persons["monthly_income_amount_fen"].gather(person),
+            channel_code=pl.when("leads_by_traffic")
+            .then(pl.lit("TE"))
+            .when(pl.col("channel_draw") > 0.93)
+            .then(pl.lit("OFF"))
+            .otherwise(pl.lit("APP")),
+            product_code=pl.format("CASH{}", pl.col("term_count").cast(pl.String).str.zfill(2)),
+            is_test=pl.col("is_tester"),
+        )
+        .with_columns(
+            monthly_income_amount_fen=pl.when("declares_income").then(
+                (pl.col("income") * pl.col("income_factor") / 10_000).round().cast(pl.Int64) * 10_000
+            )
+        )
+        .join(by_traffic.unique(["person", "applied_at"], keep="first", maintain_order=True), on=["person", "applied_at"], how="left")
+        .sort("applied_at", "person", "requested_amount_fen")
+        .with_columns(
+            application_no=pl.concat_str(
+                pl.lit("AP"),
+                pl.col("applied_at").dt.strftime("%y%m%d"),
+                pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(8),
+            )
+        )
+    )
+
+
+def _list_decisions(applications: pl.DataFrame) -> pl.DataFrame:
+    approved = pl.col("decision_code") == "A"
+    return (
+        applications.filter("is_decided")
+        .with_columns(
+            approved_amount_fen=pl.when(approved).then("approved_amount_fen"),
+            risk_score=pl.when("is_scored").then("risk_score"),
+            reason_code=pl.when(pl.col("reason_code") != "").then("reason_code"),
+            strategy_version=pl.when(pl.col("decided_at").dt.date() < pl.date(2025, 12, 1))
+            .then(pl.lit("S2025.07"))
+            .otherwise(pl.lit("S2025.12")),
+        )
+        .sort("decided_at", "application_no")
+    )

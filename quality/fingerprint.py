@@ -1,0 +1,65 @@
+"""A fingerprint of a table's content: what binds a verdict to the very rows that were audited.
+
+Every row is written as one unambiguous text and hashed with MD5; the fingerprint covers the column names
+and types, the number of rows and the sums of both 64-bit halves of the hashes. Sums, so that the order of
+rows is immaterial and DuckDB adds them in one parallel pass; sums rather than exclusive-or, because two
+equal rows would cancel out; MD5 rather than DuckDB's `hash()`, which differs between versions and engines,
+so an upgrade would void every verdict. It guards against accidents and races, not against somebody who
+computes MD5 collisions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import duckdb
+
+from quality.layout import quote
+
+
+def fingerprint(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """Hash the content of a table or view, independent of row order; 32 hexadecimal digits.
+
+    Costs about 3.5 CPU seconds for 5 M rows of 10 columns. `table` is quoted here; it may not be qualified.
+    """
+    return fingerprint_relation(connection, quote(table))
+
+
+def fingerprint_relation(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
+    """Hash the rows of anything that may follow FROM, such as `read_parquet([...])`."""
+    columns = [
+        (str(name), str(kind))
+        for name, kind, *_ in connection.sql(f"describe select * from {relation}").fetchall()
+    ]
+    row = ", ".join(_encode(name, kind) for name, kind in columns)
+    sums = connection.sql(
+        f"""
+        select count(*),
+               coalesce(sum((row_hash >> 64)::ubigint), 0)::varchar,
+               coalesce(sum((row_hash & 18446744073709551615::uhugeint)::ubigint), 0)::varchar
+        from (select md5_number(concat_ws(chr(31), {row})) as row_hash from {relation})
+        """
+    ).fetchall()
+    content = json.dumps([columns, sums[0]], ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def _encode(name: str, kind: str) -> str:
+    """SQL text of one cell: distinct for distinct values, for NULL, and whatever stands beside it.
+
+    Text carries its length, so no content can imitate a separator; an instant is its microseconds since
+    1970, so the session's time zone is immaterial (infinities, which have none, are spelled).
+    """
+    column = quote(name)
+    if kind == "VARCHAR":
+        return f"coalesce(strlen({column}) || ':' || {column}, '~')"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"coalesce(epoch_us({column})::varchar, case when {column} is null then '~' else ({column} > '2000-01-01')::varchar end)"
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
+        return f"coalesce(strlen(to_json({column})::varchar) || ':' || to_json({column})::varchar, '~')"
+    if kind == "BLOB":
+        return f"coalesce(hex({column}), '~')"
+    if kind.startswith("ENUM"):
+        return f"coalesce(strlen({column}::varchar) || ':' || {column}::varchar, '~')"
+    return f"coalesce({column}::varchar, '~')"

@@ -1,0 +1,198 @@
+"""Gates (质量闸口): run the suites of a gate against its tables and return one verdict per table."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from ingestion.settings import Settings, load_settings
+from quality.expectation import Scope, UnexpectedRows
+from quality.fingerprint import fingerprint
+from quality.gx_duckdb import CheckResult, GateRun
+from quality.layout import quote, quote_text
+from quality.register import last_published_rows
+from quality.report import write_report
+from quality.source import TableSource, connect, expose, run
+from quality.suite import Suite, load_suites
+from quality.verdict import Failure, Verdict, record_verdicts
+
+SAMPLE = 5
+ABSENT = "absent"
+
+
+class GateUnusable(Exception):  # noqa: N818
+    """The gate cannot be run at all: there is nothing to audit, or a named table has no suite."""
+
+
+def audit(
+    gate: str, batch_date: date, settings: Settings | None = None, tables: Sequence[str] | None = None
+) -> list[Verdict]:
+    """Audit the warehouse file with every suite of a gate; one recorded verdict per table, sorted by table.
+
+    Clock: `batch_date` is the business date in Asia/Shanghai; nothing reads the wall clock. Idempotent. The
+    file is held read-only from the first check to the last fingerprint, so a verdict speaks of one content.
+
+    Raises:
+        SuitesInvalid: a suite file is wrong.
+        GateUnusable: the warehouse file is missing or being written, or `tables` names one that has no suite.
+    """
+    settings = settings or load_settings()
+    suites = load_suites(settings.suites, gate)
+    if tables is not None:
+        unknown = sorted(set(tables) - {suite.table for suite in suites})
+        if unknown:
+            raise GateUnusable(
+                f"Gate {gate} has no suite for {', '.join(unknown)}; add suites/{gate}/{unknown[0]}.yml."
+            )
+        suites = [suite for suite in suites if suite.table in tables]
+    if not settings.warehouse.exists():
+        raise GateUnusable(f"There is no warehouse at {settings.warehouse}; build it first.")
+    try:
+        connection = connect(settings.warehouse, settings, read_only=True)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise GateUnusable(
+            f"The warehouse cannot be opened ({reason}); wait for its writer, then audit again."
+        ) from None
+    with connection:
+        return audit_relations(gate, suites, batch_date, connection, settings)
+
+
+def audit_sources(
+    gate: str,
+    suites: Sequence[Suite],
+    sources: Mapping[str, TableSource],
+    batch_date: date,
+    settings: Settings | None = None,
+) -> list[Verdict]:
+    """Audit Parquet files, Arrow tables or tables of other files under the names that the suites use.
+
+    The rows are copied once into a scratch file, which is deleted afterwards: a gate reads them many times.
+    The SQL checks of a suite see the other sources of the same call.
+    """
+    settings = settings or load_settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.home, prefix="audit-") as scratch:
+        path = Path(scratch) / f"{gate}.duckdb"
+        with connect(path, settings) as connection:
+            for name, source in sorted(sources.items()):
+                expose(connection, f"source_of_{name}", source)
+                materialise = f"create table main.{quote(name)} as select * from {quote(f'source_of_{name}')}"
+                run(connection, materialise)
+            return audit_relations(gate, suites, batch_date, connection, settings)
+
+
+def audit_relations(
+    gate: str,
+    suites: Sequence[Suite],
+    batch_date: date,
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+) -> list[Verdict]:
+    """Audit the tables of schema `main` of an open connection, record the verdicts and write the reports.
+
+    Reports: `<reports>/quality/<gate>/<batch_date>/index.html` and `.md` with all failing keys as Parquet
+    beside them, readable with no network, and Great Expectations' Data Docs of the latest audit in
+    `<gate>/data_docs`.
+    """
+    folder = settings.reports / "quality" / gate / batch_date.isoformat()
+    folder.mkdir(parents=True, exist_ok=True)
+    present = {
+        str(name)
+        for (name,) in run(
+            connection, "select table_name from information_schema.tables where table_schema = 'main'"
+        )
+    }
+    previous = last_published_rows(gate, batch_date, settings)
+    gate_run = GateRun(connection, gate, batch_date)
+    decided: list[Verdict] = []
+    for suite in sorted(suites, key=lambda suite: suite.table):
+        if suite.table not in present:
+            decided.append(_refuse_absent(suite, batch_date))
+            continue
+        scope = Scope(suite.table, batch_date, previous.get(suite.table, 0))
+        results = gate_run.validate(suite, scope)
+        failures = tuple(
+            _describe_failure(connection, suite, scope, result, folder / "failing_rows" / suite.table)
+            for result in results
+            if not result.success
+        )
+        rows = int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0])
+        decided.append(
+            Verdict(
+                gate=gate,
+                table=suite.table,
+                batch_date=batch_date,
+                fingerprint=fingerprint(connection, suite.table),
+                suite_version=suite.suite_version,
+                rows=rows,
+                checks=len(results),
+                failures=failures,
+            )
+        )
+    gate_run.write_data_docs(settings.reports / "quality" / gate / "data_docs")
+    write_report(gate, batch_date, decided, suites, folder)
+    record_verdicts(decided, settings)
+    return decided
+
+
+def _refuse_absent(suite: Suite, batch_date: date) -> Verdict:
+    failure = Failure(
+        check="table_is_present",
+        severity="fail",
+        rule="I26",
+        observed="the table does not exist",
+        because="a table that the gate expects and nobody built is a broken build, not an empty day",
+    )
+    return Verdict(
+        gate=suite.gate,
+        table=suite.table,
+        batch_date=batch_date,
+        fingerprint=ABSENT,
+        suite_version=suite.suite_version,
+        rows=0,
+        checks=1,
+        failures=(failure,),
+    )
+
+
+def _describe_failure(
+    connection: duckdb.DuckDBPyConnection, suite: Suite, scope: Scope, result: CheckResult, folder: Path
+) -> Failure:
+    """Turn a failed check into a failure with its keys; all failing rows go to `<folder>/<check>.parquet`.
+
+    A check that could not be evaluated is grave whatever its severity: a warning that never runs is no
+    warning.
+    """
+    check = result.check
+    if result.error is not None:
+        observed = f"{result.observed}: {result.error}"
+        return Failure(check.name, "fail", check.rule, observed, check.because)
+    rows = check.arguments.failing_rows(scope)
+    if rows is None:
+        return Failure(check.name, check.severity, check.rule, result.observed, check.because)
+    if not isinstance(check.arguments, UnexpectedRows):
+        shown = _list(dict.fromkeys([*suite.key, *check.arguments.columns()]))
+        rows = f"select {shown} from ({rows})"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{check.name}.parquet"
+    order = "order by all nulls last"
+    run(
+        connection,
+        f"copy (select * from ({rows}) {order}) to {quote_text(str(target))} (format parquet, compression zstd)",
+    )
+    failing = f"read_parquet({quote_text(str(target))})"
+    count = int(run(connection, f"select count(*) from {failing}")[0][0])
+    columns = [str(name) for name, *_ in run(connection, f"describe select * from {failing}")]
+    named = [column for column in suite.key if column in columns] or columns[:1]
+    sample = run(connection, f"select distinct {_list(named)} from {failing} {order} limit {SAMPLE}")
+    keys = tuple(", ".join(str(value) for value in row) for row in sample)
+    return Failure(check.name, check.severity, check.rule, result.observed, check.because, count, keys)
+
+
+def _list(columns: Iterable[str]) -> str:
+    return ", ".join(quote(column) for column in columns)

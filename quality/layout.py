@@ -1,0 +1,55 @@
+"""How a published table lies on disk: which file a row goes to, and the order of rows within it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BUCKETS = 16
+
+Column = Annotated[str, Field(pattern=r"^\w+$")]
+
+
+class Layout(BaseModel):
+    """Rows are split by a hash of `bucket_by` into 16 files and sorted by `sort_by` within each file.
+
+    Without `bucket_by` the table is one sorted file. NULLs sort last, text sorts by its UTF-8 bytes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bucket_by: Column | None = None
+    sort_by: tuple[Column, ...] = Field(min_length=1)
+
+    @property
+    def buckets(self) -> int:
+        return BUCKETS if self.bucket_by else 1
+
+
+def quote(identifier: str) -> str:
+    """Quote an SQL identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """Quote an SQL text literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def bucket_expression(column: str, buckets: int = BUCKETS) -> str:
+    """SQL of the bucket of an entity value: first 8 hexadecimal digits of its MD5, modulo `buckets`.
+
+    Portable: the same number comes out of Python's `int(md5(v)[:8], 16) % buckets` and of Spark.
+    """
+    return f"(cast('0x' || substr(md5(cast({quote(column)} as varchar)), 1, 8) as bigint) % {buckets})"
+
+
+def order_expression(layout: Layout | None, key: tuple[str, ...]) -> str:
+    """SQL of the total order in which rows are written: bucket, `sort_by`, then the rest of the key."""
+    columns = [*(layout.sort_by if layout else ()), *key]
+    unique = list(dict.fromkeys(columns))
+    terms = [f"{quote(column)} asc nulls last" for column in unique]
+    if layout and layout.bucket_by:
+        terms.insert(0, bucket_expression(layout.bucket_by))
+    return ", ".join(terms)

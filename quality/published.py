@@ -1,0 +1,112 @@
+"""Reading what was published (已发布数据): resolve the pointer once, then read one immutable version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingestion.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+POINTER = "current.json"
+MANIFEST = "manifest.json"
+
+
+class NothingPublished(LookupError):  # noqa: N818
+    """The set, or the version of it that was asked for, is not published."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One immutable version of a set. A reader that holds it is not disturbed by later publications.
+
+    `is_fallback` says that a later audit was refused on `refused_batch_date`, so this last good version still
+    stands in for it.
+    """
+
+    set_name: str
+    version: str
+    batch_date: date
+    path: Path
+    manifest: dict[str, Any]
+    is_fallback: bool = False
+    refused_batch_date: date | None = None
+
+    @property
+    def database(self) -> Path:
+        """The read-only DuckDB file of the version (set `warehouse` only)."""
+        return self.path / f"{self.set_name}-{self.version}.duckdb"
+
+    def bucket_paths(self, table: str) -> list[Path]:
+        """Parquet files of a table in bucket order; one file if it is not bucketed."""
+        self._require(table)
+        return sorted((self.path / table).glob("*.parquet"))
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """The table as a lazy frame, rows in published order."""
+        import polars as pl
+
+        return pl.scan_parquet(self.bucket_paths(table))
+
+    def layout(self, table: str) -> dict[str, Any] | None:
+        """`{"bucket_by", "buckets", "sort_by"}` of a table, None where none was declared."""
+        self._require(table)
+        layout: dict[str, Any] | None = self.manifest["tables"][table]["layout"]
+        return layout
+
+    def _require(self, table: str) -> None:
+        held = self.manifest["tables"]
+        if table not in held:
+            where = f"Set {self.set_name} version {self.version}"
+            raise NothingPublished(f"{where} has no table {table}; it holds {', '.join(sorted(held))}.")
+
+
+def read_pointer(set_name: str, settings: Settings) -> dict[str, Any] | None:
+    """Content of a set's pointer; None before the first publication."""
+    try:
+        content: dict[str, Any] = json.loads(
+            (settings.published / set_name / POINTER).read_text(encoding="utf-8")
+        )
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def open_published(set_name: str, settings: Settings | None = None, version: str | None = None) -> Published:
+    """Open the current version of a set, or a named one that is still kept.
+
+    Raises:
+        NothingPublished: nothing is published in the set yet, or the named version is not kept.
+    """
+    settings = settings or load_settings()
+    pointer = read_pointer(set_name, settings)
+    if version is None:
+        if pointer is None:
+            raise NothingPublished(f"Nothing is published in set {set_name} yet; publish it first.")
+        version = str(pointer["version"])
+    path = settings.published / set_name / version
+    if version not in kept_versions(set_name, settings):
+        kept = ", ".join(kept_versions(set_name, settings)) or "none"
+        raise NothingPublished(f"Set {set_name} keeps no version {version}; it keeps {kept}.")
+    manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    is_current = pointer is not None and pointer["version"] == version
+    refused = pointer.get("refused_batch_date") if pointer is not None and is_current else None
+    return Published(
+        set_name=set_name,
+        version=version,
+        batch_date=date.fromisoformat(manifest["batch_date"]),
+        path=path,
+        manifest=manifest,
+        is_fallback=refused is not None,
+        refused_batch_date=date.fromisoformat(refused) if refused else None,
+    )
+
+
+def kept_versions(set_name: str, settings: Settings) -> list[str]:
+    """Complete versions of a set on disk, sorted by name."""
+    return sorted(path.parent.name for path in (settings.published / set_name).glob(f"[!.]*/{MANIFEST}"))

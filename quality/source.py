@@ -1,0 +1,97 @@
+"""Where the rows of a table to be audited or published come from, and how they are brought before DuckDB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ingestion.settings import Settings
+from quality.layout import Layout, quote, quote_text
+
+
+@dataclass(frozen=True)
+class WarehouseTable:
+    """A table of schema `main` of a DuckDB file, which is opened read-only."""
+
+    database: Path
+    table: str
+
+
+@dataclass(frozen=True)
+class ParquetFiles:
+    """Parquet files that together hold one table."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Rows of one table and how publication lays them out; `key` completes the order of rows.
+
+    `rows` is a warehouse table, Parquet files, or an Arrow table (for a frame: `frame.to_arrow()`).
+    """
+
+    rows: WarehouseTable | ParquetFiles | pa.Table
+    key: tuple[str, ...]
+    layout: Layout | None = None
+
+
+def connect(path: Path | str, settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file within the platform's limits of threads and memory, in UTC, spilling under the home."""
+    connection = duckdb.connect(
+        str(path),
+        read_only=read_only,
+        config={"threads": settings.threads, "memory_limit": settings.memory_limit},
+    )
+    spill = settings.home / "spill"
+    run(connection, f"set temp_directory = {quote_text(str(spill))}")
+    run(connection, "set preserve_insertion_order = true")
+    run(connection, "set TimeZone = 'UTC'")
+    return connection
+
+
+def run(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    """Execute a statement and read its result to the end: an unread result blocks the connection."""
+    rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
+    return rows
+
+
+def expose(connection: duckdb.DuckDBPyConnection, name: str, source: TableSource) -> None:
+    """Make a source readable as the temporary view `name` of the connection; no row is copied."""
+    match source.rows:
+        case WarehouseTable(database, table):
+            attached = attach(connection, database)
+            run(
+                connection,
+                f"create or replace temp view {quote(name)} as select * from {attached}.main.{quote(table)}",
+            )
+        case ParquetFiles(paths):
+            run(connection, f"create or replace temp view {quote(name)} as select * from {parquet(paths)}")
+        case arrow:
+            connection.register(f"arrow_{name}", arrow)
+            run(
+                connection,
+                f"create or replace temp view {quote(name)} as select * from {quote(f'arrow_{name}')}",
+            )
+
+
+def parquet(paths: tuple[Path, ...]) -> str:
+    """SQL that reads Parquet files as one relation."""
+    listed = ", ".join(quote_text(str(path)) for path in paths)
+    return f"read_parquet([{listed}], hive_partitioning = false)"
+
+
+def attach(connection: duckdb.DuckDBPyConnection, database: Path) -> str:
+    """Attach a DuckDB file read-only, once, and return its quoted alias."""
+    held = {
+        path: name for name, path in run(connection, "select database_name, path from duckdb_databases()")
+    }
+    if str(database) not in held:
+        alias = f"source_{len(held)}"
+        run(connection, f"attach {quote_text(str(database))} as {alias} (read_only)")
+        return alias
+    return quote(str(held[str(database)]))

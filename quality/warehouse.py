@@ -1,0 +1,154 @@
+"""Build the warehouse (数仓构建): run dbt in this process against the one DuckDB file that only dbt writes."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+from ingestion.landing import dates_to_build, write_manifest
+from ingestion.registry import Registry, load_registry
+from ingestion.settings import Settings, load_settings
+
+MESSAGE = 300
+
+
+class WarehouseBuildFailed(Exception):
+    """dbt did not finish; the sentence lists the nodes that failed and what each said."""
+
+
+def build(
+    batch_date: date,
+    settings: Settings | None = None,
+    select: Sequence[str] | None = None,
+    as_of_dates: Sequence[date] | None = None,
+) -> None:
+    """Run `dbt build` for a business date: seeds, models and tests, or those that `select` names.
+
+    The project is resolved first and frozen under `<home>/dbt/project`, with the tenant's staging models in place of
+    the product's own. The dates that are (re)written are `batch_date` and every earlier date with a landed delivery
+    that no publication holds, or those given in `as_of_dates`. Idempotent; dbt's handle on the file is closed before this returns.
+
+    Raises:
+        ContractInvalid: a contract of the tenant has problems.
+        WarehouseBuildFailed: dbt could not start, or a node failed.
+    """
+    settings = settings or load_settings()
+    registry = load_registry(settings)
+    write_manifest(settings)
+    variables = {
+        "batch_date": batch_date.isoformat(),
+        "as_of_dates": [day.isoformat() for day in as_of_dates or dates_to_build(batch_date, settings)],
+        "conformed": registry.conformed(),
+    }
+    arguments = ["build", "--vars", json.dumps(variables, sort_keys=True)]
+    if select:
+        arguments += ["--select", *select]
+    _invoke(arguments, batch_date, settings)
+
+
+def compile_models(engine: str, settings: Settings | None = None) -> dict[str, str]:
+    """The compiled SQL of every model by name, with the dispatched macros in the form of `engine`."""
+    settings = settings or load_settings()
+    registry = load_registry(settings)
+    write_manifest(settings)
+    variables = {"batch_date": "2000-01-31", "conformed": registry.conformed(), "compile_for": engine}
+    _invoke(["compile", "--vars", json.dumps(variables, sort_keys=True)], date(2000, 1, 31), settings)
+    manifest = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    return {node["name"]: node["compiled_code"] for node in sorted(nodes, key=lambda node: str(node["name"]))}
+
+
+def write_docs(batch_date: date, settings: Settings | None = None) -> Path:
+    """Write dbt's documentation as one page that needs no server: `<home>/reports/dbt/index.html`."""
+    settings = settings or load_settings()
+    registry: Registry = load_registry(settings)
+    variables = {"batch_date": batch_date.isoformat(), "conformed": registry.conformed()}
+    _invoke(["docs", "generate", "--static", "--vars", json.dumps(variables, sort_keys=True)], batch_date, settings)
+    page = settings.reports / "dbt" / "index.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", page)
+    return page
+
+
+def freeze_project(settings: Settings) -> Path:
+    """Copy the resolved dbt project under home: the product's parts, and the tenant's models as its staging.
+
+    A file that has not changed keeps its copy, so that dbt parses only what changed. (dbt follows no links below a
+    model folder, and an absolute model path makes it overwrite the sources.)
+    """
+    project = settings.home / "dbt" / "project"
+    wanted = _files(settings.dbt_project, Path(), skip=("target", "logs", "models/staging"))
+    wanted |= _files(settings.models, Path("models", "staging"))
+    for stale in [path for path in project.rglob("*") if path.is_file() and path.relative_to(project) not in wanted]:
+        stale.unlink()
+    for place, original in wanted.items():
+        copy = project / place
+        if not copy.is_file() or not filecmp.cmp(original, copy, shallow=False):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(original, copy)
+    return project
+
+
+def _files(folder: Path, place: Path, skip: tuple[str, ...] = ()) -> dict[Path, Path]:
+    found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {place / name: path for name, path in found.items() if not name.as_posix().startswith(skip or ("\0",))}
+
+
+def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings) -> None:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    project, work = freeze_project(settings), settings.home / "dbt"
+    command = ["--quiet", "--no-send-anonymous-usage-stats", "--partial-parse", "--no-use-colors"]
+    command += ["--log-path", str(work / "logs"), "--log-level", "none", "--log-level-file", "info"]
+    command += arguments
+    command += ["--project-dir", str(project), "--profiles-dir", str(project)]
+    command += ["--target-path", str(work / "target"), "--threads", str(settings.threads)]
+    with _environment(settings):
+        try:
+            outcome = dbtRunner().invoke(command)
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+    if outcome.success:
+        return
+    if outcome.exception is not None:
+        raise WarehouseBuildFailed(f"dbt could not build {batch_date}: {_one_line(outcome.exception)}.") from None
+    results = getattr(outcome.result, "results", [])
+    failed = [item for item in results if str(item.status) in ("error", "fail")]
+    listed = "; ".join(f"{item.node.name} ({_one_line(item.message)})" for item in failed)
+    raise WarehouseBuildFailed(
+        f"The warehouse is not built for {batch_date}: {listed or 'dbt gave no reason'}; see {work / 'logs' / 'dbt.log'}."
+    )
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())[:MESSAGE].rstrip(".")
+
+
+@contextlib.contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """Give dbt the platform's folders and limits, forbid it to phone home, and restore the environment."""
+    values = {
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "PLATFORM_WAREHOUSE": str(settings.warehouse),
+        "PLATFORM_LAKE": str(settings.lake),
+        "PLATFORM_THREADS": str(settings.threads),
+        "PLATFORM_MEMORY_LIMIT": settings.memory_limit,
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,57 @@
+"""Fixtures that many tests share: an empty platform, and the golden portfolio delivered, landed and built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ingestion.landing import land_source
+from ingestion.registry import load_registry
+from ingestion.settings import PROJECT, Settings, load_settings
+from quality.warehouse import build
+
+TEST_KEY = "00112233445566778899aabbccddeeff" * 2
+GOLDEN_DATES = ("2026-01-31", "2026-02-28", "2026-03-12", "2026-03-31", "2026-04-30")
+
+
+def make_settings(home: Path, go_live: str | None = None) -> Settings:
+    """An empty platform under `home` with a fixed key; `go_live` moves the first delivery date of every contract."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "test.key").write_text(TEST_KEY)
+    environment = {"PLATFORM_HOME": str(home), "PLATFORM_KEY_FILE": str(home / "test.key"), "PLATFORM_THREADS": "2"}
+    if go_live is not None:
+        tenant = home / "tenant"
+        (tenant / "contracts").mkdir(parents=True, exist_ok=True)
+        for path in (PROJECT / "ingestion" / "contracts").glob("*.yml"):
+            moved = path.read_text(encoding="utf-8").replace("2026-03-02", go_live)
+            (tenant / "contracts" / path.name).write_text(moved, encoding="utf-8")
+        (tenant / "tenant.toml").write_text('contracts = "contracts"\n')
+        environment["PLATFORM_TENANT"] = str(tenant)
+    return load_settings(environment)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return make_settings(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, duckdb.DuckDBPyConnection]]:
+    """The golden portfolio: a stock load up to 2026-04-29, one daily delivery, and one build of five dates."""
+    from tests.golden import golden_world
+
+    from ingestion.simulation import deliver
+
+    settings = make_settings(tmp_path_factory.mktemp("golden"), go_live="2026-04-29")
+    world = golden_world(PROJECT / "tests" / "cases" / "golden_portfolio")
+    for day, since in ((date(2026, 4, 29), None), (date(2026, 4, 30), date(2026, 4, 29))):
+        deliver(world, settings.landing, day, since)
+        for source in load_registry(settings).contracts:
+            land_source(source, day, settings)
+    build(date(2026, 4, 30), settings, as_of_dates=[date.fromisoformat(day) for day in GOLDEN_DATES])
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        yield settings, connection
