@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from ingestion.contract import Contract, ContractInvalid, Dataset, Problem, read_contract
-from ingestion.settings import Settings
+from ingestion.settings import Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,12 @@ def load_registry(settings: Settings) -> Registry:
     return Registry(contracts)
 
 
-def list_sources(settings: Settings) -> list[tuple[str, str]]:
+def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
     """Sources with their cron, read lightly: what a DAG file may do while it is parsed.
 
     A contract that does not parse here is left out; `python -m ingestion check` tells why.
     """
+    settings = settings or load_settings()
     found = []
     for path in sorted(settings.contracts.glob("*.yml")):
         cron = _cron(path)

@@ -57,8 +57,8 @@ class GateRun:
         self._gate = gate
         self._date = batch_date
         self._context = gx.get_context(mode="ephemeral")
-        self._context.variables.progress_bars = _PROGRESS_OFF
-        self._datasource = self._context.data_sources.add_duckdb(  # type: ignore[attr-defined]
+        self._context.variables.progress_bars = _PROGRESS_OFF  # type: ignore[assignment]
+        self._datasource = self._context.data_sources.add_duckdb(
             gate,
             connection_string="duckdb:///:memory:",
             create_temp_table=False,
@@ -90,6 +90,13 @@ class GateRun:
         self._context.build_data_docs()
         return folder / "index.html"
 
+    def close(self) -> None:
+        """Give back every connection taken, before the caller closes the one they are cursors of."""
+        execution = self._datasource.get_execution_engine()
+        execution.release()
+        execution.engine.dispose()
+        self._datasource.get_engine().dispose()
+
     def _run(
         self,
         table: str,
@@ -102,7 +109,7 @@ class GateRun:
         from great_expectations.core.run_identifier import RunIdentifier
 
         if table not in self._assets:
-            asset = self._datasource.add_table_asset(table, table_name=table, schema_name="main")
+            asset = self._datasource.add_table_asset(table, table_name=table)
             self._assets[table] = asset.add_batch_definition_whole_table(table)
         name = f"{self._gate}.{table}{suffix}"
         suite = self._context.suites.add(gx.ExpectationSuite(name))
@@ -201,6 +208,11 @@ def _subclasses() -> tuple[type[Any], type[Any]]:
             if self._kept is None:
                 self._kept = self.engine.connect()
             yield self._kept
+
+        def release(self) -> None:
+            if self._kept is not None:
+                self._kept.close()
+            self._kept = None
 
     class DuckDBDatasource(SQLDatasource):
         type: Literal["duckdb"] = "duckdb"  # type: ignore[assignment]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 
 from ingestion.settings import Settings
 from quality.layout import Layout, quote, quote_text
@@ -41,7 +41,7 @@ class TableSource:
 
 
 def connect(path: Path | str, settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file within the platform's limits of threads and memory, in UTC, spilling under the home."""
+    """Open a DuckDB file within the platform's limits of threads and memory, in UTC; it spills under the home."""
     connection = duckdb.connect(
         str(path),
         read_only=read_only,

@@ -50,7 +50,7 @@ class Check(BaseModel):
     arguments: AnyArguments
     severity: Severity
     because: str = Field(min_length=10)
-    rule: str = Field(pattern=r"^([LITMXCF]\d{1,2}|[A-Z]{3,4}-\d{2})$")
+    rule: str = Field(pattern=r"^([LITMXCF]\d{1,2}|[A-Z]{2,4}-\d{2})$")
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from ingestion.simulation.streams import Clock, Flags, Integers, Reals, as_momen
 
 APPLICATIONS_PER_HISTORY = 1.6
 TERM_COUNTS = (3, 6, 12)
+REFUSED_BELOW = 543
 NEVER = np.datetime64("9999-12-31", "D")
 END = np.datetime64(LAST_DATE, "s") + np.timedelta64(86_399, "s")
 
@@ -41,7 +42,9 @@ def draw_applications(persons: pl.DataFrame, seed: int) -> pl.DataFrame:
             "channel_draw": stream.random(size),
         }
     )
-    frame = frame.with_columns(persons["comes_by_traffic"].gather(person), persons["is_tester"].gather(person))
+    frame = frame.with_columns(
+        persons["comes_by_traffic"].gather(person), persons["is_tester"].gather(person)
+    )
     frame = frame.with_columns(
         leads_by_traffic=pl.col("comes_by_traffic") & (pl.col("is_first") | (pl.col("channel_draw") < 0.15)),
     ).with_columns(has_lead=pl.col("is_first") | pl.col("leads_by_traffic"))
@@ -52,7 +55,7 @@ def draw_applications(persons: pl.DataFrame, seed: int) -> pl.DataFrame:
 def _draw_submissions(persons: pl.DataFrame, seed: int) -> tuple[Integers, Clock]:
     stream = open_stream(seed, "applications", "submissions")
     risk = persons["latent_risk"].to_numpy()
-    rate = APPLICATIONS_PER_HISTORY * HORIZON_DAYS / HISTORY_DAYS * np.exp(0.4 * risk - 0.08)
+    rate = APPLICATIONS_PER_HISTORY * HORIZON_DAYS / HISTORY_DAYS * np.exp(0.45 * risk - 0.1)
     counts = np.where(persons["is_customer"].to_numpy(), stream.poisson(rate), 0)
     person = np.repeat(np.arange(persons.height), counts)
     days = stream.integers(HORIZON_DAYS, size=person.size).astype("timedelta64[D]")
@@ -71,23 +74,29 @@ def _decide(applications: pl.DataFrame, risk: Reals, income: Integers, seed: int
     )
     decided = applied + wait.astype("timedelta64[s]")
     cancels = stream.random(size) < 0.05
-    refused = (score < 580) | (stream.random(size) < 0.04)
+    refused = (score < REFUSED_BELOW) | (stream.random(size) < 0.04)
     granted = np.minimum(applications["requested_amount_fen"].to_numpy(), income * 2)
     granted = np.maximum(granted // 10_000, 5) * 10_000
     draws = stream.random(size) < 0.9
     funded = decided + np.where(
-        stream.random(size) < 0.75, stream.integers(120, 7_200, size), stream.integers(7_200, 2 * 86_400, size)
+        stream.random(size) < 0.75,
+        stream.integers(120, 7_200, size),
+        stream.integers(7_200, 2 * 86_400, size),
     ).astype("timedelta64[s]")
     funded = _keep_before_cut_off(funded)
     missed_term, missed_due = _draw_defaults(risk, funded, applications["term_count"].to_numpy(), seed)
     tester = applications["is_tester"].to_numpy()
     pardons = stream.random(size) < 0.1
     wants = ~cancels & ~refused & ~tester
-    in_default = _find_in_default(applications["person"].to_numpy(), applied, wants & draws, pardons, missed_due)
+    in_default = _find_in_default(
+        applications["person"].to_numpy(), applied, wants & draws, pardons, missed_due
+    )
     approved = wants & ~in_default
     code = np.where(cancels, "C", np.where(approved, "A", "R"))
     reason = np.where(
-        code != "R", "", np.where(tester, "R90", np.where(in_default, "R20", np.where(score < 580, "R10", "R30")))
+        code != "R",
+        "",
+        np.where(tester, "R90", np.where(in_default, "R20", np.where(score < REFUSED_BELOW, "R10", "R30"))),
     )
     known = decided <= END
     lent = approved & draws & (funded <= END)
@@ -124,10 +133,10 @@ def _keep_before_cut_off(funded: Clock) -> Clock:
 def _draw_defaults(risk: Reals, funded: Clock, term_count: Integers, seed: int) -> tuple[Integers, Clock]:
     """First instalment a would-be borrower never pays on time again (0: none), and its due date."""
     stream = open_stream(seed, "applications", "defaults")
-    chance = 1 / (1 + np.exp(1.95 - 1.35 * risk))
+    chance = 1 / (1 + np.exp(2.4 - 1.6 * risk))
     defaults = stream.random(risk.size) < chance
     latest = np.maximum(term_count // 2, 2)
-    term = np.minimum(stream.geometric(0.42, risk.size), latest)
+    term = np.minimum(stream.geometric(0.55, risk.size), latest)
     missed = np.where(defaults, term, 0)
     due = due_dates(funded.astype("datetime64[D]"), int(latest.max(initial=1)))
     chosen = due[np.arange(risk.size), np.maximum(missed, 1) - 1]
@@ -149,7 +158,9 @@ def _find_in_default(
     for turn in range(int(ordinal.max(initial=-1)) + 1):
         rows = np.flatnonzero(ordinal == turn)
         who = person[rows]
-        found[rows] = (applied[rows].astype("datetime64[D]") > since[who] + np.timedelta64(10, "D")) & ~pardons[rows]
+        found[rows] = (
+            applied[rows].astype("datetime64[D]") > since[who] + np.timedelta64(10, "D")
+        ) & ~pardons[rows]
         lends = borrows[rows] & ~found[rows]
         since[who] = np.where(lends, np.minimum(since[who], missed_due[rows]), since[who])
     return found

@@ -49,12 +49,20 @@ class Defect:
 def _break_check_character() -> pl.Expr:
     following = dict(zip(CHECK_CHARACTERS, CHECK_CHARACTERS[1:] + CHECK_CHARACTERS[0], strict=True))
     cert_no = pl.col("cert_no")
-    return cert_no.str.head(17) + cert_no.str.tail(1).replace_strict(following, default="0", return_dtype=pl.String)
+    return cert_no.str.head(17) + cert_no.str.tail(1).replace_strict(
+        following, default="0", return_dtype=pl.String
+    )
 
 
 DEFECTS = (
     Defect(
-        "dept_risk", "applications", "wrong_id_checksum", "cert_no", "application_no", "APX", _break_check_character()
+        "dept_risk",
+        "applications",
+        "wrong_id_checksum",
+        "cert_no",
+        "application_no",
+        "APX",
+        _break_check_character(),
     ),
     Defect("dept_risk", "decisions", "unknown_code", "decision_code", "application_no", "APZ", pl.lit("Z")),
     Defect(
@@ -104,7 +112,13 @@ DEFECTS = (
         in_line=pl.col("line").str.head(-14),
     ),
     Defect(
-        "traffic_e", "leads", "short_hash", "phone_sha256", "lead_id", "TEZ", pl.col("phone_sha256").str.head(63)
+        "traffic_e",
+        "leads",
+        "short_hash",
+        "phone_sha256",
+        "lead_id",
+        "TEZ",
+        pl.col("phone_sha256").str.head(63),
     ),
 )
 
@@ -124,10 +138,14 @@ class DefectInjector:
 
     def __call__(self, drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFrame:
         """Compose the rows with the defects of this file."""
-        is_confused = drop.source == bank_a.SOURCE and drop.dataset == "loans" and drop.batch_date == CONFUSED_DATE
+        is_confused = (
+            drop.source == bank_a.SOURCE and drop.dataset == "loans" and drop.batch_date == CONFUSED_DATE
+        )
         if self.confuses_units and is_confused:
             return self._confuse(drop, rows, compose)
-        kinds = [defect for defect in DEFECTS if (defect.source, defect.dataset) == (drop.source, drop.dataset)]
+        kinds = [
+            defect for defect in DEFECTS if (defect.source, defect.dataset) == (drop.source, drop.dataset)
+        ]
         count = min(int(rows.height * SHARE), MOST_OF_A_KIND)
         count = max(count, 1) if rows.height >= FEWEST_ROWS else 0
         if not kinds or not count:
@@ -138,7 +156,11 @@ class DefectInjector:
             victims = rows[stream.choice(rows.height, size=count, replace=False)]
             places = stream.integers(rows.height, size=count)
             parts.append(_place(_corrupt(defect, victims, drop.batch_date, compose), places, order))
-        mixed = pl.concat(parts).sort("_place", "_defect", nulls_last=False, maintain_order=True).with_row_index("_row")
+        mixed = (
+            pl.concat(parts)
+            .sort("_place", "_defect", nulls_last=False, maintain_order=True)
+            .with_row_index("_row")
+        )
         for order, defect in enumerate(kinds):
             found = mixed.filter(pl.col("_defect") == order)["_row"].to_numpy().astype(np.int64)
             self._note(drop, defect.column, defect.kind, "quarantined", found)
@@ -175,7 +197,9 @@ class DefectInjector:
 
 def _corrupt(defect: Defect, victims: pl.DataFrame, batch_date: date, compose: Compose) -> pl.DataFrame:
     number = pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(5)
-    rows = victims.with_columns(pl.concat_str(pl.lit(f"{defect.prefix}{batch_date:%Y%m%d}"), number).alias(defect.key))
+    rows = victims.with_columns(
+        pl.concat_str(pl.lit(f"{defect.prefix}{batch_date:%Y%m%d}"), number).alias(defect.key)
+    )
     if defect.in_cell is not None and defect.column is not None:
         rows = rows.with_columns(defect.in_cell.alias(defect.column))
     composed = compose(rows)
@@ -186,5 +210,3 @@ def _place(rows: pl.DataFrame, places: Integers, defect: int | None) -> pl.DataF
     return rows.with_columns(
         pl.Series("_place", places, dtype=pl.Int64), pl.lit(defect, dtype=pl.Int64).alias("_defect")
     )
-
-

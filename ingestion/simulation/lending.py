@@ -27,11 +27,12 @@ def draw_loans(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
     size = lent.height
     guaranteed = stream.random(size) < GUARANTEED_SHARE
     grade = np.clip(3 - (lent["risk_score"].to_numpy() - 560) // 40, 0, 3).astype(np.int64)
-    percent = pl.Series(GUARANTEED_RATES).gather(grade).zip_with(
-        pl.Series(guaranteed), pl.Series(OTHER_RATES).gather(grade)
+    percent = (
+        pl.Series(GUARANTEED_RATES)
+        .gather(grade)
+        .zip_with(pl.Series(guaranteed), pl.Series(OTHER_RATES).gather(grade))
     )
     day = pl.col("funded_at").dt.date()
-    minute = pl.Series(stream.integers(15 * 60 - 1, size=size))
     loans = (
         lent.with_columns(
             is_guaranteed=pl.Series(guaranteed),
@@ -39,7 +40,7 @@ def draw_loans(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
             repay_method_code=pl.Series(np.where(stream.random(size) < 0.8, "01", "02")),
             draws_reversal=pl.Series(stream.random(size) < REVERSED_SHARE),
             reversed_after=pl.Series(stream.integers(600, 5_400, size)),
-            persons_row=pl.col("person"),
+            late_second=pl.Series(stream.integers(15 * 60 - 1, size=size)) + 23 * 3600 + 45 * 60,
         )
         .with_columns(
             is_late=((day - pl.lit(FIRST_DATE)).dt.total_days() % CUT_OFF_EVERY_DAYS == 0)
@@ -47,7 +48,7 @@ def draw_loans(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
         )
         .with_columns(
             funded_at=pl.when("is_late")
-            .then(day.cast(pl.Datetime("us")) + pl.duration(seconds=minute + 23 * 3600 + 45 * 60))
+            .then(day.cast(pl.Datetime("us")) + pl.duration(seconds="late_second"))
             .otherwise("funded_at"),
             booked_date=pl.when("is_late").then(day.dt.offset_by("1d")).otherwise(day),
             is_reversed=pl.col("draws_reversal") & ~pl.col("is_late"),

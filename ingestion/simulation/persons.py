@@ -23,10 +23,13 @@ def draw_persons(customers: int, seed: int) -> pl.DataFrame:
     size = customers + round(customers * PROSPECTS_PER_CUSTOMER)
     traits = open_stream(seed, "persons", "traits")
     risk = traits.standard_normal(size)
-    income = np.exp(9.0 - 0.32 * risk + 0.38 * traits.standard_normal(size))
+    income = np.exp(9.0 - 0.36 * risk + 0.36 * traits.standard_normal(size))
     return pl.DataFrame(
         {
-            "person_id": pl.Series(np.arange(1, size + 1)).cast(pl.String).str.zfill(8).str.replace("^", "PS"),
+            "person_id": pl.Series(np.arange(1, size + 1))
+            .cast(pl.String)
+            .str.zfill(8)
+            .str.replace("^", "PS"),
             "is_customer": np.arange(size) < customers,
             "is_tester": traits.random(size) < TESTER_SHARE,
             "comes_by_traffic": traits.random(size) < TRAFFIC_SHARE,
@@ -57,30 +60,44 @@ def draw_leads(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
     person = np.concatenate([origins["person"].to_numpy(), visitors])
     clicked = np.concatenate([before, visits]).astype("datetime64[ms]")
     size = person.size
-    return pl.DataFrame(
-        {
-            "person": person,
-            "person_id": persons["person_id"].gather(person),
-            "mobile": persons["mobile"].gather(person),
-            "channel_code": pl.concat(
-                [
-                    origins.select(pl.when("leads_by_traffic").then(pl.lit("TE")).otherwise(pl.lit("ORG"))).to_series(),
-                    pl.Series(["TE"], dtype=pl.String).gather(np.zeros(visitors.size, dtype=np.int64)),
-                ]
-            ),
-            "clicked_at": as_moments(clicked + stream.integers(1000, size=size).astype("timedelta64[ms]")),
-            "campaign": pl.Series(["cash-feed-01", "cash-feed-02", "cash-video-07", "loan-search-03", "retarget-11"]).gather(
-                stream.integers(5, size=size)
-            ),
-            "cost_fen": stream.integers(120, 2_600, size),
-            "device_os": pl.Series(["android", "ios", "harmony"]).gather(stream.choice(3, size=size, p=[0.6, 0.28, 0.12])),
-            "applied_at": pl.concat(
-                [origins["applied_at"], pl.Series([None], dtype=pl.Datetime("us")).gather(np.zeros(visitors.size, dtype=int))]
-            ),
-        }
-    ).sort("clicked_at", "person_id").with_columns(
-        pl.concat_str(
-            pl.lit("TE"), pl.col("clicked_at").dt.strftime("%y%m%d"),
-            pl.int_range(pl.len()).cast(pl.String).str.zfill(8),
-        ).alias("lead_id")
+    return (
+        pl.DataFrame(
+            {
+                "person": person,
+                "person_id": persons["person_id"].gather(person),
+                "mobile": persons["mobile"].gather(person),
+                "channel_code": pl.concat(
+                    [
+                        origins.select(
+                            pl.when("leads_by_traffic").then(pl.lit("TE")).otherwise(pl.lit("ORG"))
+                        ).to_series(),
+                        pl.Series(["TE"], dtype=pl.String).gather(np.zeros(visitors.size, dtype=np.int64)),
+                    ]
+                ),
+                "clicked_at": as_moments(
+                    clicked + stream.integers(1000, size=size).astype("timedelta64[ms]")
+                ),
+                "campaign": pl.Series(
+                    ["cash-feed-01", "cash-feed-02", "cash-video-07", "loan-search-03", "retarget-11"]
+                ).gather(stream.integers(5, size=size)),
+                "cost_fen": stream.integers(120, 2_600, size),
+                "device_os": pl.Series(["android", "ios", "harmony"]).gather(
+                    stream.choice(3, size=size, p=[0.6, 0.28, 0.12])
+                ),
+                "applied_at": pl.concat(
+                    [
+                        origins["applied_at"],
+                        pl.Series([None], dtype=pl.Datetime("us")).gather(np.zeros(visitors.size, dtype=int)),
+                    ]
+                ),
+            }
+        )
+        .sort("clicked_at", "person_id")
+        .with_columns(
+            pl.concat_str(
+                pl.lit("TE"),
+                pl.col("clicked_at").dt.strftime("%y%m%d"),
+                pl.int_range(pl.len()).cast(pl.String).str.zfill(8),
+            ).alias("lead_id")
+        )
     )

@@ -61,7 +61,7 @@ def amortise(
 
     `rate` is the nominal annual rate in ten-thousandths of a percent.
     """
-    width = int(term_count.max(initial=0))
+    width = int(term_count.max(initial=1))
     shape = (principal_fen.size, width)
     principal, interest = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     balance = principal_fen.astype(np.int64)
@@ -79,7 +79,9 @@ def _level_payment(principal_fen: Integers, rate: Integers, term_count: Integers
     monthly: Reals = np.asarray(rate, dtype=np.float64) / RATE_SCALE
     terms = np.maximum(term_count, 1)
     discount = -np.expm1(-terms * np.log1p(monthly))
-    payment = np.where(rate > 0, principal_fen * monthly / np.where(rate > 0, discount, 1.0), principal_fen / terms)
+    payment = np.where(
+        rate > 0, principal_fen * monthly / np.where(rate > 0, discount, 1.0), principal_fen / terms
+    )
     rounded: Integers = np.floor(payment + 0.5).astype(np.int64)
     return rounded
 

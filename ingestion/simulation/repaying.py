@@ -9,13 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from ingestion.simulation.applications import NEVER
 from ingestion.simulation.horizon import LAST_DATE
 from ingestion.simulation.plans import EQUAL_PRINCIPAL, amortise, divide_half_up, due_dates, rate_units
-from ingestion.simulation.streams import Clock, Flags, Integers, Reals, as_moments, draw_daytimes, open_stream
+from ingestion.simulation.streams import (
+    Clock,
+    Flags,
+    Integers,
+    Reals,
+    Spans,
+    as_moments,
+    draw_daytimes,
+    open_stream,
+)
 
 COMPENSATION_DPD = 20
 BUYBACK_DPD = 60
@@ -72,14 +80,22 @@ def draw_course(loans: pl.DataFrame, seed: int) -> Course:
     settled = _draw_settlements(loans, funded, due, cleared, is_default, stream)
     interest, fee = _waive(funded, due, cleared, settled, interest, fee)
     return Course(
-        exists, due, principal, interest, fee, cleared, np.where(settled | ~exists, NEVER, part_date), part_share, settled
+        exists,
+        due,
+        principal,
+        interest,
+        fee,
+        cleared,
+        np.where(settled | ~exists, NEVER, part_date),
+        part_share,
+        settled,
     )
 
 
 def _draw_cleared(loans: pl.DataFrame, due: Clock, stream: np.random.Generator) -> tuple[Clock, Flags]:
     shape = due.shape
     risk, habit = loans["latent_risk"].to_numpy()[:, None], loans["lateness_habit"].to_numpy()[:, None]
-    late_chance = 1 / (1 + np.exp(2.5 - 0.9 * risk - 0.6 * habit))
+    late_chance = 1 / (1 + np.exp(2.3 - 1.1 * risk - 0.5 * habit))
     is_late = stream.random(shape) < late_chance
     lateness = np.minimum(stream.geometric(0.16, shape), LONGEST_LATENESS)
     earliness = np.where(stream.random(shape) < 0.2, stream.integers(1, 6, shape), 0)
@@ -112,7 +128,12 @@ def _draw_parts(
 
 
 def _draw_settlements(  # noqa: PLR0913, PLR0917
-    loans: pl.DataFrame, funded: Clock, due: Clock, cleared: Clock, is_default: Flags, stream: np.random.Generator
+    loans: pl.DataFrame,
+    funded: Clock,
+    due: Clock,
+    cleared: Clock,
+    is_default: Flags,
+    stream: np.random.Generator,
 ) -> Flags:
     """Choose early settlements and write their date into `cleared`; returns which instalments they cover."""
     size, width = due.shape
@@ -121,12 +142,14 @@ def _draw_settlements(  # noqa: PLR0913, PLR0917
     settles = (stream.random(size) < chance) & ~is_default
     first = stream.integers(1, np.maximum(terms, 2))
     row = np.arange(size)
-    period_start = np.where(first > 1, due[row, np.maximum(first - 2, 0)], funded) if width else funded
-    period_end = due[row, first - 1] if width else funded
-    date = period_start + 1 + (stream.random(size) * ((period_end - period_start).astype(np.int64) - 8)).astype(
-        "timedelta64[D]"
+    period_start = np.where(first > 1, due[row, np.maximum(first - 2, 0)], funded)
+    period_end = due[row, first - 1]
+    date = (
+        period_start
+        + 1
+        + (stream.random(size) * ((period_end - period_start).astype(np.int64) - 8)).astype("timedelta64[D]")
     )
-    previous = np.where(first > 1, cleared[row, np.maximum(first - 2, 0)], funded) if width else funded
+    previous = np.where(first > 1, cleared[row, np.maximum(first - 2, 0)], funded)
     settles &= previous < date
     covered: Flags = settles[:, None] & (np.arange(1, width + 1) >= first[:, None])
     cleared[:] = np.where(covered, date[:, None], cleared)
@@ -136,7 +159,7 @@ def _draw_settlements(  # noqa: PLR0913, PLR0917
 def _waive(  # noqa: PLR0913, PLR0917
     funded: Clock, due: Clock, cleared: Clock, settled: Flags, interest: Integers, fee: Integers
 ) -> tuple[Integers, Integers]:
-    start = np.concatenate([funded[:, None], due[:, :-1]], axis=1) if due.shape[1] else due
+    start = np.concatenate([funded[:, None], due[:, :-1]], axis=1)
     period = np.maximum((due - start).astype(np.int64), 1)
     used = np.clip((cleared - start).astype(np.int64), 0, period)
     due_interest = np.where(settled, divide_half_up(interest * used, period), interest)
@@ -144,7 +167,9 @@ def _waive(  # noqa: PLR0913, PLR0917
     return due_interest, due_fee
 
 
-def replan_settled(loans: pl.DataFrame, plan: pl.DataFrame, course: Course, repayments: pl.DataFrame) -> pl.DataFrame:
+def replan_settled(
+    loans: pl.DataFrame, plan: pl.DataFrame, course: Course, repayments: pl.DataFrame
+) -> pl.DataFrame:
     """Version 2 of the whole plan of each loan settled early: posted with the payment, interest and fees reduced."""
     settlements = (
         repayments.filter(pl.col("repay_type_code") == "2").group_by("loan_no").agg(pl.col("posted_at").min())
@@ -192,7 +217,9 @@ def list_repayments(loans: pl.DataFrame, course: Course, seed: int) -> pl.DataFr
             "term_no": pl.Series(term + 1, dtype=pl.Int32),
             "paid_at": as_moments(paid.astype("datetime64[s]") + _daytimes_by_loan(loan, settled, stream)),
             "principal_amount_fen": principal,
-            "interest_amount_fen": np.where(is_part, part_interest[at], course.interest[at] - part_interest[at]),
+            "interest_amount_fen": np.where(
+                is_part, part_interest[at], course.interest[at] - part_interest[at]
+            ),
             "fee_amount_fen": np.where(is_part, part_fee[at], course.fee[at] - part_fee[at]),
             "penalty_amount_fen": divide_half_up(principal * days_late * 5, 10_000),
             "payment_method_code": pl.Series(["01", "02", "03"]).gather(
@@ -210,13 +237,11 @@ def list_repayments(loans: pl.DataFrame, course: Course, seed: int) -> pl.DataFr
     )
 
 
-def _daytimes_by_loan(
-    loan: Integers, settled: Flags, stream: np.random.Generator
-) -> npt.NDArray[np.timedelta64]:
+def _daytimes_by_loan(loan: Integers, settled: Flags, stream: np.random.Generator) -> Spans:
     """One time of day per payment; the instalments of a settlement share theirs."""
     own = draw_daytimes(stream, loan.size)
     shared = draw_daytimes(stream, int(loan.max(initial=-1)) + 1)
-    times: npt.NDArray[np.timedelta64] = np.where(settled, shared[loan], own)
+    times: Spans = np.where(settled, shared[loan], own)
     return times
 
 
@@ -230,7 +255,7 @@ def list_compensations(loans: pl.DataFrame, course: Course) -> pl.DataFrame:
     open_terms = course.exists & guaranteed
     trigger = course.due + BUYBACK_DPD
     reached = open_terms & (course.cleared > trigger)
-    bought = np.where(reached, trigger, NEVER).min(axis=1, initial=NEVER)[:, None]
+    bought = np.where(reached, trigger, NEVER).min(axis=1)[:, None]
     compensated = course.due + COMPENSATION_DPD
     by_instalment = open_terms & (course.cleared > compensated) & (compensated < bought)
     by_buyback = open_terms & (bought < NEVER) & (course.cleared > bought) & ~by_instalment

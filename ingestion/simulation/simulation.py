@@ -21,7 +21,7 @@ from ingestion.simulation.defects import (
 )
 from ingestion.simulation.delivering import deliver
 from ingestion.simulation.horizon import FUTURE_DAYS, GO_LIVE
-from ingestion.simulation.world import World, build_world
+from ingestion.simulation.world import CLOCKS, World, build_world
 
 Progress = Callable[[str], None]
 SUMMARY = "summary.json"
@@ -81,7 +81,15 @@ def simulate(
         progress(f"{batch_date} delivered ({offset + 1} of {days})")
     labels = injector.list_labels()
     report = SimulationReport(
-        customers, days, seed, GO_LIVE, batch_date, landing, truth, _count(world, batch_date), _count_kinds(labels)
+        customers,
+        days,
+        seed,
+        GO_LIVE,
+        batch_date,
+        landing,
+        truth,
+        _count(world, batch_date),
+        _count_kinds(labels),
     )
     _write_truth(world, labels, report)
     return report
@@ -102,19 +110,9 @@ def _check_home(truth: Path, customers: int, days: int, seed: int) -> None:
 
 
 def _count(world: World, until: date) -> dict[str, int]:
-    clocks = {
-        "leads": "clicked_at",
-        "applications": "applied_at",
-        "decisions": "decided_at",
-        "loans": "posted_at",
-        "plan_terms": "posted_at",
-        "repayments": "posted_at",
-        "compensations": "compensated_date",
-        "consents": "occurred_at",
-    }
-    frames = {name: getattr(world, name) for name in clocks}
+    frames = {name: getattr(world, name) for name in CLOCKS}
     return {
-        name: int(frame.select((pl.col(clocks[name]).cast(pl.Date) <= until).sum()).item())
+        name: int(frame.select((pl.col(CLOCKS[name]).cast(pl.Date) <= until).sum()).item())
         for name, frame in frames.items()
     }
 
@@ -126,7 +124,12 @@ def _count_kinds(labels: pl.DataFrame) -> dict[str, int]:
 
 def _write_truth(world: World, labels: pl.DataFrame, report: SimulationReport) -> None:
     report.truth.mkdir(parents=True, exist_ok=True)
-    for name, frame in (("defects", labels), ("persons", world.persons), ("leads", world.leads), ("loans", world.loans)):
+    for name, frame in (
+        ("defects", labels),
+        ("persons", world.persons),
+        ("leads", world.leads),
+        ("loans", world.loans),
+    ):
         frame.write_parquet(report.truth / f"{name}.parquet")
     summary = {name: value for name, value in asdict(report).items() if not isinstance(value, Path)}
     text = json.dumps(summary, default=str, ensure_ascii=False, indent=2)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 Clock = npt.NDArray[np.datetime64]
+Spans = npt.NDArray[np.timedelta64]
 Integers = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -20,7 +21,7 @@ def open_stream(seed: int, *name: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *digest])))
 
 
-def draw_daytimes(stream: np.random.Generator, size: int) -> Clock:
+def draw_daytimes(stream: np.random.Generator, size: int) -> Spans:
     """Seconds into a day at which people act: 07:30 to 23:00, with humps around noon and the evening."""
     centre = np.where(stream.random(size) < 0.45, 12.3, 20.0)
     hours = np.clip(centre + stream.normal(0.0, 2.4, size), 7.5, 22.99)

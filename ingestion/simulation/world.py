@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-import numpy as np
+
 import polars as pl
 
 from ingestion.simulation.applications import draw_applications
 from ingestion.simulation.consenting import draw_consents
-from ingestion.simulation.horizon import LAST_DATE
+
 from ingestion.simulation.lending import append_reversals, draw_loans
 from ingestion.simulation.persons import draw_leads, draw_persons
 from ingestion.simulation.plans import build_plan
@@ -130,6 +130,16 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "valid_to": pl.Date(),
     },
 }
+CLOCKS = {
+    "leads": "clicked_at",
+    "applications": "applied_at",
+    "decisions": "decided_at",
+    "loans": "posted_at",
+    "plan_terms": "posted_at",
+    "repayments": "posted_at",
+    "compensations": "compensated_date",
+    "consents": "occurred_at",
+}
 
 
 @dataclass(frozen=True)
@@ -155,14 +165,22 @@ class World:
     def assemble(cls, **frames: pl.DataFrame) -> World:
         """Make a world of the given frames: frames left out are empty, columns left out are null.
 
+        Loans and repayments without `posted_at` are posted when they happen.
+
         Raises:
-            ValueError: a frame or a column that a world does not have.
+            ValueError: a frame or a column that a world does not have, or a row without its deciding clock.
         """
         unknown = [name for name in frames if name not in COLUMNS]
-        unknown += [f"{name}.{c}" for name, f in frames.items() for c in f.columns if c not in COLUMNS.get(name, {})]
+        unknown += [
+            f"{name}.{c}" for name, f in frames.items() for c in f.columns if c not in COLUMNS.get(name, {})
+        ]
         if unknown:
             raise ValueError(f"A world has no {', '.join(unknown)}; see ingestion.simulation.world.COLUMNS.")
-        return cls(**{field.name: _conform(frames.get(field.name), field.name) for field in fields(cls)})
+        whole = {field.name: _conform(frames.get(field.name), field.name) for field in fields(cls)}
+        for name, clock in CLOCKS.items():
+            if whole[name][clock].null_count():
+                raise ValueError(f"Every row of {name} needs {clock}, by which it is delivered.")
+        return cls(**whole)
 
     @cached_property
     def fund_movements(self) -> pl.DataFrame:
@@ -173,12 +191,24 @@ class World:
         paid = (
             pl.concat(
                 [
-                    self.repayments.select("loan_no", "term_no", pl.col("posted_at").dt.date().alias("moved_date"), "principal_amount_fen"),
-                    self.compensations.select("loan_no", "term_no", pl.col("compensated_date").alias("moved_date"), "principal_amount_fen"),
+                    self.repayments.select(
+                        "loan_no",
+                        "term_no",
+                        pl.col("posted_at").dt.date().alias("moved_date"),
+                        "principal_amount_fen",
+                    ),
+                    self.compensations.select(
+                        "loan_no",
+                        "term_no",
+                        pl.col("compensated_date").alias("moved_date"),
+                        "principal_amount_fen",
+                    ),
                 ]
             )
             .join(
-                self.plan_terms.group_by("loan_no", "term_no").agg(pl.col("principal_amount_fen").last().alias("cap")),
+                self.plan_terms.group_by("loan_no", "term_no").agg(
+                    pl.col("principal_amount_fen").last().alias("cap")
+                ),
                 on=["loan_no", "term_no"],
                 how="left",
             )
@@ -202,6 +232,9 @@ def _conform(frame: pl.DataFrame | None, name: str) -> pl.DataFrame:
     wanted = COLUMNS[name]
     if frame is None:
         return pl.DataFrame(schema=dict(wanted))
+    stand_in = {"loans": "funded_at", "repayments": "paid_at"}.get(name)
+    if stand_in in frame.columns and "posted_at" not in frame.columns:
+        frame = frame.with_columns(pl.col(str(stand_in)).alias("posted_at"))
     return frame.select(
         (pl.col(column) if column in frame.columns else pl.lit(None)).cast(kind).alias(column)
         for column, kind in wanted.items()
@@ -238,7 +271,11 @@ def build_world(customers: int, seed: int) -> World:
 def _identify(persons: pl.DataFrame, applications: pl.DataFrame, leads: pl.DataFrame) -> pl.DataFrame:
     """Give applications their number, applicant, channel, and the lead that brought them."""
     person = applications["person"]
-    by_traffic = leads.filter(pl.col("channel_code") == "TE").select("person", "applied_at", "lead_id").drop_nulls("applied_at")
+    by_traffic = (
+        leads.filter(pl.col("channel_code") == "TE")
+        .select("person", "applied_at", "lead_id")
+        .drop_nulls("applied_at")
+    )
     return (
         applications.with_columns(
             persons[column].gather(person) for column in ("person_id", "cert_no", "customer_name", "mobile")
@@ -258,7 +295,11 @@ def _identify(persons: pl.DataFrame, applications: pl.DataFrame, leads: pl.DataF
                 (pl.col("income") * pl.col("income_factor") / 10_000).round().cast(pl.Int64) * 10_000
             )
         )
-        .join(by_traffic.unique(["person", "applied_at"], keep="first", maintain_order=True), on=["person", "applied_at"], how="left")
+        .join(
+            by_traffic.unique(["person", "applied_at"], keep="first", maintain_order=True),
+            on=["person", "applied_at"],
+            how="left",
+        )
         .sort("applied_at", "person", "requested_amount_fen")
         .with_columns(
             application_no=pl.concat_str(

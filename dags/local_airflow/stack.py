@@ -1,0 +1,208 @@
+"""Airflow's processes: start them, wait until they are healthy, stop them without leaving one behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]  # comes with Airflow; types-psutil is not installed
+
+from dags.local_airflow.home import POOLS, AirflowHome, prepare_database, write_configuration
+
+COMPONENTS = {
+    "api-server": ["api-server"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+}
+STOP_ORDER = ("scheduler", "dag-processor", "api-server")
+HEALTHY = ("metadatabase", "scheduler", "dag_processor")
+START_SECONDS = 120.0
+STOP_SECONDS = 10.0
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class StackFailed(Exception):
+    """Airflow did not start, stopped, or refused a request; the message says where to read why."""
+
+
+def call(url: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
+    """One request to Airflow's REST API, past any proxy. Raises: urllib.error.URLError."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    with DIRECT.open(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StackFailed("No local port is free for Airflow; stop a program that holds one and retry.")
+
+
+def _members(session: int) -> Iterator[int]:
+    """Every process of a session: tasks leave Airflow's process group, but not its session."""
+    for process in psutil.pids():
+        try:
+            if os.getsid(process) == session and psutil.Process(process).status() != psutil.STATUS_ZOMBIE:
+                yield process
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+
+
+class Stack:
+    """The running Airflow of one home; `processes.json` in the home names its sessions and its address."""
+
+    def __init__(self, home: AirflowHome) -> None:
+        self.home = home
+        self.file = home.path / "processes.json"
+        self.children: list[subprocess.Popen[bytes]] = []
+
+    def record(self) -> dict[str, Any]:
+        """The recorded processes {name: [pid, start time]} and `url`; empty when nothing was left running."""
+        try:
+            found: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return found
+
+    def _alive(self) -> list[int]:
+        living = []
+        for pid, started in self.record().get("processes", {}).values():
+            try:
+                process = psutil.Process(pid)
+                if process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE:
+                    living.append(pid)
+            except psutil.NoSuchProcess:
+                continue
+        return living
+
+    @property
+    def url(self) -> str:
+        return str(self.record()["url"])
+
+    def is_up(self) -> bool:
+        """Whether every recorded process lives and Airflow says it is healthy."""
+        return bool(self.record()) and len(self._alive()) == len(COMPONENTS) and self._healthy()
+
+    def _healthy(self) -> bool:
+        try:
+            health = call(f"{self.url}/api/v2/monitor/health")
+        except (OSError, ValueError):
+            return False
+        return all(health[part]["status"] == "healthy" for part in HEALTHY)
+
+    def start(self, scheduled: bool = False) -> None:
+        """Start Airflow and wait until it is healthy, its dags are known and its pools exist.
+
+        `scheduled` lets the dags' own timetables create runs; otherwise runs come only from requests.
+
+        Raises: StackFailed when a process ends or nothing is healthy after START_SECONDS.
+        """
+        self.stop()
+        port = _free_port(int(os.environ.get("PLATFORM_AIRFLOW_PORT", "8080")))
+        write_configuration(self.home, port)
+        prepare_database(self.home)
+        processes = {}
+        for name, arguments in COMPONENTS.items():
+            with (self.home.path / f"{name}.log").open("wb") as log:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "airflow", *arguments],
+                    env=self.home.environment(scheduled),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            self.children.append(child)
+            processes[name] = [child.pid, psutil.Process(child.pid).create_time()]
+            self.file.write_text(
+                json.dumps({"url": f"http://127.0.0.1:{port}", "processes": processes}), encoding="utf-8"
+            )
+        try:
+            self._await_start()
+            self._configure()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _await_start(self) -> None:
+        until = time.monotonic() + START_SECONDS
+        while not self._healthy():
+            self.check()
+            if time.monotonic() > until:
+                raise StackFailed(
+                    f"Airflow was not healthy after {START_SECONDS:.0f} s; read the logs in {self.home.path}."
+                )
+            time.sleep(0.25)
+
+    def check(self) -> None:
+        """Raises: StackFailed when a process that should run has ended."""
+        if len(self._alive()) < len(COMPONENTS) or any(child.poll() is not None for child in self.children):
+            raise StackFailed(f"A process of Airflow ended by itself; read the logs in {self.home.path}.")
+
+    def _configure(self) -> None:
+        known = {pool["name"] for pool in call(f"{self.url}/api/v2/pools")["pools"]}
+        for name, (description, slots) in POOLS.items():
+            if name not in known:
+                pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+                call(f"{self.url}/api/v2/pools", "POST", pool)
+
+    def await_dags(self, expected: set[str]) -> None:
+        """Wait until Airflow has parsed every expected dag, and unpause them all.
+
+        Raises: StackFailed with the import error of a dag file, or with the dags that never came.
+        """
+        until = time.monotonic() + START_SECONDS
+        dags = f"{self.url}/api/v2/dags"
+        while missing := expected - {dag["dag_id"] for dag in call(f"{dags}?limit=100")["dags"]}:
+            for error in call(f"{self.url}/api/v2/importErrors")["import_errors"]:
+                reason = str(error["stack_trace"]).strip().splitlines()[-1]
+                raise StackFailed(f"{error['filename']} cannot be imported: {reason}")
+            if time.monotonic() > until:
+                raise StackFailed(f"Airflow did not find the dags {', '.join(sorted(missing))}.")
+            time.sleep(0.25)
+        call(f"{dags}?dag_id_pattern=%25&update_mask=is_paused", "PATCH", {"is_paused": False})
+
+    def stop(self) -> None:
+        """End every recorded process and all its descendants; harmless when nothing runs.
+
+        The scheduler ends first, for its tasks cannot report to an API that is gone. A task has STOP_SECONDS
+        to end; after that, or when its component had died, the whole session is killed.
+        """
+        alive = self._alive()
+        for name in STOP_ORDER:
+            session, _ = self.record().get("processes", {}).get(name, (0, 0.0))
+            patience = STOP_SECONDS if session in alive else 0.0
+            if patience:
+                _signal([session], signal.SIGTERM)
+            until = time.monotonic() + patience
+            while remaining := list(_members(session)) if session else []:
+                if time.monotonic() > until:
+                    _signal(remaining, signal.SIGKILL)
+                for child in self.children:
+                    child.poll()
+                time.sleep(0.05)
+        self.children.clear()
+        self.file.unlink(missing_ok=True)
+
+
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)

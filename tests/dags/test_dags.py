@@ -1,0 +1,131 @@
+"""The dag files: what they make, how they are wired, how light they parse."""
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+from zoneinfo import ZoneInfo
+
+import pendulum
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import AssetAll, CronPartitionTimetable, IdentityMapper, PartitionedAssetTimetable
+from airflow.sdk.definitions.deadline import DeadlineAlert
+from airflow.serialization.encoders import coerce_to_core_timetable
+from airflow.timetables.base import TimeRestriction
+
+from ingestion.registry import list_sources
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDER = REPOSITORY / "dags"
+SOURCES = [source for source, _ in list_sources()]
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+HEAVY = ["duckdb", "polars", "great_expectations", "dbt", "pandas", "pyarrow"]
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(FOLDER)
+
+
+def test_bag_holds_exactly_the_expected_dags(bag: DagBag) -> None:
+    assert SOURCES
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {*(f"ingest_{source}" for source in SOURCES), "warehouse", "features", "scoring"}
+
+
+def test_files_are_short_and_discoverable() -> None:
+    files = sorted(FOLDER.glob("*.py"))
+    assert len(files) == 6
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 80, file.name
+        assert "airflow" in text.lower() and "dag" in text.lower(), file.name
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    parse = (
+        "import json, sys; from airflow.dag_processing.dagbag import DagBag;"
+        f"bag = DagBag({str(FOLDER)!r});"
+        f"print(json.dumps([len(bag.dags), [name for name in {HEAVY!r} if name in sys.modules]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", parse], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [len(SOURCES) + 3, []]
+
+
+@pytest.mark.parametrize(("source", "cron"), list_sources())
+def test_ingest_key_is_the_day_before_its_run_in_shanghai(bag: DagBag, source: str, cron: str) -> None:
+    dag = bag.dags[f"ingest_{source}"]
+    assert isinstance(dag.timetable, CronPartitionTimetable)
+    hour = int(cron.split()[1])
+    since = TimeRestriction(pendulum.datetime(2026, 3, 3, tz="Asia/Shanghai"), None, catchup=True)
+    run = coerce_to_core_timetable(dag.timetable).next_dagrun_info_v2(
+        last_dagrun_info=None, restriction=since
+    )
+    assert run is not None
+    assert run.partition_key == "2026-03-02"
+    assert run.run_after.astimezone(SHANGHAI).replace(minute=0) == datetime(2026, 3, 3, hour, tzinfo=SHANGHAI)
+    assert outlets(dag) == {"land": [f"lake/{source}"]}
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "inlets", "sent"),
+    [
+        (
+            "warehouse",
+            [f"lake/{source}" for source in SOURCES],
+            {"build": [], "gate_and_publish": ["published/warehouse"]},
+        ),
+        ("features", ["published/warehouse"], {"build_features": ["published/features"]}),
+        ("scoring", ["published/features"], {"score": []}),
+    ],
+)
+def test_downstream_runs_once_per_key_of_all_its_assets(
+    bag: DagBag, dag_id: str, inlets: list[str], sent: dict[str, list[str]]
+) -> None:
+    dag = bag.dags[dag_id]
+    assert isinstance(dag.timetable, PartitionedAssetTimetable)
+    assert isinstance(dag.timetable.default_partition_mapper, IdentityMapper)
+    assert len(inlets) == 1 or isinstance(dag.timetable.asset_condition, AssetAll)
+    condition = coerce_to_core_timetable(dag.timetable).asset_condition
+    assert {key.name for key, _ in condition.iter_assets()} == set(inlets)
+    assert outlets(dag) == sent
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+
+
+def test_warehouse_takes_the_one_writer_slot_and_gates_after_building(bag: DagBag) -> None:
+    dag = bag.dags["warehouse"]
+    assert {task.pool for task in dag.tasks} == {"warehouse_write"}
+    assert dag.get_task("build").downstream_task_ids == {"gate_and_publish"}
+
+
+class Refused(Exception):
+    """Stands for any error that is no passing fault."""
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [(Refused("x"), "fail"), (FileNotFoundError("x"), "fail"), (ConnectionResetError("x"), "retry")],
+)
+def test_only_passing_faults_are_retried(bag: DagBag, error: Exception, action: str) -> None:
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            assert task.retries == 2
+            assert task.retry_policy is not None
+            assert task.retry_policy.evaluate(error, 1, 3).action.value == action
+
+
+def test_every_dag_has_a_deadline_from_when_it_was_queued(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        (deadline,) = cast("list[DeadlineAlert]", dag.deadline)
+        assert deadline.reference.reference_name == "DagRunQueuedAtDeadline"
+        assert deadline.callback.path == "dags.lateness.record_lateness"
+
+
+def outlets(dag: object) -> dict[str, list[str]]:
+    return {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks}  # type: ignore[attr-defined]
