@@ -37,7 +37,7 @@ def land(arguments: argparse.Namespace, settings: Settings) -> int:
     failed = False
     for name in names:
         try:
-            print(land_source(name, arguments.date, settings))
+            print(f"{name}: {land_source(name, arguments.date, settings)}")
         except (DeliveryIncomplete, DeliveryRefused) as error:
             print(error, file=sys.stderr)
             failed = True

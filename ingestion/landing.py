@@ -76,7 +76,7 @@ class LandingReport:
     def __str__(self) -> str:
         rows = sum(entry.rows_landed for entry in self.landed)
         quarantined = sum(entry.rows_quarantined for entry in self.landed)
-        return f"{self.source} {self.batch_date}: {len(self.landed)} deliveries, {rows} landed, {quarantined} quarantined"
+        return f"{rows:,} landed, {quarantined:,} quarantined"
 
 
 def land_source(source: str, batch_date: date, settings: Settings | None = None) -> LandingReport:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 from ingestion.settings import Settings, SettingsInvalid, load_settings
 from quality.published import NothingPublished, kept_versions, open_published
@@ -39,6 +42,8 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
             checks = sum(len(suite.all_checks) for suite in suites)
             print(f"{len(suites)} suites with {checks} checks are valid.")
             return 0
+        case "portable":
+            return _check_portability(settings)
         case "audit":
             from quality.gate import audit
 
@@ -72,6 +77,19 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
             raise AssertionError(unknown)
 
 
+def _check_portability(settings: Settings) -> int:
+    from quality.portable_sql import find_unportable
+    from quality.warehouse import compile_models
+
+    with tempfile.TemporaryDirectory() as home:
+        compiled = compile_models("spark", replace(settings, home=Path(home)))
+    findings = [finding for model, sql in compiled.items() for finding in find_unportable(model, sql)]
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    print(f"{len(compiled)} models compiled for Spark: {len(findings) or 'no'} findings.")
+    return int(bool(findings))
+
+
 def _show(verdicts: Sequence[Verdict]) -> None:
     if not verdicts:
         print("No verdict is recorded.")
@@ -100,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m quality", description="Gates and publication.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate every suite file")
+    commands.add_parser("portable", help="hold the compiled models to the SQL that two engines answer alike")
     for name, text in (
         ("audit", "run a gate and record its verdicts"),
         ("publish", "audit a gate and publish its set"),

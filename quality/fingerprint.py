@@ -29,7 +29,7 @@ def fingerprint(connection: duckdb.DuckDBPyConnection, table: str) -> str:
 def fingerprint_relation(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
     """Hash the rows of anything that may follow FROM, such as `read_parquet([...])`."""
     columns = [
-        (str(name), str(kind))
+        (str(name), "VARCHAR" if str(kind).startswith("ENUM") else str(kind))
         for name, kind, *_ in connection.sql(f"describe select * from {relation}").fetchall()
     ]
     row = ", ".join(_encode(name, kind) for name, kind in columns)
@@ -49,17 +49,18 @@ def _encode(name: str, kind: str) -> str:
     """SQL text of one cell: distinct for distinct values, for NULL, and whatever stands beside it.
 
     Text carries its length, so no content can imitate a separator; an instant is its microseconds since
-    1970, so the session's time zone is immaterial (infinities, which have none, are spelled).
+    1970, so the session's time zone is immaterial (infinities, which have none, are spelled). An enumeration
+    counts as the text that Parquet makes of it.
     """
     column = quote(name)
     if kind == "VARCHAR":
-        return f"coalesce(strlen({column}) || ':' || {column}, '~')"
+        text = f"{column}::varchar"
+        return f"coalesce(strlen({text}) || ':' || {text}, '~')"
     if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"coalesce(epoch_us({column})::varchar, case when {column} is null then '~' else ({column} > '2000-01-01')::varchar end)"
+        infinite = f"case when {column} is null then '~' else ({column} > '2000-01-01')::varchar end"
+        return f"coalesce(epoch_us({column})::varchar, {infinite})"
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
         return f"coalesce(strlen(to_json({column})::varchar) || ':' || to_json({column})::varchar, '~')"
     if kind == "BLOB":
         return f"coalesce(hex({column}), '~')"
-    if kind.startswith("ENUM"):
-        return f"coalesce(strlen({column}::varchar) || ':' || {column}::varchar, '~')"
     return f"coalesce({column}::varchar, '~')"

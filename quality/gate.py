@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -18,7 +20,7 @@ from quality.register import last_published_rows
 from quality.report import write_report
 from quality.source import TableSource, connect, expose, run
 from quality.suite import Suite, load_suites
-from quality.verdict import Failure, Verdict, record_verdicts
+from quality.verdict import Failure, Verdict, read_verdicts, record_verdicts
 
 SAMPLE = 5
 ABSENT = "absent"
@@ -41,7 +43,7 @@ def audit(
         GateUnusable: the warehouse file is missing or being written, or `tables` names one that has no suite.
     """
     settings = settings or load_settings()
-    suites = load_suites(settings.suites, gate)
+    every = suites = load_suites(settings.suites, gate)
     if tables is not None:
         unknown = sorted(set(tables) - {suite.table for suite in suites})
         if unknown:
@@ -59,7 +61,7 @@ def audit(
             f"The warehouse cannot be opened ({reason}); wait for its writer, then audit again."
         ) from None
     with connection:
-        return audit_relations(gate, suites, batch_date, connection, settings)
+        return audit_relations(gate, suites, batch_date, connection, settings, every)
 
 
 def audit_sources(
@@ -92,6 +94,7 @@ def audit_relations(
     batch_date: date,
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
+    described: Sequence[Suite] = (),
 ) -> list[Verdict]:
     """Audit the tables of schema `main` of an open connection, record the verdicts and write the reports.
 
@@ -100,44 +103,47 @@ def audit_relations(
     `<gate>/data_docs`.
     """
     folder = settings.reports / "quality" / gate / batch_date.isoformat()
-    folder.mkdir(parents=True, exist_ok=True)
-    present = {
-        str(name)
-        for (name,) in run(
-            connection, "select table_name from information_schema.tables where table_schema = 'main'"
-        )
-    }
+    listed = "select table_name from information_schema.tables where table_schema = 'main'"
+    present = {str(name) for (name,) in run(connection, listed)}
     previous = last_published_rows(gate, batch_date, settings)
-    gate_run = GateRun(connection, gate, batch_date)
     decided: list[Verdict] = []
-    for suite in sorted(suites, key=lambda suite: suite.table):
-        if suite.table not in present:
-            decided.append(_refuse_absent(suite, batch_date))
-            continue
-        scope = Scope(suite.table, batch_date, previous.get(suite.table, 0))
-        results = gate_run.validate(suite, scope)
-        failures = tuple(
-            _describe_failure(connection, suite, scope, result, folder / "failing_rows" / suite.table)
+    with contextlib.closing(GateRun(connection, gate, batch_date)) as gate_run:
+        for suite in sorted(suites, key=lambda suite: suite.table):
+            if suite.table in present:
+                scope = Scope(suite.table, batch_date, previous.get(suite.table, 0))
+                decided.append(_decide(connection, gate_run, suite, scope, folder))
+            else:
+                decided.append(_refuse_absent(suite, batch_date))
+        gate_run.write_data_docs(settings.reports / "quality" / gate / "data_docs")
+    record_verdicts(decided, settings)
+    reported = [*suites, *(suite for suite in described if suite.table not in {s.table for s in suites})]
+    known = {suite.table for suite in reported}
+    latest = [verdict for verdict in read_verdicts(settings, batch_date, gate) if verdict.table in known]
+    write_report(gate, batch_date, latest, reported, folder)
+    return decided
+
+
+def _decide(
+    connection: duckdb.DuckDBPyConnection, gate_run: GateRun, suite: Suite, scope: Scope, folder: Path
+) -> Verdict:
+    """Audit one table that exists; failing rows of an earlier audit of the same date are replaced."""
+    failing_rows = folder / "failing_rows" / suite.table
+    shutil.rmtree(failing_rows, ignore_errors=True)
+    results = gate_run.validate(suite, scope)
+    return Verdict(
+        gate=gate_run.gate,
+        table=suite.table,
+        batch_date=scope.batch_date,
+        fingerprint=fingerprint(connection, suite.table),
+        suite_version=suite.suite_version,
+        rows=int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0]),
+        checks=len(results),
+        failures=tuple(
+            _describe_failure(connection, suite, scope, result, failing_rows)
             for result in results
             if not result.success
-        )
-        rows = int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0])
-        decided.append(
-            Verdict(
-                gate=gate,
-                table=suite.table,
-                batch_date=batch_date,
-                fingerprint=fingerprint(connection, suite.table),
-                suite_version=suite.suite_version,
-                rows=rows,
-                checks=len(results),
-                failures=failures,
-            )
-        )
-    gate_run.write_data_docs(settings.reports / "quality" / gate / "data_docs")
-    write_report(gate, batch_date, decided, suites, folder)
-    record_verdicts(decided, settings)
-    return decided
+        ),
+    )
 
 
 def _refuse_absent(suite: Suite, batch_date: date) -> Verdict:
@@ -181,10 +187,8 @@ def _describe_failure(
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{check.name}.parquet"
     order = "order by all nulls last"
-    run(
-        connection,
-        f"copy (select * from ({rows}) {order}) to {quote_text(str(target))} (format parquet, compression zstd)",
-    )
+    options = "(format parquet, compression zstd)"
+    run(connection, f"copy (select * from ({rows}) {order}) to {quote_text(str(target))} {options}")
     failing = f"read_parquet({quote_text(str(target))})"
     count = int(run(connection, f"select count(*) from {failing}")[0][0])
     columns = [str(name) for name, *_ in run(connection, f"describe select * from {failing}")]

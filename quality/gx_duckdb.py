@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class GateRun:
         import great_expectations as gx
 
         _subclasses()
-        self._gate = gate
+        self.gate = gate
         self._date = batch_date
         self._context = gx.get_context(mode="ephemeral")
         self._context.variables.progress_bars = _PROGRESS_OFF  # type: ignore[assignment]
@@ -76,10 +77,11 @@ class GateRun:
 
     def write_data_docs(self, folder: Path) -> Path:
         """Render the Data Docs of everything validated; their styles need a public network."""
+        shutil.rmtree(folder, ignore_errors=True)
         for site in list(self._context.list_data_docs_sites()):
             self._context.delete_data_docs_site(site)
         self._context.add_data_docs_site(
-            self._gate,
+            self.gate,
             {
                 "class_name": "SiteBuilder",
                 "show_how_to_buttons": False,  # type: ignore[typeddict-unknown-key]
@@ -111,7 +113,7 @@ class GateRun:
         if table not in self._assets:
             asset = self._datasource.add_table_asset(table, table_name=table)
             self._assets[table] = asset.add_batch_definition_whole_table(table)
-        name = f"{self._gate}.{table}{suffix}"
+        name = f"{self.gate}.{table}{suffix}"
         suite = self._context.suites.add(gx.ExpectationSuite(name))
         suite.expectations = [_translate(check, scope) for check in checks]
         suite.save()

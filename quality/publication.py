@@ -28,6 +28,7 @@ from typing import Any
 
 import duckdb
 
+from ingestion.landing import mark_published
 from ingestion.settings import Settings, load_settings
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_sources
@@ -82,14 +83,17 @@ class Publication:
     is_new: bool
     is_current: bool
 
+    def __str__(self) -> str:
+        return f"{self.set_name} {self.version} {'published' if self.is_new else 'already published'}"
+
 
 def audit_and_publish(
     gate: str, batch_date: date, settings: Settings | None = None, run_id: str | None = None
 ) -> Publication:
-    """Audit every table of a gate in the warehouse file, then publish the set that the gate guards. Idempotent.
+    """Audit every table of a gate in the warehouse file, then publish the set that the gate guards.
 
-    Tables whose suite says `published: false` (reconciliations) are audited and can refuse the set, but are
-    not written.
+    Idempotent. Tables whose suite says `published: false` (reconciliations) are audited and can refuse the
+    set, but are not written.
 
     Raises:
         PublicationRefused: a verdict failed; the last good version stays and is marked as a fallback.
@@ -103,7 +107,9 @@ def audit_and_publish(
         for suite in suites
         if suite.published
     }
-    return publish(set_of(gate), batch_date, verdicts, tables, settings, run_id)
+    done = publish(set_of(gate), batch_date, verdicts, tables, settings, run_id)
+    mark_published(batch_date, done.version, settings)
+    return done
 
 
 def audit_and_publish_sources(
@@ -114,7 +120,7 @@ def audit_and_publish_sources(
     settings: Settings | None = None,
     run_id: str | None = None,
 ) -> Publication:
-    """Audit sources outside the warehouse (feature tables) and publish them as one set; see `audit_and_publish`."""
+    """Audit sources outside the warehouse (feature tables), then publish them as one set."""
     settings = settings or load_settings()
     verdicts = audit_sources(gate, suites, sources, batch_date, settings)
     return publish(set_of(gate), batch_date, verdicts, sources, settings, run_id)
@@ -181,7 +187,7 @@ def publish(
 
 
 def point_to(set_name: str, version: str, settings: Settings | None = None) -> Published:
-    """Move the pointer to a version that is still kept, even back in time; the operator's way to withdraw data.
+    """Move the pointer to a version that is still kept, even back in time: how an operator withdraws data.
 
     Raises:
         NothingPublished: the version is not kept.
@@ -243,9 +249,7 @@ def _find_inexact_columns(
     for name in sorted(tables):
         for column, kind, *_ in run(connection, f"describe {quote(name)}"):
             if kind in _INEXACT:
-                reasons.append(
-                    f"{name}.{column} has type {kind}, which Parquet cannot hold exactly; cast it in its model"
-                )
+                reasons.append(f"{name}.{column} has type {kind}, inexact in Parquet; cast it in its model")
     return reasons
 
 
@@ -282,8 +286,8 @@ def _write_tables(
 ) -> None:
     """Sort each table once into a DuckDB file, then copy it to Parquet bucket by bucket.
 
-    The sort uses all threads and spills. Each Parquet file is then written by one thread, several files at a time:
-    a file written by several threads has other bytes on a machine with other cores.
+    The sort uses all threads and spills. Each Parquet file is then written by one thread, several files at a
+    time: a file written by several threads has other bytes on a machine with other cores.
     """
     database = folder / f"{set_name}-{version}.duckdb"
     run(connection, f"attach {quote_text(str(database))} as staged")

@@ -12,9 +12,11 @@ from quality.verdict import Outcome, Verdict
 
 _TERMS = {Outcome.PASS: "通过", Outcome.PASS_WITH_WARNINGS: "通过（有告警）", Outcome.FAIL: "不通过"}
 _STYLE = """
-body{font:15px/1.5 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif;margin:2rem auto;max-width:72rem;color:#1b1b1b}
-table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border-bottom:1px solid #d5d5d5;padding:.35rem .6rem;
-text-align:left;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.9em}
+body{font:15px/1.5 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif;color:#1b1b1b;
+margin:2rem auto;max-width:72rem}
+table{border-collapse:collapse;width:100%;margin:1rem 0}
+th,td{border-bottom:1px solid #d5d5d5;padding:.35rem .6rem;text-align:left;vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.9em}
 .PASS{color:#176b2c}.PASS_WITH_WARNINGS{color:#8a5a00}.FAIL{color:#a81616;font-weight:600}
 """
 
@@ -29,9 +31,10 @@ def write_report(
     page = [
         "<!doctype html><html lang='zh'><head><meta charset='utf-8'>",
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>Gate {html.escape(gate)} 质量闸口, {batch_date}: <span class='{worst}'>{worst} {_TERMS[worst]}</span></h1>",
-        "<table><tr><th>table 表</th><th>outcome 结论</th><th>rows 行数</th><th>checks 检核</th><th>owner 责任人</th>"
-        "<th>suite</th><th>fingerprint 指纹</th></tr>",
+        f"<h1>Gate {html.escape(gate)} 质量闸口, {batch_date}: ",
+        f"<span class='{worst}'>{worst} {_TERMS[worst]}</span></h1>",
+        "<table><tr><th>table 表</th><th>outcome 结论</th><th>rows 行数</th><th>checks 检核</th>",
+        "<th>owner 责任人</th><th>suite</th><th>fingerprint 指纹</th></tr>",
     ]
     text = [
         f"# {title}",
@@ -44,8 +47,8 @@ def write_report(
         page.append(
             f"<tr><td><a href='#{verdict.table}'>{verdict.table}</a> {html.escape(suite.term)}</td>"
             f"<td class='{verdict.outcome}'>{verdict.outcome} {_TERMS[verdict.outcome]}</td>"
-            f"<td class='n'>{verdict.rows:,}</td><td class='n'>{verdict.checks}</td><td>{html.escape(suite.owner)}</td>"
-            f"<td>{verdict.suite_version}</td><td><code>{verdict.fingerprint[:8]}</code></td></tr>"
+            f"<td class='n'>{verdict.rows:,}</td><td class='n'>{verdict.checks}</td>"
+            f"<td>{html.escape(suite.owner)}</td><td>{verdict.suite_version}</td><td><code>{verdict.fingerprint[:8]}</code></td></tr>"
         )
         text.append(
             f"| {verdict.table} | {suite.term} | {verdict.outcome} | {verdict.rows:,} | {verdict.checks} "
@@ -61,7 +64,7 @@ def write_report(
                 for failure in verdict.failures
             ]
     page.append(
-        "<p><a href='../data_docs/index.html'>Great Expectations Data Docs</a> (styled only with a network)</p>"
+        "<p><a href='../data_docs/index.html'>Great Expectations Data Docs</a> (styled only online)</p>"
     )
     page.append("</body></html>\n")
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,8 @@ def write_report(
 
 def _table_section(verdict: Verdict, suite: Suite) -> Iterable[str]:
     failures = {failure.check: failure for failure in verdict.failures}
-    yield f"<h2 id='{verdict.table}'>{verdict.table} {html.escape(suite.term)}</h2><p>{html.escape(suite.description)}</p>"
+    yield f"<h2 id='{verdict.table}'>{verdict.table} {html.escape(suite.term)}</h2>"
+    yield f"<p>{html.escape(suite.description)}</p>"
     yield "<table><tr><th>check</th><th>rule</th><th>severity</th><th>result</th><th>because</th></tr>"
     shown = {check.name: (check.rule, check.severity, check.because) for check in suite.all_checks}
     shown |= {f.check: (f.rule, f.severity, f.because) for f in verdict.failures if f.check not in shown}

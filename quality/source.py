@@ -41,7 +41,7 @@ class TableSource:
 
 
 def connect(path: Path | str, settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file within the platform's limits of threads and memory, in UTC; it spills under the home."""
+    """Open a DuckDB file within the limits of threads and memory, in UTC; it spills under the home."""
     connection = duckdb.connect(
         str(path),
         read_only=read_only,

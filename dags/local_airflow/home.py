@@ -35,6 +35,13 @@ class AirflowHome:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def url(self) -> str:
+        """Where Airflow's page is while it runs, as configured last."""
+        configured = configparser.RawConfigParser()
+        configured.read(self.path / "airflow.cfg", encoding="utf-8")
+        return configured.get("api", "base_url", fallback="http://127.0.0.1:8080")
+
     def environment(self, scheduled: bool = False) -> dict[str, str]:
         """What every Airflow process gets: the two homes, the import path, no telemetry of any dependency."""
         local = "127.0.0.1,localhost"

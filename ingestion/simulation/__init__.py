@@ -1,8 +1,17 @@
-"""A deterministic simulated group: one hidden world of customers and loans, five parties that deliver it day by day."""
+"""A deterministic simulated group: one hidden world, delivered day by day by five parties."""
 
 from ingestion.simulation.delivering import deliver
 from ingestion.simulation.horizon import GO_LIVE
-from ingestion.simulation.simulation import SimulationInvalid, SimulationReport, simulate
+from ingestion.simulation.simulation import SimulationInvalid, SimulationReport, delivered_days, simulate
 from ingestion.simulation.world import World, build_world
 
-__all__ = ["GO_LIVE", "SimulationInvalid", "SimulationReport", "World", "build_world", "deliver", "simulate"]
+__all__ = [
+    "GO_LIVE",
+    "SimulationInvalid",
+    "SimulationReport",
+    "World",
+    "build_world",
+    "deliver",
+    "delivered_days",
+    "simulate",
+]

@@ -20,7 +20,7 @@ def draw_applications(persons: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Draw every application over the whole horizon with its outcome, one row per application.
 
     Riskier persons apply more often. `first_missed_term` is 0 for a borrower who keeps paying.
-    `decision_code` is null while undecided at the end of the horizon; `funded_at` is null where nothing was drawn.
+    Decision and payout are drawn for every application; `is_decided` and `is_lent` say whether they come.
     """
     person, applied = _draw_submissions(persons, seed)
     stream = open_stream(seed, "applications", "contents")
@@ -120,7 +120,7 @@ def _decide(applications: pl.DataFrame, risk: Reals, income: Integers, seed: int
 
 
 def _keep_before_cut_off(funded: Clock) -> Clock:
-    """Move payouts of the last half hour before midnight, and of the night, to the next morning's first batch."""
+    """Move payouts after 23:30 and in the night to the first batch of the next morning."""
     day = funded.astype("datetime64[D]").astype("datetime64[s]")
     second = (funded - day).astype(np.int64)
     morning = np.timedelta64(7 * 3600, "s") + (second % 5_400).astype("timedelta64[s]")
@@ -147,9 +147,9 @@ def _draw_defaults(risk: Reals, funded: Clock, term_count: Integers, seed: int) 
 def _find_in_default(
     person: Integers, applied: Clock, borrows: Flags, pardons: Flags, missed_due: Clock
 ) -> Flags:
-    """Mark applications made while an earlier loan of the person is more than ten days past a missed due date.
+    """Mark applications of persons with an earlier loan more than ten days past a missed due date.
 
-    Goes by ordinal: all first applications at once, then all second ones, since a refusal means no loan to default on.
+    Goes by ordinal, all first applications, then all second ones: a refusal means no loan to default on.
     """
     starts = np.flatnonzero(np.diff(person, prepend=-1))
     ordinal = np.arange(person.size) - np.repeat(starts, np.diff(np.append(starts, person.size)))

@@ -98,7 +98,7 @@ def list_compensations(world: World, batch_date: date, since: date | None) -> pl
     )
 
 
-def _write(  # noqa: PLR0913, PLR0917
+def _write(  # noqa: PLR0913
     kind: str,
     dataset: str,
     rows: pl.DataFrame,

@@ -20,7 +20,7 @@ WITHDRAWAL_SHARE = 0.04
 
 
 def draw_consents(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Draw one row per consent event: grants minutes before a person's first application, and some withdrawals."""
+    """Draw one row per consent event: grants minutes before the first application, and some withdrawals."""
     stream = open_stream(seed, "consents")
     first = applications.filter("is_first").select("person", "applied_at", "channel_code")
     size = first.height

@@ -19,7 +19,6 @@ MOST_OF_A_KIND = 25
 FEWEST_ROWS = 125
 CONFUSED_DATE = GO_LIVE + timedelta(days=2)
 RESENT_WITH = CONFUSED_DATE + timedelta(days=1)
-DAYS_WITH_CONFUSION = (RESENT_WITH - GO_LIVE).days + 1
 LABELS = {
     "source": pl.String(),
     "dataset": pl.String(),
@@ -127,13 +126,11 @@ DEFECTS = (
 class DefectInjector:
     """A spoiler that adds corrupted copies of good rows, under new keys, and notes where they went.
 
-    `SHARE` of a file's rows per kind, at least one where the file has `FEWEST_ROWS`; so a file's good rows all stay and
-    its bad ones stay below 2 %. With `confuses_units`, the funder's payouts of `CONFUSED_DATE` are 100 times too high
-    (分 taken for 元) and that file has no other defect.
+    `SHARE` of a file's rows per kind, at least one where the file has `FEWEST_ROWS`, none in smaller ones:
+    all good rows stay and the bad ones are less than 2 %. The funder's payouts of `CONFUSED_DATE` are 100 times too high (分 taken for 元) and that file has no other defect.
     """
 
     seed: int
-    confuses_units: bool
     labels: list[pl.DataFrame] = field(default_factory=list)
 
     def __call__(self, drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFrame:
@@ -141,7 +138,7 @@ class DefectInjector:
         is_confused = (
             drop.source == bank_a.SOURCE and drop.dataset == "loans" and drop.batch_date == CONFUSED_DATE
         )
-        if self.confuses_units and is_confused:
+        if is_confused:
             return self._confuse(drop, rows, compose)
         kinds = [
             defect for defect in DEFECTS if (defect.source, defect.dataset) == (drop.source, drop.dataset)
@@ -167,7 +164,7 @@ class DefectInjector:
         return mixed.drop("_row", "_place", "_defect")
 
     def list_labels(self) -> pl.DataFrame:
-        """List one row per defect. `line_number` is the physical line from 1, or the row from 0 in Parquet."""
+        """List one row per defect; `line_number` is the physical line from 1, in Parquet the row from 0."""
         return pl.concat([pl.DataFrame(schema=LABELS), *self.labels]).sort(
             "batch_date", "source", "file", "line_number", "kind"
         )

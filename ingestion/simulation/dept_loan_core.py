@@ -20,10 +20,11 @@ ROWS_AT_ONCE = 50_000
 SCHEMA = """
 create table if not exists loan (
     loan_no text not null, application_no text not null, cert_no text not null, fund_loan_no text not null,
-    funder_code text not null, guarantor_code text, product_code text not null, repay_method_code text not null,
-    principal_amount text not null, term_count integer not null, nominal_annual_rate text not null,
-    funded_at text not null, booked_date text not null, value_date text not null, status_code text not null,
-    posted_date text not null, posted_at text not null, primary key (loan_no, status_code)
+    funder_code text not null, guarantor_code text, product_code text not null,
+    repay_method_code text not null, principal_amount text not null, term_count integer not null,
+    nominal_annual_rate text not null, funded_at text not null, booked_date text not null,
+    value_date text not null, status_code text not null, posted_date text not null, posted_at text not null,
+    primary key (loan_no, status_code)
 );
 create index if not exists loan_posted on loan (posted_date);
 create table if not exists plan_term (
@@ -43,7 +44,7 @@ create index if not exists repayment_posted on repayment (posted_date);
 
 
 def deliver(world: World, landing: Path, batch_date: date, since: date | None) -> None:
-    """Add the postings of a business date to `loan_core.db`; rows that it holds already are left as they are."""
+    """Add the postings of a business date to `loan_core.db`; rows that it holds already stay as they are."""
     path = landing / SOURCE / DATABASE
     path.parent.mkdir(parents=True, exist_ok=True)
     posted = during("posted_at", batch_date, since)

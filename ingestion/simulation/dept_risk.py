@@ -17,7 +17,7 @@ SOURCE = "dept_risk"
 def deliver(
     world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact
 ) -> None:
-    """Write `applications.parquet` and `decisions.parquet` of a business date; -1 and -999 stand for missing values."""
+    """Write applications and decisions of a business date; -1 and -999 stand for missing values."""
     applications = (
         world.applications.filter(during("applied_at", batch_date, since))
         .sort("applied_at", "application_no")

@@ -1,4 +1,4 @@
-"""How files come to lie in the landing folder: bytes, ready markers, and the instants at which they arrived."""
+"""How files come to lie in the landing folder: bytes, ready markers, and the instants of arrival."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Drop:
 class Spoiler(Protocol):
     """May damage a file on its way: gets its rows and how they are composed, gives what is written."""
 
-    def __call__(self, drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFrame:
+    def __call__(self, drop: Drop, rows: pl.DataFrame, compose: Compose, /) -> pl.DataFrame:
         """Return the composed rows: one column `line` for a text file, the rows themselves for Parquet."""
 
 
-def leave_intact(drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFrame:  # noqa: ARG001
+def leave_intact(_drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFrame:
     """Deliver every row as it is."""
     return compose(rows)
 

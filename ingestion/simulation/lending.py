@@ -20,7 +20,7 @@ OTHER_RATES = ("14.4", "18.0", "21.6", "23.4")
 def draw_loans(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Draw one row per loan paid out, status `RP`; `is_reversed` loans are to be undone on the same day.
 
-    Every third day two loans are paid out between 23:45 and midnight and booked, with interest from, the next day.
+    Every third day two loans are paid out between 23:45 and midnight; booked and valued the next day.
     """
     stream = open_stream(seed, "loans")
     lent = applications.filter("is_lent").sort("funded_at", "application_no")

@@ -16,9 +16,9 @@ RATE_SCALE = 12 * 100 * 10_000
 def build_plan(loans: pl.DataFrame) -> pl.DataFrame:
     """Build version 1 of each loan's plan, one row per instalment, due monthly from the funding date.
 
-    Reads `loan_no, principal_amount_fen, term_count, nominal_annual_rate_percent, repay_method_code, term_fee_fen,
-    funded_at, posted_at`. EPI 等额本息 and EP 等额本金, HALF_UP, the last instalment absorbs the rounding
-    (DOMAIN.md Annex C).
+    Reads `loan_no, principal_amount_fen, term_count, nominal_annual_rate_percent, repay_method_code,
+    term_fee_fen, funded_at, posted_at`. EPI 等额本息 and EP 等额本金, HALF_UP, the last instalment absorbs
+    the rounding (DOMAIN.md Annex C).
 
     Raises:
         ValueError: a repay method other than 01 or 02.
@@ -57,7 +57,7 @@ def rate_units(percent: pl.Series) -> Integers:
 def amortise(
     principal_fen: Integers, rate: Integers, term_count: Integers, is_equal_principal: Flags
 ) -> tuple[Integers, Integers]:
-    """Split loans into principal and interest per instalment, in fen: two matrices, loan by term, 0 past the end.
+    """Split loans into principal and interest in fen: two matrices, loan by term, 0 past the last term.
 
     `rate` is the nominal annual rate in ten-thousandths of a percent.
     """
@@ -93,7 +93,7 @@ def divide_half_up(amount: Integers, divisor: int | Integers) -> Integers:
 
 
 def due_dates(start: Clock, width: int) -> Clock:
-    """Dates 1 to `width` months after each `start`, clipped at the end of the month: a matrix, loan by term."""
+    """Dates 1 to `width` months after each `start`, clipped at month end: a matrix, loan by term."""
     month = start.astype("datetime64[M]")
     day = start - month.astype("datetime64[D]")
     target = month[:, None] + np.arange(1, width + 1).astype("timedelta64[M]")

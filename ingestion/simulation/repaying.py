@@ -1,7 +1,7 @@
 """What borrowers pay and what the guarantor pays for them, instalment by instalment.
 
-All of it is worked out on matrices, loan by term: the date an instalment is cleared, an optional part paid before,
-and an optional settlement of everything that is left.
+All of it is worked out on matrices, loan by term: the date an instalment is cleared, an optional part paid
+before, and an optional settlement of everything that is left.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Course:
 
     @property
     def part(self) -> tuple[Integers, Integers, Integers]:
-        """Principal, interest and fee paid in the first of two parts: interest first, then fee, then principal."""
+        """Principal, interest and fee of a part paid first: it goes to interest, then fee, then principal."""
         total = self.principal + self.interest + self.fee
         paid = np.where(self.part_date < NEVER, (total * self.part_share).astype(np.int64), 0)
         interest = np.minimum(self.interest, paid)
@@ -59,8 +59,8 @@ class Course:
 def draw_course(loans: pl.DataFrame, seed: int) -> Course:
     """Draw how each instalment of `loans` (none of them reversed) goes.
 
-    Early settlement waives the interest of the days not used (民法典 677) and later fees: `interest` and `fee` are what
-    is then due.
+    Early settlement waives the interest of days not used (民法典 677) and later fees; `interest` and `fee`
+    are what is then due.
     """
     stream = open_stream(seed, "repayments", "course")
     terms = loans["term_count"].to_numpy().astype(np.int64)
@@ -127,7 +127,7 @@ def _draw_parts(
     return part_date, share
 
 
-def _draw_settlements(  # noqa: PLR0913, PLR0917
+def _draw_settlements(  # noqa: PLR0913
     loans: pl.DataFrame,
     funded: Clock,
     due: Clock,
@@ -156,7 +156,7 @@ def _draw_settlements(  # noqa: PLR0913, PLR0917
     return covered
 
 
-def _waive(  # noqa: PLR0913, PLR0917
+def _waive(  # noqa: PLR0913
     funded: Clock, due: Clock, cleared: Clock, settled: Flags, interest: Integers, fee: Integers
 ) -> tuple[Integers, Integers]:
     start = np.concatenate([funded[:, None], due[:, :-1]], axis=1)
@@ -170,7 +170,7 @@ def _waive(  # noqa: PLR0913, PLR0917
 def replan_settled(
     loans: pl.DataFrame, plan: pl.DataFrame, course: Course, repayments: pl.DataFrame
 ) -> pl.DataFrame:
-    """Version 2 of the whole plan of each loan settled early: posted with the payment, interest and fees reduced."""
+    """Version 2 of the whole plan of loans settled early, with less interest, posted with the payment."""
     settlements = (
         repayments.filter(pl.col("repay_type_code") == "2").group_by("loan_no").agg(pl.col("posted_at").min())
     )
@@ -248,7 +248,7 @@ def _daytimes_by_loan(loan: Integers, settled: Flags, stream: np.random.Generato
 def list_compensations(loans: pl.DataFrame, course: Course) -> pl.DataFrame:
     """List what the guarantor pays for guaranteed loans up to the horizon, one row per instalment.
 
-    代偿 on the day an instalment reaches DPD 20, 回购 of everything left when the oldest unpaid one reaches DPD 60.
+    代偿 on the day an instalment reaches DPD 20, 回购 of all that is left when one reaches DPD 60.
     What the customer paid before counts; interest not due yet is not bought.
     """
     guaranteed = loans["guarantor_code"].is_not_null().to_numpy()[:, None]

@@ -15,7 +15,6 @@ import polars as pl
 from ingestion.simulation import bank_a
 from ingestion.simulation.defects import (
     CONFUSED_DATE,
-    DAYS_WITH_CONFUSION,
     RESENT_WITH,
     DefectInjector,
 )
@@ -33,7 +32,7 @@ class SimulationInvalid(Exception):
 
 @dataclass(frozen=True)
 class SimulationReport:
-    """What a simulation delivered: the business dates, rows of the world delivered so far, and defects by kind."""
+    """What a simulation delivered: business dates, rows of the world up to the last one, defects by kind."""
 
     customers: int
     days: int
@@ -54,11 +53,11 @@ def report_on_stderr(message: str) -> None:
 def simulate(
     customers: int, days: int, seed: int, home: Path, progress: Progress = report_on_stderr
 ) -> SimulationReport:
-    """Deliver `days` business dates from `GO_LIVE` into `<home>/landing` and the truth into `<home>/simulation/truth`.
+    """Deliver `days` business dates from `GO_LIVE` into `<home>/landing`, with the truth beside it.
 
-    The first date holds all history. Same customers and seed: the same files, byte for byte, and more days only add
-    to them; from four days on, however, the payouts file of the third date is the confused one. Running again
-    writes the same bytes and modification times.
+    The first date holds all history; the truth goes to `<home>/simulation/truth`. Same customers and seed: the
+    same files, byte for byte, and more days only add to them, with one exception: from four days on the payouts
+    file of the third date is the confused one. Running again writes the same bytes and modification times.
 
     Raises:
         SimulationInvalid: sizes out of range, or `home` holds another simulation or a longer one.
@@ -69,7 +68,7 @@ def simulate(
     _check_home(truth, customers, days, seed)
     progress(f"building the world of {customers:,} customers")
     world = build_world(customers, seed)
-    injector = DefectInjector(seed, confuses_units=days >= DAYS_WITH_CONFUSION)
+    injector = DefectInjector(seed)
     for offset in range(days):
         batch_date = GO_LIVE + timedelta(days=offset)
         since = batch_date - timedelta(days=1) if offset else None
@@ -93,6 +92,12 @@ def simulate(
     )
     _write_truth(world, labels, report)
     return report
+
+
+def delivered_days(home: Path) -> int:
+    """How many business dates a home holds already."""
+    path = home / "simulation" / "truth" / SUMMARY
+    return int(json.loads(path.read_text(encoding="utf-8"))["days"]) if path.exists() else 0
 
 
 def _check_home(truth: Path, customers: int, days: int, seed: int) -> None:

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-
 import polars as pl
 
 from ingestion.simulation.applications import draw_applications
 from ingestion.simulation.consenting import draw_consents
-
 from ingestion.simulation.lending import append_reversals, draw_loans
 from ingestion.simulation.persons import draw_leads, draw_persons
 from ingestion.simulation.plans import build_plan
@@ -146,9 +144,9 @@ CLOCKS = {
 class World:
     """Nine frames with the columns of `COLUMNS`; money in fen, clocks naive Beijing time.
 
-    Grain: a person, a lead, an application, a decision, a posted state of a loan, an instalment and plan version, a
-    payment and instalment, a compensation and instalment, a consent event. `posted_at` is when the loan core learns of
-    a row, which decides the business date of its delivery; the other frames go by their own event.
+    Grain: a person, a lead, an application, a decision, a posted state of a loan, an instalment and plan
+    version, a payment and instalment, a compensation and instalment, a consent event. `CLOCKS` says which
+    column decides the business date of a row's delivery; `posted_at` is when the loan core learns of it.
     """
 
     persons: pl.DataFrame
@@ -186,7 +184,7 @@ class World:
     def fund_movements(self) -> pl.DataFrame:
         """Signed changes of each loan's principal at the funder, in fen: `loan_no, moved_date, change_fen`.
 
-        Compensation counts as paid, so a customer's payment after it changes nothing: an instalment is paid once.
+        Compensation counts as paid: an instalment is paid once, and a payment after it changes nothing.
         """
         paid = (
             pl.concat(
@@ -242,7 +240,7 @@ def _conform(frame: pl.DataFrame | None, name: str) -> pl.DataFrame:
 
 
 def build_world(customers: int, seed: int) -> World:
-    """Build the whole history of `customers` customers up to the fixed end of the horizon; same arguments, same world."""
+    """Build the whole history of `customers` customers up to the fixed end of the horizon."""
     persons = draw_persons(customers, seed)
     applications = draw_applications(persons, seed)
     leads = draw_leads(persons, applications, seed)

@@ -1,0 +1,105 @@
+"""One screen about what the platform holds now: deliveries, gates, publications, one customer, one bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import duckdb
+import sqlalchemy as sa
+
+from ingestion.ledger import deliveries, open_ledger
+from ingestion.settings import Settings
+from quality.published import NothingPublished, Published, open_published
+from quality.verdict import read_verdicts
+
+CUSTOMER = (
+    "customer_id, name_masked, mobile_masked, lifecycle_stage, application_count, loan_count,"
+    " balance_before_compensation_amount, dpd_before_compensation, has_marketing_consent"
+)
+
+
+def summarise(settings: Settings, dates: list[date], url: str) -> str:
+    """The summary as text; every figure is read from the ledger or from what is published."""
+    lines = ["", "Rows landed (quarantined), by business date and source", *_landed(settings, dates)]
+    lines += ["", "Gates and publications", *_gates(settings, dates)]
+    try:
+        warehouse = open_published("warehouse", settings)
+    except NothingPublished:
+        lines += ["", "Nothing is published yet."]
+    else:
+        lines += ["", *_customer_and_bridge(warehouse), "", *_scores(settings, dates)]
+    lines += [
+        "",
+        "Where to look next",
+        f"  Airflow       {url} after `make up` (no login)",
+        f"  dbt docs      {settings.reports / 'dbt' / 'index.html'}",
+        f"  gate reports  {settings.reports / 'quality'} (index.html: no network needed; data_docs: Great Expectations)",
+        f"  warehouse     {settings.published / 'warehouse'}",
+        "  notebook      notebooks/01_first_look.ipynb",
+    ]
+    return "\n".join(lines)
+
+
+def _landed(settings: Settings, dates: list[date]) -> Iterator[str]:
+    ledger = open_ledger(settings)
+    counted = sa.select(
+        deliveries.c.batch_date,
+        deliveries.c.source,
+        sa.func.sum(sa.case((deliveries.c.superseded_at.is_(None), deliveries.c.rows_landed), else_=0)),
+        sa.func.sum(sa.case((deliveries.c.superseded_at.is_(None), deliveries.c.rows_quarantined), else_=0)),
+        sa.func.sum(sa.case((deliveries.c.superseded_at.is_not(None), 1), else_=0)),
+    ).group_by(deliveries.c.batch_date, deliveries.c.source)
+    with ledger.connect() as connection:
+        cells = {
+            (day, source): f"{landed:,} ({held}){'*' * replaced}"
+            for day, source, landed, held, replaced in connection.execute(counted)
+        }
+    ledger.dispose()
+    sources = sorted({source for _, source in cells})
+    yield "  " + " " * 12 + "".join(f"{source:>17}" for source in sources)
+    for day in dates:
+        yield f"  {day}  " + "".join(f"{cells.get((day, source), '-'):>17}" for source in sources)
+    if any(cell.endswith("*") for cell in cells.values()):
+        yield "  * a corrected file superseded the first one; both versions stay in the lake"
+
+
+def _gates(settings: Settings, dates: list[date]) -> Iterator[str]:
+    for day in dates:
+        for gate in ("core", "features"):
+            latest = {verdict.table: verdict for verdict in read_verdicts(settings, day, gate)}
+            failing = [verdict for verdict in latest.values() if not verdict.passed]
+            if not latest:
+                continue
+            checks = ", ".join(failure.check for verdict in failing for failure in verdict.failing_checks)
+            told = f"REFUSED by {checks}; the last good version stayed" if failing else "all passed"
+            yield f"  {day}  {gate:<9} {len(latest):>2} tables: {told}"
+    for path in sorted(settings.published.glob("*/current.json")):
+        current = open_published(path.parent.name, settings)
+        yield f"  published {current.set_name}: {current.version}"
+
+
+def _customer_and_bridge(warehouse: Published) -> Iterator[str]:
+    with duckdb.connect(str(warehouse.path / f"warehouse-{warehouse.version}.duckdb"), read_only=True) as connection:
+        customer = connection.sql(
+            f"select {CUSTOMER} from customer_360 where lifecycle_stage = 'overdue' order by customer_id limit 1"
+        )
+        yield "One customer (客户360, masked)"
+        for row in customer.fetchall():
+            yield "  " + ", ".join(f"{name} {value}" for name, value in zip(customer.columns, row, strict=True))
+        yield ""
+        yield "One bridge (BR-01, 代偿前后余额)"
+        bridge = connection.sql("select * from mtr_balance_bridge__daily order by as_of_date desc limit 1").fetchall()
+    for day, before, after, difference, compensated, bought_back, unexplained in bridge:
+        yield f"  {day}  before {before:,} - after {after:,} = {difference:,}"
+        yield f"  = compensated {compensated:,} + bought back {bought_back:,} + unexplained {unexplained:,}"
+
+
+def _scores(settings: Settings, dates: list[date]) -> Iterator[str]:
+    for day in dates:
+        path = settings.published / "scores" / str(day) / "scores.parquet"
+        if path.exists():
+            count, low, middle, high = duckdb.sql(
+                f"select count(*), min(score), cast(median(score) as integer), max(score) from '{path}'"
+            ).fetchall()[0]
+            yield f"Scores {day}: {count:,} customers, {low} to {high} points, median {middle}"
