@@ -10,9 +10,7 @@ from dags.defaults import ARGUMENTS, batch_date_of, late_after
 
 with DAG(
     dag_id="features",
-    schedule=PartitionedAssetTimetable(
-        assets=Asset("published/warehouse"), default_partition_mapper=IdentityMapper()
-    ),
+    schedule=PartitionedAssetTimetable(assets=Asset("published/warehouse"), default_partition_mapper=IdentityMapper()),
     catchup=False,
     max_active_runs=1,
     default_args=ARGUMENTS,

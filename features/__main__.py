@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frame = _add(commands, "frame", _frame, "write a scoring or training frame to a Parquet file")
     frame.add_argument("--date", type=date.fromisoformat, help="the scoring frame of this business date")
     frame.add_argument("--spine", type=Path, help="Parquet with the entity and as_of, for a training frame")
-    frame.add_argument(
-        "--views", nargs="*", help="views of the training frame (default: all for the purpose)"
-    )
+    frame.add_argument("--views", nargs="*", help="views of the training frame (default: all for the purpose)")
     frame.add_argument("--purpose", default="MODEL_DEV")
     frame.add_argument("--publish", metavar="SET", help="publish the training frame as this set, gated")
     frame.add_argument("--out", type=Path)

@@ -219,18 +219,22 @@ Reduction = Callable[[Selection, Numbers], Numbers]
 
 
 def latest(selection: Selection, values: Numbers) -> Numbers:
+    """Value of the last selected event."""
     return selection.of(values)[selection.end - 1]
 
 
 def earliest(selection: Selection, values: Numbers) -> Numbers:
+    """Value of the first selected event."""
     return selection.of(values)[selection.low]
 
 
 def greatest(selection: Selection, values: Numbers) -> Numbers:
+    """Greatest selected value."""
     return _reduce(np.maximum, selection.of(values), selection.low, selection.end)
 
 
 def smallest(selection: Selection, values: Numbers) -> Numbers:
+    """Smallest selected value."""
     return _reduce(np.minimum, selection.of(values), selection.low, selection.end)
 
 

@@ -26,7 +26,7 @@ _DAY = "__day"
 log = logging.getLogger(__name__)
 
 
-class UnknownPurpose(ValueError):  # noqa: N818
+class UnknownPurpose(ValueError):
     """A consumer named no purpose of DOMAIN 4.2."""
 
 
@@ -42,9 +42,7 @@ class Permitted:
         return int(self.exclusions["rows"].sum())
 
 
-def permitted(
-    spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.Expr | None = None
-) -> Permitted:
+def permitted(spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.Expr | None = None) -> Permitted:
     """Split the spine (`customer_id`, `as_of`, more) by consent for `purpose`; `consents` is
     fct_consents_history.
 
@@ -58,9 +56,7 @@ def permitted(
     kept = spine.filter(judged.is_null())
     if kept.height < spine.height:
         told = ", ".join(f"{row['rows']} {row['reason']}" for row in counts.iter_rows(named=True))
-        log.info(
-            "consent for %s: %d of %d rows permitted; excluded: %s", purpose, kept.height, spine.height, told
-        )
+        log.info("consent for %s: %d of %d rows permitted; excluded: %s", purpose, kept.height, spine.height, told)
     return Permitted(kept, counts)
 
 
@@ -72,9 +68,7 @@ def count_reasons(judged: pl.Series, purpose: str) -> pl.DataFrame:
     )
 
 
-def judge(
-    spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.Expr | None = None
-) -> pl.Series:
+def judge(spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.Expr | None = None) -> pl.Series:
     """For each row of the spine the reason of its exclusion, or null when it is permitted."""
     if purpose not in PURPOSES:
         raise UnknownPurpose(f"There is no purpose {purpose}; use one of: {', '.join(PURPOSES)}.")
@@ -84,8 +78,7 @@ def judge(
     kind = spine.schema["as_of"]
     if not isinstance(kind, pl.Datetime) or kind.time_zone is None:
         raise SpineInvalid(
-            "Spine column as_of has no time zone; state it, for example with "
-            f'.dt.replace_time_zone("{ZONE}").'
+            f'Spine column as_of has no time zone; state it, for example with .dt.replace_time_zone("{ZONE}").'
         )
     asked = (
         spine.lazy()
@@ -121,11 +114,7 @@ def judge(
         .collect()
         .lazy()
     )
-    ended = (
-        seen.filter(pl.col("event") == "withdrawn")
-        .group_by(_ROW)
-        .agg(pl.col("occurred_at").max().alias("ended"))
-    )
+    ended = seen.filter(pl.col("event") == "withdrawn").group_by(_ROW).agg(pl.col("occurred_at").max().alias("ended"))
     standing = (
         seen.filter(pl.col("event") == "granted")
         .join(ended, on=_ROW, how="left")

@@ -50,7 +50,7 @@ _REDUCTIONS: Mapping[str, Reduction] = {
 _ORDER_OF_VALUES_MATTERS = frozenset({"last", "first"})
 
 
-class SpineInvalid(ValueError):  # noqa: N818
+class SpineInvalid(ValueError):
     """The spine cannot be evaluated; the message says which column and how to mend it."""
 
 
@@ -70,9 +70,7 @@ def evaluate(
         _check_spine(spine, view)
         for feature in view.shown(purpose):
             if feature.name in taken:
-                raise SpineInvalid(
-                    f"The spine or another view already has a column {feature.name}; rename it."
-                )
+                raise SpineInvalid(f"The spine or another view already has a column {feature.name}; rename it.")
             taken.add(feature.name)
     parts = [_evaluate_view(spine, view, source_of(view), purpose) for view in views]
     return pl.concat([spine, *parts], how="horizontal") if parts else spine
@@ -138,11 +136,7 @@ class _Bucket:
         self._view = view
         self._source = source
         self._asked = asked
-        zoned = [
-            n
-            for n, t in events.schema.items()
-            if isinstance(t, pl.Datetime) and t.time_zone not in {None, ZONE}
-        ]
+        zoned = [n for n, t in events.schema.items() if isinstance(t, pl.Datetime) and t.time_zone not in {None, ZONE}]
         events = events.with_columns(pl.col(zoned).dt.convert_time_zone(ZONE))
         events = events.filter(pl.col(view.event_time).is_not_null())
         unknown = events[view.known_at].null_count()
@@ -210,9 +204,7 @@ class _Bucket:
         if cached is not None:
             return cached
         admitted = (
-            np.ones(len(self._timeline), dtype=np.bool_)
-            if feature.filter is None
-            else self._mask(feature.filter)
+            np.ones(len(self._timeline), dtype=np.bool_) if feature.filter is None else self._mask(feature.filter)
         )
         column = None if feature.column is None else self._encoded(feature.column)
         own: str | None = None
@@ -244,9 +236,7 @@ class _Bucket:
     def _aggregate(self, feature: Feature) -> pl.Series:
         assert feature.window is not None
         if not len(self._timeline):
-            return pl.repeat(
-                feature.when_empty, len(self._asked), dtype=polars_type(feature.type), eager=True
-            )
+            return pl.repeat(feature.when_empty, len(self._asked), dtype=polars_type(feature.type), eager=True)
         subset = self._subset(feature)
         window = self._window(subset, feature.window)
         value = self._value(feature, subset, window)
@@ -265,9 +255,7 @@ class _Bucket:
         if name in {"sum", "mean"}:
             assert column is not None
             if column.kind not in {"integer", "decimal", "double"}:
-                raise SourceInvalid(
-                    f"{self._where(feature)} cannot add up {column.kind} values; use max, min or last."
-                )
+                raise SourceInvalid(f"{self._where(feature)} cannot add up {column.kind} values; use max, min or last.")
             if column.kind == "double":
                 sums = self._reduce(feature, window, column.values)
                 if name == "mean":
@@ -291,9 +279,7 @@ class _Bucket:
         if name == "std":
             scaled = column.values / 10.0**column.scale
             return as_doubles(self._reduce(feature, window, scaled, np.nan))
-        return Encoded(
-            column.kind, self._reduce(feature, window, column.values), seen, column.scale, column.texts
-        )
+        return Encoded(column.kind, self._reduce(feature, window, column.values), seen, column.scale, column.texts)
 
     def _reduce(
         self, feature: Feature, window: Window, values: aggregates.Numbers, empty: float | None = None

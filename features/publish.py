@@ -28,7 +28,7 @@ ADULT_YEARS = 18
 log = logging.getLogger(__name__)
 
 
-class FeatureBuildRefused(RuntimeError):  # noqa: N818
+class FeatureBuildRefused(RuntimeError):
     """The features of a date cannot be built from what is published."""
 
 
@@ -54,12 +54,8 @@ def build_features(batch_date: date, settings: Settings | None = None) -> Public
     everybody = in_business_zone(customers, "dim_customers").collect()
     spine, excluded = _eligible(everybody, as_of, warehouse.scan(CONSENTS))
     told = ", ".join(f"{row['rows']} {row['reason']}" for row in excluded.iter_rows(named=True)) or "nobody"
-    log.info(
-        "features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, told
-    )
-    return _publish(
-        spine, views, FEATURE_SET, SCORING_TABLE, SCORING_PURPOSE, excluded, warehouse, settings, as_of
-    )
+    log.info("features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, told)
+    return _publish(spine, views, FEATURE_SET, SCORING_TABLE, SCORING_PURPOSE, excluded, warehouse, settings, as_of)
 
 
 def build_feature_table(
@@ -90,13 +86,9 @@ def build_feature_table(
     return _publish(spine, chosen, set_name, "frame", purpose, excluded, published, settings, None)
 
 
-def _eligible(
-    everybody: pl.DataFrame, as_of: datetime, consents: pl.LazyFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _eligible(everybody: pl.DataFrame, as_of: datetime, consents: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Adults first seen by `as_of` who consent; and the others counted by reason."""
-    spine = everybody.with_columns(
-        pl.lit(as_of).dt.convert_time_zone(ZONE).dt.cast_time_unit("us").alias("as_of")
-    )
+    spine = everybody.with_columns(pl.lit(as_of).dt.convert_time_zone(ZONE).dt.cast_time_unit("us").alias("as_of"))
     consent = judge(spine, SCORING_PURPOSE, consents)
     day = as_of.date()
     of_age = pl.col("birth_date").dt.offset_by(f"{ADULT_YEARS}y") <= pl.lit(day)
@@ -155,9 +147,7 @@ def _names(views: Sequence[View], purpose: str) -> list[str]:
     return [feature.name for view in views for feature in view.shown(purpose)]
 
 
-def _lineage(
-    views: Sequence[View], purpose: str, published: Published, as_of: datetime | None
-) -> pl.DataFrame:
+def _lineage(views: Sequence[View], purpose: str, published: Published, as_of: datetime | None) -> pl.DataFrame:
     """View, its definition, where it was computed from, and the newest row that could be known."""
     moment = as_of or scoring_as_of(published.batch_date)
     rows = []
@@ -185,9 +175,7 @@ def _lineage(
 
 def _newest_known_at(view: View, published: Published, moment: datetime) -> datetime | None:
     files = [path for part in published_events(published, view).parts for path in part]
-    known = (
-        pl.scan_parquet(files).select(pl.col(view.known_at).unique()).collect()[view.known_at].drop_nulls()
-    )
+    known = pl.scan_parquet(files).select(pl.col(view.known_at).unique()).collect()[view.known_at].drop_nulls()
     times = pl.Series(instants(known, f"{view.source}.{view.known_at}")).cast(pl.Datetime("us", ZONE))
     newest = times.filter(times <= moment).max()
     return newest if isinstance(newest, datetime) else None

@@ -26,7 +26,7 @@ class Problem:
         return f"{self.file}: {self.key}: {self.problem}; {self.remedy}"
 
 
-class ViewsInvalid(ValueError):  # noqa: N818
+class ViewsInvalid(ValueError):
     """The declared views cannot be used; `problems` lists every reason."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -34,7 +34,7 @@ class ViewsInvalid(ValueError):  # noqa: N818
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-class UnknownView(KeyError):  # noqa: N818
+class UnknownView(KeyError):
     """A consumer named a view that is not declared."""
 
     def __str__(self) -> str:
@@ -68,9 +68,7 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = str(self.construct_object(key_node, deep=deep))
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key `{key}` is given twice", key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"key `{key}` is given twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -48,11 +48,11 @@ Model = Mapping[str, Any]
 log = logging.getLogger(__name__)
 
 
-class ScorecardNotTrainable(RuntimeError):  # noqa: N818
+class ScorecardNotTrainable(RuntimeError):
     """There are too few matured loans, or too few good or bad ones, to train on."""
 
 
-class ModelMissing(LookupError):  # noqa: N818
+class ModelMissing(LookupError):
     """The published features are of a definition for which no model exists nor can be trained."""
 
 

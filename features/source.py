@@ -114,6 +114,4 @@ def _keep(table: pl.LazyFrame, entity: str, entities: pl.DataFrame) -> pl.LazyFr
 def _check_columns(name: str, columns: Sequence[str], held: Sequence[str]) -> None:
     missing = sorted(set(columns).difference(held))
     if missing:
-        raise SourceInvalid(
-            f"Table {name} has no column {', '.join(missing)}; correct the view or the model."
-        )
+        raise SourceInvalid(f"Table {name} has no column {', '.join(missing)}; correct the view or the model.")

@@ -32,11 +32,11 @@ ConsentAt = Literal["processing", "as_of"]
 log = logging.getLogger(__name__)
 
 
-class PurposeRefused(PermissionError):  # noqa: N818
+class PurposeRefused(PermissionError):
     """A view may not be used for the purpose that the consumer named."""
 
 
-class ScoringFrameMissing(LookupError):  # noqa: N818
+class ScoringFrameMissing(LookupError):
     """No gated scoring table of the date is published."""
 
 
@@ -64,9 +64,7 @@ def training_frame(
     return evaluate(spine, chosen, sources(settings), purpose)
 
 
-def scoring_frame(
-    batch_date: date, settings: Settings | None = None, version: str | None = None
-) -> pl.DataFrame:
+def scoring_frame(batch_date: date, settings: Settings | None = None, version: str | None = None) -> pl.DataFrame:
     """The published, gated scoring table: a row for every eligible, consenting customer, sorted by customer.
 
     As of `scoring_as_of(batch_date)`; the newest publication of that date unless `version` pins one.
@@ -98,9 +96,7 @@ def open_features(batch_date: date, settings: Settings, version: str | None = No
         )
     status = str(published.manifest["tables"].get(SCORING_TABLE, {}).get("quality_status"))
     if status not in GATED:
-        raise ScoringFrameMissing(
-            f"The scoring table of {batch_date} is not gated ({status}); build it again."
-        )
+        raise ScoringFrameMissing(f"The scoring table of {batch_date} is not gated ({status}); build it again.")
     return published
 
 
@@ -124,9 +120,7 @@ def select_views(settings: Settings, names: Sequence[str] | None, purpose: str) 
     if names is None:
         chosen = tuple(view for view in registry.views if serves(view, purpose))
         if not chosen:
-            raise PurposeRefused(
-                f"No feature view serves the purpose {purpose}; use one of: {', '.join(PURPOSES)}."
-            )
+            raise PurposeRefused(f"No feature view serves the purpose {purpose}; use one of: {', '.join(PURPOSES)}.")
         return chosen
     chosen = registry.select(names)
     for view in chosen:

@@ -115,8 +115,7 @@ def lineage_suite(rows: int, gate: str = GATE) -> Suite:
             Check(
                 name="sources_are_fresh",
                 arguments=UnexpectedRows(
-                    query="select * from {table} "
-                    "where newest_known_at is null or stale_before > newest_known_at"
+                    query="select * from {table} where newest_known_at is null or stale_before > newest_known_at"
                 ),
                 severity="warn",
                 because="a source that stopped arriving makes old values look current",
@@ -155,9 +154,7 @@ def _value_checks(feature: Feature) -> list[Check]:
         checks.append(
             Check(
                 name=f"{feature.name}_is_in_range",
-                arguments=ValuesBetween(
-                    column=feature.name, min_value=feature.minimum, max_value=feature.maximum
-                ),
+                arguments=ValuesBetween(column=feature.name, min_value=feature.minimum, max_value=feature.maximum),
                 severity="fail",
                 because=f"{feature.title}: a value outside its declared bounds is a wrong value",
                 rule="F91",
@@ -180,12 +177,7 @@ def _without_consent(purpose: str) -> str:
     """Rows of {table} with no standing grant: written apart from features.consent, so that each checks the
     other.
     """
-    alike = (
-        "{0}.customer_id = t.customer_id and {0}.purpose = '"
-        + purpose
-        + "' and {0}.recipient = '"
-        + RECIPIENT
-    )
+    alike = "{0}.customer_id = t.customer_id and {0}.purpose = '" + purpose + "' and {0}.recipient = '" + RECIPIENT
     known = "{0}._known_at <= t.as_of and ({0}._superseded_at is null or t.as_of < {0}._superseded_at)"
     seen = f"{alike}' and {{0}}.occurred_at <= t.as_of and {known}"
     return f"""

@@ -20,7 +20,7 @@ Kind = Literal["integer", "decimal", "double", "date", "timestamptz", "varchar"]
 ZONE = BUSINESS_TIMEZONE.key
 
 
-class SourceInvalid(ValueError):  # noqa: N818
+class SourceInvalid(ValueError):
     """A published table cannot carry the feature declared on it."""
 
 
@@ -64,9 +64,7 @@ def encode(series: pl.Series, where: str) -> Encoded:
         texts = text.drop_nulls().unique().sort()
         ranks = text.replace_strict(texts, np.arange(len(texts)), return_dtype=pl.Int64, default=None)
         return Encoded("varchar", _filled(ranks), valid, texts=texts)
-    raise SourceInvalid(
-        f"{where} has type {kind_of}; cast it to a number, date, timestamptz or text in the model."
-    )
+    raise SourceInvalid(f"{where} has type {kind_of}; cast it to a number, date, timestamptz or text in the model.")
 
 
 def instants(series: pl.Series, where: str) -> Ints:
@@ -98,9 +96,7 @@ def in_business_zone(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
     for column, kind in table.collect_schema().items():
         if isinstance(kind, pl.Datetime):
             if kind.time_zone is None:
-                raise SourceInvalid(
-                    f"{name}.{column} is a timestamp without a time zone; make it TIMESTAMPTZ."
-                )
+                raise SourceInvalid(f"{name}.{column} is a timestamp without a time zone; make it TIMESTAMPTZ.")
             table = table.with_columns(pl.col(column).dt.convert_time_zone(ZONE).dt.cast_time_unit("us"))
     return table
 
@@ -147,9 +143,7 @@ def decode(encoded: Encoded, type_name: str, where: str) -> pl.Series:
     if type_name.startswith("decimal") and kind in {"integer", "decimal"}:
         precision, scale = decimal_shape(type_name)
         if scale < encoded.scale:
-            raise SourceInvalid(
-                f"{where} is declared {type_name} but its source has {encoded.scale} decimal places."
-            )
+            raise SourceInvalid(f"{where} is declared {type_name} but its source has {encoded.scale} decimal places.")
         return _decimals(values, valid, 10 ** (scale - encoded.scale), precision, scale, where)
     if type_name == kind == "date":
         return _nulled(pl.Series(values).cast(pl.Int32).cast(pl.Date), valid)
@@ -184,9 +178,7 @@ def _nulled(series: pl.Series, valid: Flags) -> pl.Series:
     return series.to_frame("v").select(pl.when(pl.Series(valid)).then(pl.col("v"))).to_series()
 
 
-def _decimals(
-    values: Numbers, valid: Flags, factor: int, precision: int, scale: int, where: str
-) -> pl.Series:
+def _decimals(values: Numbers, valid: Flags, factor: int, precision: int, scale: int, where: str) -> pl.Series:
     whole = np.where(valid, np.asarray(values, dtype=np.int64), 0)
     size = int(np.abs(whole).max()) * factor if len(whole) else 0
     if size >= min(2**63, 10**precision):

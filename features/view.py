@@ -300,15 +300,11 @@ class View(Closed):
                 problems.append(f"feature {feature.name} is declared twice; rename one")
             prohibited = sorted(PROHIBITED_COLUMNS.intersection(feature.reads))
             if prohibited and feature.expression is None:
-                problems.append(
-                    f"feature {feature.name} reads {', '.join(prohibited)}, which no feature may use"
-                )
+                problems.append(f"feature {feature.name} reads {', '.join(prohibited)}, which no feature may use")
             if feature.expression is not None:
                 unknown = [name for name in feature.reads if name not in declared]
                 if unknown:
-                    problems.append(
-                        f"feature {feature.name} reads {', '.join(unknown)}, not declared above it"
-                    )
+                    problems.append(f"feature {feature.name} reads {', '.join(unknown)}, not declared above it")
             if feature.name in {self.entity, "as_of"}:
                 problems.append(f"feature {feature.name} has the name of a spine column; rename it")
             declared.add(feature.name)
@@ -329,9 +325,7 @@ class View(Closed):
     def shown(self, purpose: str | None = None) -> tuple[Feature, ...]:
         """Public features, in declared order, that `purpose` may use; all public ones without a purpose."""
         return tuple(
-            f
-            for f in self.features
-            if not f.is_private and (purpose is None or purpose not in f.prohibited_for)
+            f for f in self.features if not f.is_private and (purpose is None or purpose not in f.prohibited_for)
         )
 
     def definition_of(self, feature: Feature) -> str:

@@ -1,0 +1,1 @@
+"""From a partner's file to the lake: contracts, deliveries, landing, protection."""

@@ -156,7 +156,8 @@ class Contract(_Closed):
 
 @cache
 def _standard() -> Draft201909Validator:
-    return Draft201909Validator(json.loads(OpenDataContractStandard.json_schema()))
+    schema = OpenDataContractStandard.json_schema()  # type: ignore[no-untyped-call]
+    return Draft201909Validator(json.loads(schema))
 
 
 def read_contract(path: Path) -> Contract:

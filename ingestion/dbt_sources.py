@@ -28,7 +28,9 @@ def render_sources(registry: Registry) -> str:
         "name": "platform",
         "description": "What the platform itself knows of its lake.",
         "config": {"meta": {"external_location": "read_parquet('{{ env_var(\"PLATFORM_LAKE\") }}/{name}.parquet')"}},
-        "tables": [{"name": "deliveries", "description": "One row per landed delivery, with its receipt and successor."}],
+        "tables": [
+            {"name": "deliveries", "description": "One row per landed delivery, with its receipt and successor."}
+        ],
     }
     document = {"version": 2, "sources": [*sources, platform]}
     return HEADING + yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=120)
@@ -49,7 +51,7 @@ def is_up_to_date(registry: Registry, models: Path) -> bool:
 
 def _source(contract: Contract) -> dict[str, Any]:
     location = (
-        "read_parquet('{{ env_var(\"PLATFORM_LAKE\") }}/"
+        'read_parquet(\'{{ env_var("PLATFORM_LAKE") }}/'
         + contract.source
         + "/{name}/*/*/*.parquet', hive_partitioning = false, union_by_name = true)"
     )
@@ -79,5 +81,3 @@ def _describe(name: str, dataset: Dataset, described: dict[str, str]) -> str:
         return described[name]
     protected = next(column for column in dataset.columns if name.startswith(column.name) and column.profile.protect)
     return f"Stands in for {protected.name}: {name.removeprefix(protected.name + '_')}."
-
-

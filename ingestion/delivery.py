@@ -70,9 +70,7 @@ def find_deliveries(
             continue
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        pending.append(
-            Delivery(dataset, contract.version, day, sequence, path, stat.st_size, stat.st_mtime_ns, digest)
-        )
+        pending.append(Delivery(dataset, contract.version, day, sequence, path, stat.st_size, stat.st_mtime_ns, digest))
     return pending
 
 
@@ -91,9 +89,17 @@ def _matching_files(dataset: Dataset, folder: Path, until: date) -> Iterator[tup
             if match is None:
                 continue
             groups = match.groupdict()
-            day = datetime.strptime(groups["day"], "%Y%m%d").date() if groups.get("day") else until
-            if day <= until:
+            day = _business_date(groups["day"]) if groups.get("day") else until
+            if day is not None and day <= until:
                 yield day, int(groups.get("nn") or 1), path
+
+
+def _business_date(digits: str) -> date | None:
+    """The date that eight digits name; None where the calendar has no such day."""
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return None
 
 
 def _is_ready(path: Path, dataset: Dataset) -> bool:

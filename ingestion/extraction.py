@@ -50,7 +50,7 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
             batch_date + timedelta(days=1), contract.profile.available_at, tzinfo=BUSINESS_TIMEZONE
         )
         os.utime(draft, (received.timestamp(), received.timestamp()))
-        os.replace(draft, path)
+        draft.replace(path)
     stat = path.stat()
     return Delivery(dataset, contract.version, batch_date, 1, path, stat.st_size, stat.st_mtime_ns, digest)
 

@@ -94,7 +94,9 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     settings = settings or load_settings()
     registry = load_registry(settings)
     if source not in registry.contracts:
-        raise SourceUnknown(f"no contract {source}.yml in {settings.contracts}; known are {', '.join(registry.contracts)}.")
+        raise SourceUnknown(
+            f"no contract {source}.yml in {settings.contracts}; known are {', '.join(registry.contracts)}."
+        )
     contract = registry.contracts[source]
     ledger, keys = open_ledger(settings), load_keys(settings.key_file)
     landed: list[Landed] = []
@@ -155,7 +157,10 @@ def _land(contract: Contract, delivery: Delivery, settings: Settings, ledger: sa
         try:
             counted = _Parse(contract, delivery, settings, keys, Path(folder)).run()
         except (DeliveryRefused, FileUnreadable) as error:
-            reason = f"{delivery}: {error}; nothing of it was landed, the previous data stays. Ask the party to deliver again."
+            reason = (
+                f"{delivery}: {error}; nothing of it was landed, the previous data stays."
+                " Ask the party to deliver again."
+            )
             _record(delivery, ledger, "refused", reason, (0, 0, 0))
             raise DeliveryRefused(reason) from None
     _record(delivery, ledger, "landed", None, counted)
@@ -258,8 +263,12 @@ class _Parse:
                     f"has {counted.total - heading} lines below its heading, but {rows + len(gaps)} were accounted for"
                 )
         # In coordinates without the gaps before it, gap k stands at line - k; a row moves by all gaps at or before it.
-        shifts = pl.DataFrame({"at": gaps, "shift": range(1, len(gaps) + 1)}, schema={"at": pl.Int64, "shift": pl.Int64})
-        shifts = shifts.with_columns(pl.col("at") - pl.col("shift") + 1).group_by("at").agg(pl.col("shift").max()).sort("at")
+        shifts = pl.DataFrame(
+            {"at": gaps, "shift": range(1, len(gaps) + 1)}, schema={"at": pl.Int64, "shift": pl.Int64}
+        )
+        shifts = (
+            shifts.with_columns(pl.col("at") - pl.col("shift") + 1).group_by("at").agg(pl.col("shift").max()).sort("at")
+        )
         self.connection.register("gap_shifts", shifts.to_arrow())
         self._run(
             f"""
@@ -274,9 +283,7 @@ class _Parse:
     def _mark_duplicates(self) -> None:
         """A business key occurs once in a delivery; later occurrences are quarantined."""
         columns = {column.name: column for column in self.dataset.columns}
-        key = ", ".join(
-            quoted(f"{name}_token" if columns[name].profile.protect else name) for name in self.dataset.key
-        )
+        key = ", ".join(quoted(f"{name}_token" if columns[name].profile.protect else name) for name in self.dataset.key)
         self._run("alter table typed add column _is_duplicate boolean default false")
         self._run(
             f"""
@@ -298,14 +305,16 @@ class _Parse:
             ),
             f"case when _is_duplicate then {_struct(', '.join(self.dataset.key), 'unique key')} end",
         ]
-        broken = self.connection.sql(
+        broken: pl.DataFrame = self.connection.sql(
             f"""
             select _line_number as line_number, list_filter([{", ".join(cases)}], lambda x: x is not null) as broken
             from typed join lines using (_ordinal) where _is_broken order by _line_number
             """
         ).pl()
         if broken.is_empty() and rejects.is_empty():
-            return pl.DataFrame(schema={"line_number": pl.Int64, "column": pl.String, "rule": pl.String, "raw": pl.String})
+            return pl.DataFrame(
+                schema={"line_number": pl.Int64, "column": pl.String, "rule": pl.String, "raw": pl.String}
+            )
         first = broken.select(
             "line_number",
             pl.col("broken").list.first().struct.field("column").alias("column"),
@@ -319,9 +328,7 @@ class _Parse:
         self.connection.register("wanted", pl.DataFrame({"line_number": lines.cast(pl.Int64)}).to_arrow())
         if reading.text is None:
             names = ", ".join(quoted(column.physical_name) for column in self.dataset.columns)
-            relation = (
-                f"select _ordinal as line_number, to_json(struct_pack({names})) as raw from ({reading.relation})"
-            )
+            relation = f"select _ordinal as line_number, to_json(struct_pack({names})) as raw from ({reading.relation})"
         else:
             file = str(reading.text).replace("'", "''")
             relation = (
@@ -329,9 +336,10 @@ class _Parse:
                 f"'{file}', columns = {{'line': 'VARCHAR'}}, delim = '\x1e', quote = '', escape = '', header = false,"
                 " auto_detect = false, null_padding = true, ignore_errors = true)"
             )
-        return self.connection.sql(
+        rows: pl.DataFrame = self.connection.sql(
             f"select line_number, cast(raw as varchar) as raw from ({relation}) semi join wanted using (line_number)"
         ).pl()
+        return rows
 
     def _judge(self, reading: Reading, rows_in: int, good: int, quarantine: pl.DataFrame) -> None:
         delivery = self.dataset.delivery
@@ -340,17 +348,20 @@ class _Parse:
         if rows_in != good + quarantine.height:
             raise DeliveryRefused(f"{rows_in} rows came in, {good} + {quarantine.height} were accounted for")
         if not delivery.volume.minimum <= rows_in <= delivery.volume.maximum:
-            raise DeliveryRefused(
-                f"has {rows_in} rows, outside the contract's volume {delivery.volume.minimum}..{delivery.volume.maximum}"
-            )
+            envelope = f"{delivery.volume.minimum}..{delivery.volume.maximum}"
+            raise DeliveryRefused(f"has {rows_in} rows, outside the contract's volume {envelope}")
         allowed = max(delivery.max_quarantine_share * rows_in, 1)
         if quarantine.height > allowed:
-            worst = quarantine.group_by("column", "rule").len().sort("len", "column", "rule", descending=[True, False, False])
+            worst = (
+                quarantine.group_by("column", "rule")
+                .len()
+                .sort("len", "column", "rule", descending=[True, False, False])
+            )
             column, rule, count = worst.row(0)
             raise DeliveryRefused(
                 f"{quarantine.height} of {rows_in} rows break a rule, more than the contract's"
                 f" {delivery.max_quarantine_share:.2%} (most: column {column or '(line)'}, rule {rule}, {count} rows,"
-                f" first at line {quarantine['line_number'].min()})"
+                f" first at line {quarantine.item(0, 'line_number')})"
             )
 
     def _commit(self, quarantine: pl.DataFrame) -> None:
@@ -389,9 +400,7 @@ class _Parse:
             return received
         day = f"cast({quoted(column)} as date)"
         usual = f"cast({day} + 1 + time '{profile.available_at}' as timestamptz)"
-        return (
-            f"case when {day} < date '{profile.go_live}' then least({received}, {usual}) else {received} end"
-        )
+        return f"case when {day} < date '{profile.go_live}' then least({received}, {usual}) else {received} end"
 
     def _count(self, sql: str) -> int:
         return int(self._run(sql)[0][0])
@@ -408,20 +417,23 @@ def _mask_sql(rules: list[RowRule]) -> str:
 
 
 def _struct(column: str, rule: str) -> str:
-    return "{'column': '%s', 'rule': '%s'}" % (column.replace("'", "''"), rule.replace("'", "''"))
+    column, rule = column.replace("'", "''"), rule.replace("'", "''")
+    return f"{{'column': '{column}', 'rule': '{rule}'}}"
 
 
 def _move(folder: Path, destination: Path) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     if destination.exists():
         shutil.rmtree(destination)
-    os.replace(folder, destination)
+    folder.replace(destination)
 
 
 def connect(settings: Settings, database: Path, spill: Path) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection within the configured limits, on Beijing time."""
-    limits = {"threads": settings.threads, "memory_limit": settings.memory_limit, "temp_directory": str(spill)}
-    connection = duckdb.connect(str(database), config=limits)
+    connection = duckdb.connect(
+        str(database),
+        config={"threads": settings.threads, "memory_limit": settings.memory_limit, "temp_directory": str(spill)},
+    )
     connection.execute(f"set TimeZone = '{BUSINESS_TIMEZONE.key}'").fetchall()
     return connection
 
@@ -486,7 +498,8 @@ def _remember_file(delivery: Delivery, ledger: sa.Engine) -> None:
 
 def write_manifest(settings: Settings) -> Path:
     """Write what dbt may see of the lake: `lake/deliveries.parquet`, one row a landed delivery, and a zero-row file
-    for every dataset, so that a dataset without deliveries is an empty table and not an error."""
+    for every dataset, so that a dataset without deliveries is an empty table and not an error.
+    """
     registry = load_registry(settings)
     ledger = open_ledger(settings)
     landed = sa.select(deliveries).where(deliveries.c.state == "landed").order_by(deliveries.c.delivery_id)
@@ -494,7 +507,7 @@ def write_manifest(settings: Settings) -> Path:
         rows = [dict(row._mapping) for row in connection.execute(landed)]
     ledger.dispose()
     moment = pl.Datetime("us", "UTC")
-    schema = {
+    schema: dict[str, Any] = {
         "delivery_id": pl.String, "source": pl.String, "dataset": pl.String, "batch_date": pl.Date,
         "sequence": pl.Int32, "version": pl.Int32, "received_at": moment, "superseded_at": moment,
         "rows_in": pl.Int64, "rows_landed": pl.Int64, "rows_quarantined": pl.Int64,
@@ -502,9 +515,7 @@ def write_manifest(settings: Settings) -> Path:
     moments = {"received_at", "superseded_at"}
     frame = pl.DataFrame(
         {
-            name: [
-                datetime.fromisoformat(row[name]) if name in moments and row[name] else row[name] for row in rows
-            ]
+            name: [datetime.fromisoformat(row[name]) if name in moments and row[name] else row[name] for row in rows]
             for name in schema
         },
         schema=schema,
@@ -515,10 +526,12 @@ def write_manifest(settings: Settings) -> Path:
             folder = settings.lake / dataset.source / dataset.name / "batch_date=0001-01-01" / "schema"
             folder.mkdir(parents=True, exist_ok=True)
             columns = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in lake_schema(dataset).items())
-            connection.execute(f"copy (select {columns} limit 0) to '{folder / 'part-00.parquet'}' (format parquet)").fetchall()
+            connection.execute(
+                f"copy (select {columns} limit 0) to '{folder / 'part-00.parquet'}' (format parquet)"
+            ).fetchall()
     draft, path = settings.lake / f".deliveries.{os.getpid()}", settings.lake / "deliveries.parquet"
     frame.write_parquet(draft)
-    os.replace(draft, path)
+    draft.replace(path)
     return path
 
 
@@ -528,8 +541,12 @@ def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
     This is how a late or restated delivery reopens its date. Dates of the stock load count as the date it came with.
     """
     ledger = open_ledger(settings)
-    query = sa.select(deliveries.c.batch_date).distinct().where(
-        deliveries.c.state == "landed", deliveries.c.published_in.is_(None), deliveries.c.batch_date <= batch_date
+    query = (
+        sa.select(deliveries.c.batch_date)
+        .distinct()
+        .where(
+            deliveries.c.state == "landed", deliveries.c.published_in.is_(None), deliveries.c.batch_date <= batch_date
+        )
     )
     with ledger.connect() as connection:
         open_dates = {row[0] for row in connection.execute(query)}
@@ -547,5 +564,3 @@ def mark_published(batch_date: date, version: str, settings: Settings) -> None:
             .values(published_in=version)
         )
     ledger.dispose()
-
-

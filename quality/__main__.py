@@ -49,9 +49,7 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
             verdicts = audit(given.gate, given.date, settings, given.table or None)
             _show(verdicts)
-            print(
-                f"Report: {settings.reports / 'quality' / given.gate / given.date.isoformat() / 'index.html'}"
-            )
+            print(f"Report: {settings.reports / 'quality' / given.gate / given.date.isoformat() / 'index.html'}")
             return 0 if all(verdict.passed for verdict in verdicts) else 1
         case "publish":
             from quality.publication import audit_and_publish
@@ -125,9 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--gate", default="core")
-        command.add_argument(
-            "--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd"
-        )
+        command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
         if name == "audit":
             command.add_argument("--table", action="append", help="only this table; may be repeated")
     command = commands.add_parser("verdicts", help="show recorded verdicts")

@@ -345,21 +345,15 @@ NAMES: tuple[str, ...] = tuple(str(kind.model_fields["expectation"].default) for
 def canonical_name(name: str) -> str:
     """Snake-case name of an expectation given in snake case or as its Great Expectations class."""
     classes = {
-        kind.model_construct(expectation=label).gx_class: label
-        for kind, label in zip(VOCABULARY, NAMES, strict=True)
+        kind.model_construct(expectation=label).gx_class: label for kind, label in zip(VOCABULARY, NAMES, strict=True)
     }
     return classes.get(name, name)
 
 
 def _repeated(scope: Scope, columns: tuple[str, ...]) -> str:
     listed = ", ".join(quote(column) for column in columns)
-    present = (
-        " and ".join(f"{quote(column)} is not null" for column in columns) if len(columns) == 1 else "true"
-    )
-    return (
-        f"select * from {scope.render('{table}')} where {present} "
-        f"qualify count(*) over (partition by {listed}) > 1"
-    )
+    present = " and ".join(f"{quote(column)} is not null" for column in columns) if len(columns) == 1 else "true"
+    return f"select * from {scope.render('{table}')} where {present} qualify count(*) over (partition by {listed}) > 1"
 
 
 def _literal(value: Scalar) -> str:

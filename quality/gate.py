@@ -26,7 +26,7 @@ SAMPLE = 5
 ABSENT = "absent"
 
 
-class GateUnusable(Exception):  # noqa: N818
+class GateUnusable(Exception):
     """The gate cannot be run at all: there is nothing to audit, or a named table has no suite."""
 
 

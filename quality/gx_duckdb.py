@@ -125,11 +125,7 @@ class GateRun:
             result_format=result_format,  # type: ignore[arg-type]
             run_id=RunIdentifier(self._date.isoformat(), run_time),
         )
-        return {
-            str(item.expectation_config.meta["check"]): item
-            for item in result.results
-            if item.expectation_config
-        }
+        return {str(item.expectation_config.meta["check"]): item for item in result.results if item.expectation_config}
 
 
 def _translate(check: Check, scope: Scope) -> Any:

@@ -18,7 +18,7 @@ from sqlglot.errors import SqlglotError
 EXTERNAL = re.compile(r"read_parquet\('[^)]*\)")
 BACKTICKED = re.compile(r'"(\w+)"\."(\w+)"\."(\w+)"')
 
-NODES: tuple[tuple[type[exp.Expression], str], ...] = (
+NODES: tuple[tuple[type[exp.Expr], str], ...] = (
     (exp.Concat, "concat skips NULL on DuckDB and gives NULL on Spark; use || with coalesce"),
     (exp.Qualify, "qualify is not Spark SQL; number rows in a CTE and filter"),
     (exp.Interval, "date arithmetic differs in type; use a macro of macros/engine.sql"),
@@ -96,7 +96,7 @@ def _in_text(text: str) -> Iterator[tuple[str, str]]:
         yield "type name", "cast as string, or a macro for instants"
 
 
-def _in_tree(tree: exp.Expression) -> Iterator[tuple[str, str]]:
+def _in_tree(tree: exp.Expr) -> Iterator[tuple[str, str]]:
     for kind, why in NODES:
         if any(True for _ in tree.find_all(kind)):
             yield kind.__name__, why
@@ -111,7 +111,7 @@ def _in_tree(tree: exp.Expression) -> Iterator[tuple[str, str]]:
             yield "avg", "of a decimal is double on DuckDB only; cast its argument to double"
     for substring in tree.find_all(exp.Substring):
         start = substring.args.get("start")
-        if isinstance(start, exp.Literal) and start.this == "0" or isinstance(start, exp.Neg):
+        if (isinstance(start, exp.Literal) and start.this == "0") or isinstance(start, exp.Neg):
             yield "substr", "starts at 1"
     for term in tree.find_all(exp.Ordered):
         if term.args.get("nulls_first"):

@@ -64,7 +64,7 @@ ROW_GROUP = 122_880
 _INEXACT = ("HUGEINT", "UHUGEINT", "BIGNUM", "INTERVAL", "BIT", "TIME WITH TIME ZONE")
 
 
-class PublicationRefused(Exception):  # noqa: N818
+class PublicationRefused(Exception):
     """The set may not be published; the sentence says why, and which version consumers keep reading."""
 
 
@@ -199,7 +199,7 @@ def point_to(set_name: str, version: str, settings: Settings | None = None) -> P
     return open_published(set_name, settings)
 
 
-class _ContentChanged(Exception):  # noqa: N818
+class _ContentChanged(Exception):
     """What was written is not what was audited."""
 
 
@@ -242,9 +242,7 @@ def _find_objections(
     return reasons
 
 
-def _find_inexact_columns(
-    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableSource]
-) -> list[str]:
+def _find_inexact_columns(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableSource]) -> list[str]:
     reasons = []
     for name in sorted(tables):
         for column, kind, *_ in run(connection, f"describe {quote(name)}"):
@@ -253,9 +251,7 @@ def _find_inexact_columns(
     return reasons
 
 
-def _refuse(
-    set_name: str, batch_date: date, reasons: Sequence[str], settings: Settings
-) -> PublicationRefused:
+def _refuse(set_name: str, batch_date: date, reasons: Sequence[str], settings: Settings) -> PublicationRefused:
     """Mark the current version as a fallback, if it stands in for this date, and word the refusal."""
     pointer = read_pointer(set_name, settings)
     stays = "nothing was published before"
@@ -270,8 +266,7 @@ def _refuse(
 
 def _hash_set(tables: Mapping[str, TableSource], contents: Mapping[str, str]) -> str:
     described = {
-        name: [contents[name], _describe_layout(tables[name]), list(tables[name].key)]
-        for name in sorted(tables)
+        name: [contents[name], _describe_layout(tables[name]), list(tables[name].key)] for name in sorted(tables)
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
@@ -315,9 +310,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         run(cursor, sql)
 
 
-def _plan_files(
-    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, source: TableSource
-) -> list[str]:
+def _plan_files(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, source: TableSource) -> list[str]:
     """One COPY per file; a bucket is a range of row ids, because the staged rows lie in bucket order."""
     staged = f"staged.main.{quote(name)}"
     options = f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
@@ -325,16 +318,12 @@ def _plan_files(
         return [f"copy (select * from {staged}) to {quote_text(str(folder / 'part-00.parquet'))} {options}"]
     bucket = bucket_expression(source.layout.bucket_by)
     counted = f"select {bucket}, min(rowid), max(rowid) from {staged} group by all"
-    ranges = {
-        int(number): (low, high) for number, low, high in run(connection, counted) if number is not None
-    }
+    ranges = {int(number): (low, high) for number, low, high in run(connection, counted) if number is not None}
     copies = []
     for number in range(source.layout.buckets):
         low, high = ranges.get(number, (0, -1))
         target = quote_text(str(folder / f"bucket-{number:02d}.parquet"))
-        copies.append(
-            f"copy (select * from {staged} where rowid between {low} and {high}) to {target} {options}"
-        )
+        copies.append(f"copy (select * from {staged} where rowid between {low} and {high}) to {target} {options}")
     return copies
 
 

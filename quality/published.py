@@ -17,7 +17,7 @@ POINTER = "current.json"
 MANIFEST = "manifest.json"
 
 
-class NothingPublished(LookupError):  # noqa: N818
+class NothingPublished(LookupError):
     """The set, or the version of it that was asked for, is not published."""
 
 
@@ -69,9 +69,7 @@ class Published:
 def read_pointer(set_name: str, settings: Settings) -> dict[str, Any] | None:
     """Content of a set's pointer; None before the first publication."""
     try:
-        content: dict[str, Any] = json.loads(
-            (settings.published / set_name / POINTER).read_text(encoding="utf-8")
-        )
+        content: dict[str, Any] = json.loads((settings.published / set_name / POINTER).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     return content

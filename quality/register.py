@@ -61,9 +61,7 @@ def register_publication(
 def published_order(set_name: str, settings: Settings) -> list[str]:
     """Versions of a set in the order of their latest publication, oldest first, kept on disk or not."""
     query = (
-        sa.select(publications.c.version)
-        .where(publications.c.set_name == set_name)
-        .order_by(publications.c.sequence)
+        sa.select(publications.c.version).where(publications.c.set_name == set_name).order_by(publications.c.sequence)
     )
     engine = open_ledger(settings)
     with engine.connect() as ledger:

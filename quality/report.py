@@ -59,13 +59,8 @@ def write_report(
         page.extend(_table_section(verdict, described[verdict.table]))
         if verdict.failures:
             text += ["", f"## {verdict.table} ({verdict.outcome})", ""]
-            text += [
-                f"- **{failure.severity}** {failure.sentence}. {failure.because}."
-                for failure in verdict.failures
-            ]
-    page.append(
-        "<p><a href='../data_docs/index.html'>Great Expectations Data Docs</a> (styled only online)</p>"
-    )
+            text += [f"- **{failure.severity}** {failure.sentence}. {failure.because}." for failure in verdict.failures]
+    page.append("<p><a href='../data_docs/index.html'>Great Expectations Data Docs</a> (styled only online)</p>")
     page.append("</body></html>\n")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "verdicts.md").write_text("\n".join(text) + "\n", encoding="utf-8")
@@ -84,9 +79,7 @@ def _table_section(verdict: Verdict, suite: Suite) -> Iterable[str]:
     for name, (rule, severity, because) in shown.items():
         failure = failures.get(name)
         if failure is None:
-            outcome, result = (
-                ("PASS", "holds") if "table_is_present" not in failures else ("FAIL", "not evaluated")
-            )
+            outcome, result = ("PASS", "holds") if "table_is_present" not in failures else ("FAIL", "not evaluated")
         else:
             outcome = "FAIL" if failure.severity == "fail" else "PASS_WITH_WARNINGS"
             result = html.escape(failure.observed)

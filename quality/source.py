@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from ingestion.settings import Settings
 from quality.layout import Layout, quote, quote_text
@@ -87,9 +87,7 @@ def parquet(paths: tuple[Path, ...]) -> str:
 
 def attach(connection: duckdb.DuckDBPyConnection, database: Path) -> str:
     """Attach a DuckDB file read-only, once, and return its quoted alias."""
-    held = {
-        path: name for name, path in run(connection, "select database_name, path from duckdb_databases()")
-    }
+    held = {path: name for name, path in run(connection, "select database_name, path from duckdb_databases()")}
     if str(database) not in held:
         alias = f"source_{len(held)}"
         run(connection, f"attach {quote_text(str(database))} as {alias} (read_only)")

@@ -107,9 +107,7 @@ class Suite(BaseModel):
     def all_checks(self) -> tuple[Check, ...]:
         """The declared checks, after those that `key` and `layout` imply."""
         complete = list(
-            dict.fromkeys(
-                [*self.key, *([self.layout.bucket_by] if self.layout and self.layout.bucket_by else [])]
-            )
+            dict.fromkeys([*self.key, *([self.layout.bucket_by] if self.layout and self.layout.bucket_by else [])])
         )
         implied = [
             Check(
@@ -154,7 +152,7 @@ class SuiteProblem:
         return f"{self.file}: {self.key}: {self.problem}; {self.remedy}."
 
 
-class SuitesInvalid(ValueError):  # noqa: N818
+class SuitesInvalid(ValueError):
     """One or more suite files are wrong; the message lists every problem of every file."""
 
     def __init__(self, problems: Sequence[SuiteProblem]) -> None:
@@ -196,9 +194,7 @@ def _read_suite(path: Path, name: str) -> tuple[Suite | None, list[SuiteProblem]
     except ValidationError as error:
         return None, [_explain(name, data, dict(item)) for item in error.errors(include_url=False)]
     problems = [
-        SuiteProblem(
-            name, key, f"is {value}, but the file lies at {name}", f"write {expected} or move the file"
-        )
+        SuiteProblem(name, key, f"is {value}, but the file lies at {name}", f"write {expected} or move the file")
         for key, value, expected in (
             ("table", suite.table, path.stem),
             ("gate", suite.gate, path.parent.name),
@@ -215,9 +211,7 @@ def _explain(name: str, data: dict[str, Any], error: dict[str, Any]) -> SuitePro
         case "missing":
             return SuiteProblem(name, key, "is missing", "add it")
         case "extra_forbidden":
-            return SuiteProblem(
-                name, key, "is not a key that exists here", "remove it or correct its spelling"
-            )
+            return SuiteProblem(name, key, "is not a key that exists here", "remove it or correct its spelling")
         case "union_tag_invalid":
             tag = str(error["ctx"]["tag"])
             near = difflib.get_close_matches(tag, NAMES, n=1)
@@ -229,9 +223,7 @@ def _explain(name: str, data: dict[str, Any], error: dict[str, Any]) -> SuitePro
             problem, _, remedy = str(error["ctx"]["error"]).partition("; ")
             return SuiteProblem(name, key, problem, remedy or "correct it")
         case _:
-            shown = (
-                repr(given) if isinstance(given, str | int | float | bool) or given is None else "the value"
-            )
+            shown = repr(given) if isinstance(given, str | int | float | bool) or given is None else "the value"
             return SuiteProblem(
                 name, key, f"{shown} does not fit", str(error["msg"])[0].lower() + str(error["msg"])[1:]
             )
@@ -260,9 +252,7 @@ def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {key!r} is written twice", key_node.start_mark
-            )
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is written twice", key_node.start_mark)
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 

@@ -138,9 +138,7 @@ def record_verdicts(recorded: Sequence[Verdict], settings: Settings) -> None:
     engine.dispose()
 
 
-def read_verdicts(
-    settings: Settings, batch_date: date | None = None, gate: str | None = None
-) -> list[Verdict]:
+def read_verdicts(settings: Settings, batch_date: date | None = None, gate: str | None = None) -> list[Verdict]:
     """Latest verdict of each (gate, date, table), sorted by them."""
     query = sa.select(verdicts).order_by(verdicts.c.sequence)
     if batch_date is not None:

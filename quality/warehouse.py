@@ -32,7 +32,8 @@ def build(
 
     The project is resolved first and frozen under `<home>/dbt/project`, with the tenant's staging models in place of
     the product's own. The dates that are (re)written are `batch_date` and every earlier date with a landed delivery
-    that no publication holds, or those given in `as_of_dates`. Idempotent; dbt's handle on the file is closed before this returns.
+    that no publication holds, or those given in `as_of_dates`. Idempotent; dbt's handle on the file is closed before
+    this returns.
 
     Raises:
         ContractInvalid: a contract of the tenant has problems.
@@ -114,7 +115,7 @@ def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings) -> N
         try:
             outcome = dbtRunner().invoke(command)
         finally:
-            DuckDBConnectionManager.close_all_connections()
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if outcome.success:
         return
     if outcome.exception is not None:
@@ -123,7 +124,8 @@ def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings) -> N
     failed = [item for item in results if str(item.status) in ("error", "fail")]
     listed = "; ".join(f"{item.node.name} ({_one_line(item.message)})" for item in failed)
     raise WarehouseBuildFailed(
-        f"The warehouse is not built for {batch_date}: {listed or 'dbt gave no reason'}; see {work / 'logs' / 'dbt.log'}."
+        f"The warehouse is not built for {batch_date}: {listed or 'dbt gave no reason'};"
+        f" see {work / 'logs' / 'dbt.log'}."
     )
 
 

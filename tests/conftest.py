@@ -42,9 +42,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture(scope="session")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, duckdb.DuckDBPyConnection]]:
     """The golden portfolio: a stock load up to 2026-04-29, one daily delivery, and one build of five dates."""
-    from tests.golden import golden_world
-
     from ingestion.simulation import deliver
+    from tests.golden import golden_world
 
     settings = make_settings(tmp_path_factory.mktemp("golden"), go_live="2026-04-29")
     world = golden_world(PROJECT / "tests" / "cases" / "golden_portfolio")

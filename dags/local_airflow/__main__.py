@@ -47,7 +47,7 @@ def _demo(stack: Stack, settings: Settings, arguments: argparse.Namespace) -> in
             if done:
                 print(f"{day}  {done} before", flush=True)
                 continue
-            # A day's files arrive before its run and not earlier: the confused payouts file first, its correction later.
+            # A day's files arrive before its run, not earlier: the confused payouts file first, then its correction.
             delivered = max(number, delivered_days(settings.home))
             simulate(arguments.customers, delivered, arguments.seed, settings.home, progress=lambda _: None)
             if not stack.is_up():
@@ -61,9 +61,8 @@ def _demo(stack: Stack, settings: Settings, arguments: argparse.Namespace) -> in
             if failed:
                 _show(f"{'REFUSED' if failed.refused else 'FAILED'}: {failed.sentence}")
             print(f"  {time.monotonic() - started:.0f} s", flush=True)
-            if failed:
-                if not failed.refused:
-                    return 1
+            if failed and not failed.refused:
+                return 1
     finally:
         if not running:
             signal.signal(signal.SIGINT, signal.SIG_IGN)

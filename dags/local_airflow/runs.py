@@ -150,9 +150,7 @@ def _await_end(stack: Stack, dag_id: str, batch_date: date, above: int) -> Run:
             return run
         stack.check()
         if time.monotonic() > until:
-            raise StackFailed(
-                f"{dag_id} of {batch_date} has not ended in {STEP_SECONDS:.0f} s; see {stack.url}."
-            )
+            raise StackFailed(f"{dag_id} of {batch_date} has not ended in {STEP_SECONDS:.0f} s; see {stack.url}.")
         time.sleep(0.2)
 
 

@@ -34,7 +34,7 @@ def summarise(settings: Settings, dates: list[date], url: str) -> str:
         "Where to look next",
         f"  Airflow       {url} after `make up` (no login)",
         f"  dbt docs      {settings.reports / 'dbt' / 'index.html'}",
-        f"  gate reports  {settings.reports / 'quality'} (index.html: no network needed; data_docs: Great Expectations)",
+        f"  gate reports  {settings.reports / 'quality'} (index.html; data_docs by Great Expectations)",
         f"  warehouse     {settings.published / 'warehouse'}",
         "  notebook      notebooks/01_first_look.ipynb",
     ]

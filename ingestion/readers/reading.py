@@ -55,14 +55,17 @@ def open_reading(path: Path, dataset: Dataset, work: Path) -> Reading:
 def _open_parquet(path: Path, dataset: Dataset) -> Reading:
     file = _literal(str(path))
     try:
-        found = [row[0] for row in duckdb.sql(f"describe select * from read_parquet({file})").fetchall()]
+        found = [row[0] for row in duckdb.execute(f"describe select * from read_parquet({file})").fetchall()]
     except duckdb.Error:
         raise FileUnreadable("is not a Parquet file") from None
     _compare_columns(found, dataset, ordered=False)
     columns = ", ".join(
-        f"cast({quoted(column.physical_name)} as varchar) as {quoted(column.physical_name)}" for column in dataset.columns
+        f"cast({quoted(column.physical_name)} as varchar) as {quoted(column.physical_name)}"
+        for column in dataset.columns
     )
-    return Reading(f"select {columns}, file_row_number + 1 as _ordinal from read_parquet({file}, file_row_number = true)")
+    return Reading(
+        f"select {columns}, file_row_number + 1 as _ordinal from read_parquet({file}, file_row_number = true)"
+    )
 
 
 def _open_json_lines(text: Path) -> Reading:
@@ -103,7 +106,9 @@ def _compare_columns(found: list[str], dataset: Dataset, ordered: bool) -> None:
     missing = [name for name in expected if name not in found]
     added = [name for name in found if name not in expected]
     if missing or added:
-        raise FileUnreadable(f"has other columns than the contract: missing {missing or 'none'}, added {added or 'none'}")
+        raise FileUnreadable(
+            f"has other columns than the contract: missing {missing or 'none'}, added {added or 'none'}"
+        )
     if ordered and found != expected:
         raise FileUnreadable(f"has the contract's columns in another order: {found}")
 
@@ -116,8 +121,8 @@ def read_rejects(connection: duckdb.DuckDBPyConnection, reading: Reading) -> pl.
     """
     if reading.text is None:
         return pl.DataFrame(schema=REJECTS)
-    errors = connection.sql(
-        "select line_byte_position as position, min(column_name) as \"column\","
+    errors: pl.DataFrame = connection.sql(
+        'select line_byte_position as position, min(column_name) as "column",'
         " min(lower(cast(error_type as varchar))) as rule, min(csv_line) as raw"
         " from reject_errors group by line_byte_position order by position"
     ).pl()

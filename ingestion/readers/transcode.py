@@ -1,4 +1,4 @@
-"""Decode before splitting (先解码后切分): 118 GBK characters end in the byte of `|`, so no parser may see raw GB18030."""
+"""Decode before splitting (先解码后切分): 118 GBK characters end in the byte of `|`, so no parser sees raw GB18030."""
 
 from __future__ import annotations
 

@@ -42,9 +42,7 @@ def draw_applications(persons: pl.DataFrame, seed: int) -> pl.DataFrame:
             "channel_draw": stream.random(size),
         }
     )
-    frame = frame.with_columns(
-        persons["comes_by_traffic"].gather(person), persons["is_tester"].gather(person)
-    )
+    frame = frame.with_columns(persons["comes_by_traffic"].gather(person), persons["is_tester"].gather(person))
     frame = frame.with_columns(
         leads_by_traffic=pl.col("comes_by_traffic") & (pl.col("is_first") | (pl.col("channel_draw") < 0.15)),
     ).with_columns(has_lead=pl.col("is_first") | pl.col("leads_by_traffic"))
@@ -88,9 +86,7 @@ def _decide(applications: pl.DataFrame, risk: Reals, income: Integers, seed: int
     tester = applications["is_tester"].to_numpy()
     pardons = stream.random(size) < 0.1
     wants = ~cancels & ~refused & ~tester
-    in_default = _find_in_default(
-        applications["person"].to_numpy(), applied, wants & draws, pardons, missed_due
-    )
+    in_default = _find_in_default(applications["person"].to_numpy(), applied, wants & draws, pardons, missed_due)
     approved = wants & ~in_default
     code = np.where(cancels, "C", np.where(approved, "A", "R"))
     reason = np.where(
@@ -144,9 +140,7 @@ def _draw_defaults(risk: Reals, funded: Clock, term_count: Integers, seed: int) 
     return missed, missed_due
 
 
-def _find_in_default(
-    person: Integers, applied: Clock, borrows: Flags, pardons: Flags, missed_due: Clock
-) -> Flags:
+def _find_in_default(person: Integers, applied: Clock, borrows: Flags, pardons: Flags, missed_due: Clock) -> Flags:
     """Mark applications of persons with an earlier loan more than ten days past a missed due date.
 
     Goes by ordinal, all first applications, then all second ones: a refusal means no loan to default on.
@@ -158,9 +152,7 @@ def _find_in_default(
     for turn in range(int(ordinal.max(initial=-1)) + 1):
         rows = np.flatnonzero(ordinal == turn)
         who = person[rows]
-        found[rows] = (
-            applied[rows].astype("datetime64[D]") > since[who] + np.timedelta64(10, "D")
-        ) & ~pardons[rows]
+        found[rows] = (applied[rows].astype("datetime64[D]") > since[who] + np.timedelta64(10, "D")) & ~pardons[rows]
         lends = borrows[rows] & ~found[rows]
         since[who] = np.where(lends, np.minimum(since[who], missed_due[rows]), since[who])
     return found

@@ -23,9 +23,7 @@ SEPARATOR = "|+|"
 ENCODING = "gb18030"
 
 
-def deliver(
-    world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact
-) -> None:
+def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
     """Write `LOAN`, `BAL` and, on days with compensation, `COMP` of a business date."""
     _write("LOAN", "loans", list_loans(world, batch_date, since), landing, batch_date, spoil)
     _write("BAL", "balances", list_balances(world, batch_date), landing, batch_date, spoil)
@@ -55,19 +53,14 @@ def list_loans(world: World, batch_date: date, since: date | None) -> pl.DataFra
             pl.col("nominal_annual_rate_percent").cast(pl.String).alias("annual_rate_percent"),
             pl.col("funded_at").dt.strftime("%Y%m%d%H%M%S"),
             pl.col("value_date").dt.strftime("%Y%m%d"),
-            pl.when(pl.col("status_code") == "RV")
-            .then(pl.lit("3"))
-            .otherwise(pl.lit("1"))
-            .alias("status_code"),
+            pl.when(pl.col("status_code") == "RV").then(pl.lit("3")).otherwise(pl.lit("1")).alias("status_code"),
         )
     )
 
 
 def list_balances(world: World, batch_date: date) -> pl.DataFrame:
     """One row per loan with principal outstanding at the bank at the end of the date, all cells text."""
-    loans = world.loans.filter(pl.col("funder_code") == "BKA").unique(
-        "loan_no", keep="first", maintain_order=True
-    )
+    loans = world.loans.filter(pl.col("funder_code") == "BKA").unique("loan_no", keep="first", maintain_order=True)
     return (
         world.fund_movements.filter(pl.col("moved_date") <= batch_date)
         .group_by("loan_no")
@@ -75,9 +68,7 @@ def list_balances(world: World, batch_date: date) -> pl.DataFrame:
         .filter(pl.col("balance_fen") > 0)
         .join(loans.select("loan_no", "fund_loan_no"), on="loan_no")
         .sort("fund_loan_no")
-        .select(
-            "fund_loan_no", pl.col("balance_fen").cast(pl.String), balance_date=pl.lit(f"{batch_date:%Y%m%d}")
-        )
+        .select("fund_loan_no", pl.col("balance_fen").cast(pl.String), balance_date=pl.lit(f"{batch_date:%Y%m%d}"))
     )
 
 
@@ -98,7 +89,7 @@ def list_compensations(world: World, batch_date: date, since: date | None) -> pl
     )
 
 
-def _write(  # noqa: PLR0913
+def _write(
     kind: str,
     dataset: str,
     rows: pl.DataFrame,

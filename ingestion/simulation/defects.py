@@ -48,9 +48,7 @@ class Defect:
 def _break_check_character() -> pl.Expr:
     following = dict(zip(CHECK_CHARACTERS, CHECK_CHARACTERS[1:] + CHECK_CHARACTERS[0], strict=True))
     cert_no = pl.col("cert_no")
-    return cert_no.str.head(17) + cert_no.str.tail(1).replace_strict(
-        following, default="0", return_dtype=pl.String
-    )
+    return cert_no.str.head(17) + cert_no.str.tail(1).replace_strict(following, default="0", return_dtype=pl.String)
 
 
 DEFECTS = (
@@ -127,7 +125,8 @@ class DefectInjector:
     """A spoiler that adds corrupted copies of good rows, under new keys, and notes where they went.
 
     `SHARE` of a file's rows per kind, at least one where the file has `FEWEST_ROWS`, none in smaller ones:
-    all good rows stay and the bad ones are less than 2 %. The funder's payouts of `CONFUSED_DATE` are 100 times too high (分 taken for 元) and that file has no other defect.
+    all good rows stay and the bad ones are less than 2 %. The funder's payouts of `CONFUSED_DATE` are 100 times
+    too high (分 taken for 元), and that file has no other defect.
     """
 
     seed: int
@@ -135,14 +134,10 @@ class DefectInjector:
 
     def __call__(self, drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFrame:
         """Compose the rows with the defects of this file."""
-        is_confused = (
-            drop.source == bank_a.SOURCE and drop.dataset == "loans" and drop.batch_date == CONFUSED_DATE
-        )
+        is_confused = drop.source == bank_a.SOURCE and drop.dataset == "loans" and drop.batch_date == CONFUSED_DATE
         if is_confused:
             return self._confuse(drop, rows, compose)
-        kinds = [
-            defect for defect in DEFECTS if (defect.source, defect.dataset) == (drop.source, drop.dataset)
-        ]
+        kinds = [defect for defect in DEFECTS if (defect.source, defect.dataset) == (drop.source, drop.dataset)]
         count = min(int(rows.height * SHARE), MOST_OF_A_KIND)
         count = max(count, 1) if rows.height >= FEWEST_ROWS else 0
         if not kinds or not count:
@@ -153,11 +148,7 @@ class DefectInjector:
             victims = rows[stream.choice(rows.height, size=count, replace=False)]
             places = stream.integers(rows.height, size=count)
             parts.append(_place(_corrupt(defect, victims, drop.batch_date, compose), places, order))
-        mixed = (
-            pl.concat(parts)
-            .sort("_place", "_defect", nulls_last=False, maintain_order=True)
-            .with_row_index("_row")
-        )
+        mixed = pl.concat(parts).sort("_place", "_defect", nulls_last=False, maintain_order=True).with_row_index("_row")
         for order, defect in enumerate(kinds):
             found = mixed.filter(pl.col("_defect") == order)["_row"].to_numpy().astype(np.int64)
             self._note(drop, defect.column, defect.kind, "quarantined", found)
@@ -194,9 +185,7 @@ class DefectInjector:
 
 def _corrupt(defect: Defect, victims: pl.DataFrame, batch_date: date, compose: Compose) -> pl.DataFrame:
     number = pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(5)
-    rows = victims.with_columns(
-        pl.concat_str(pl.lit(f"{defect.prefix}{batch_date:%Y%m%d}"), number).alias(defect.key)
-    )
+    rows = victims.with_columns(pl.concat_str(pl.lit(f"{defect.prefix}{batch_date:%Y%m%d}"), number).alias(defect.key))
     if defect.in_cell is not None and defect.column is not None:
         rows = rows.with_columns(defect.in_cell.alias(defect.column))
     composed = compose(rows)

@@ -10,9 +10,7 @@ from ingestion.simulation.dropping import Spoiler, leave_intact
 from ingestion.simulation.world import World
 
 
-def deliver(
-    world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact
-) -> None:
+def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
     """Write what every party delivers for `batch_date`: events after `since` (None: all history) up to it.
 
     Files arrive, by their modification time, in the following night. Writing the same again changes nothing.

@@ -22,9 +22,7 @@ SOURCE = "dept_compliance"
 BYTE_ORDER_MARK = "\ufeff"
 
 
-def deliver(
-    world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact
-) -> None:
+def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
     """Write the consent events of a business date."""
     events = (
         world.consents.filter(during("occurred_at", batch_date, since))

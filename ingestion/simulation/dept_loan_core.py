@@ -49,9 +49,7 @@ def deliver(world: World, landing: Path, batch_date: date, since: date | None) -
     path.parent.mkdir(parents=True, exist_ok=True)
     posted = during("posted_at", batch_date, since)
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(
-            "pragma journal_mode = memory; pragma synchronous = off; pragma cache_size = -65536;"
-        )
+        connection.executescript("pragma journal_mode = memory; pragma synchronous = off; pragma cache_size = -65536;")
         connection.executescript(SCHEMA)
         with connection:
             _insert(connection, "loan", _select_loans(world.loans.filter(posted)))

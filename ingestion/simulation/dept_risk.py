@@ -14,9 +14,7 @@ from ingestion.simulation.world import World
 SOURCE = "dept_risk"
 
 
-def deliver(
-    world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact
-) -> None:
+def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
     """Write applications and decisions of a business date; -1 and -999 stand for missing values."""
     applications = (
         world.applications.filter(during("applied_at", batch_date, since))

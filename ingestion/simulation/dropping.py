@@ -54,12 +54,8 @@ def leave_intact(_drop: Drop, rows: pl.DataFrame, compose: Compose) -> pl.DataFr
 
 def arrive_at(source: str, name: str, night_of: date) -> datetime:
     """Instant in the night after `night_of`, 01:05 to 06:00 Shanghai time, at which a file arrives."""
-    midnight = datetime(night_of.year, night_of.month, night_of.day, tzinfo=BUSINESS_TIMEZONE) + timedelta(
-        days=1
-    )
-    return (
-        midnight + FIRST_ARRIVAL[source] + timedelta(seconds=zlib.crc32(f"{source}/{name}".encode()) % 1_500)
-    )
+    midnight = datetime(night_of.year, night_of.month, night_of.day, tzinfo=BUSINESS_TIMEZONE) + timedelta(days=1)
+    return midnight + FIRST_ARRIVAL[source] + timedelta(seconds=zlib.crc32(f"{source}/{name}".encode()) % 1_500)
 
 
 def stamp(path: Path, instant: datetime) -> None:

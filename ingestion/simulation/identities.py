@@ -77,9 +77,7 @@ def draw_names(stream: np.random.Generator, size: int) -> pl.Series:
     """
     ranks = np.arange(1, len(SURNAMES) + 1)
     shares = ranks**-0.7
-    frequent = pl.Series(list(SURNAMES)).gather(
-        stream.choice(len(SURNAMES), size=size, p=shares / shares.sum())
-    )
+    frequent = pl.Series(list(SURNAMES)).gather(stream.choice(len(SURNAMES), size=size, p=shares / shares.sum()))
     compound = pl.Series(COMPOUND_SURNAMES).gather(stream.integers(len(COMPOUND_SURNAMES), size=size))
     is_compound = pl.Series(stream.random(size) < 0.015)
     given = pl.Series(list(GIVEN_CHARACTERS))

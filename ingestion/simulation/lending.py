@@ -28,9 +28,7 @@ def draw_loans(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
     guaranteed = stream.random(size) < GUARANTEED_SHARE
     grade = np.clip(3 - (lent["risk_score"].to_numpy() - 560) // 40, 0, 3).astype(np.int64)
     percent = (
-        pl.Series(GUARANTEED_RATES)
-        .gather(grade)
-        .zip_with(pl.Series(guaranteed), pl.Series(OTHER_RATES).gather(grade))
+        pl.Series(GUARANTEED_RATES).gather(grade).zip_with(pl.Series(guaranteed), pl.Series(OTHER_RATES).gather(grade))
     )
     day = pl.col("funded_at").dt.date()
     loans = (

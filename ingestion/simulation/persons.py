@@ -26,10 +26,7 @@ def draw_persons(customers: int, seed: int) -> pl.DataFrame:
     income = np.exp(9.0 - 0.36 * risk + 0.36 * traits.standard_normal(size))
     return pl.DataFrame(
         {
-            "person_id": pl.Series(np.arange(1, size + 1))
-            .cast(pl.String)
-            .str.zfill(8)
-            .str.replace("^", "PS"),
+            "person_id": pl.Series(np.arange(1, size + 1)).cast(pl.String).str.zfill(8).str.replace("^", "PS"),
             "is_customer": np.arange(size) < customers,
             "is_tester": traits.random(size) < TESTER_SHARE,
             "comes_by_traffic": traits.random(size) < TRAFFIC_SHARE,
@@ -50,9 +47,9 @@ def draw_leads(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
     """
     stream = open_stream(seed, "leads")
     origins = applications.filter(pl.col("has_lead")).select("person", "applied_at", "leads_by_traffic")
-    before: Clock = origins["applied_at"].to_numpy() - stream.integers(
-        900, 5 * 86_400, origins.height
-    ).astype("timedelta64[s]")
+    before: Clock = origins["applied_at"].to_numpy() - stream.integers(900, 5 * 86_400, origins.height).astype(
+        "timedelta64[s]"
+    )
     prospects = np.flatnonzero(~persons["is_customer"].to_numpy())
     visitors = np.repeat(prospects, stream.integers(1, 3, prospects.size))
     days = stream.integers(HORIZON_DAYS, size=visitors.size).astype("timedelta64[D]")
@@ -74,9 +71,7 @@ def draw_leads(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
                         pl.Series(["TE"], dtype=pl.String).gather(np.zeros(visitors.size, dtype=np.int64)),
                     ]
                 ),
-                "clicked_at": as_moments(
-                    clicked + stream.integers(1000, size=size).astype("timedelta64[ms]")
-                ),
+                "clicked_at": as_moments(clicked + stream.integers(1000, size=size).astype("timedelta64[ms]")),
                 "campaign": pl.Series(
                     ["cash-feed-01", "cash-feed-02", "cash-video-07", "loan-search-03", "retarget-11"]
                 ).gather(stream.integers(5, size=size)),

@@ -79,9 +79,7 @@ def _level_payment(principal_fen: Integers, rate: Integers, term_count: Integers
     monthly: Reals = np.asarray(rate, dtype=np.float64) / RATE_SCALE
     terms = np.maximum(term_count, 1)
     discount = -np.expm1(-terms * np.log1p(monthly))
-    payment = np.where(
-        rate > 0, principal_fen * monthly / np.where(rate > 0, discount, 1.0), principal_fen / terms
-    )
+    payment = np.where(rate > 0, principal_fen * monthly / np.where(rate > 0, discount, 1.0), principal_fen / terms)
     rounded: Integers = np.floor(payment + 0.5).astype(np.int64)
     return rounded
 

@@ -112,9 +112,7 @@ def _draw_cleared(loans: pl.DataFrame, due: Clock, stream: np.random.Generator) 
     return np.maximum.accumulate(cleared, axis=1), is_default
 
 
-def _draw_parts(
-    loans: pl.DataFrame, due: Clock, cleared: Clock, stream: np.random.Generator
-) -> tuple[Clock, Reals]:
+def _draw_parts(loans: pl.DataFrame, due: Clock, cleared: Clock, stream: np.random.Generator) -> tuple[Clock, Reals]:
     shape = due.shape
     share = stream.uniform(0.3, 0.7, shape)
     splits = (stream.random(shape) < 0.04) & (cleared < NEVER)
@@ -127,7 +125,7 @@ def _draw_parts(
     return part_date, share
 
 
-def _draw_settlements(  # noqa: PLR0913
+def _draw_settlements(
     loans: pl.DataFrame,
     funded: Clock,
     due: Clock,
@@ -156,7 +154,7 @@ def _draw_settlements(  # noqa: PLR0913
     return covered
 
 
-def _waive(  # noqa: PLR0913
+def _waive(
     funded: Clock, due: Clock, cleared: Clock, settled: Flags, interest: Integers, fee: Integers
 ) -> tuple[Integers, Integers]:
     start = np.concatenate([funded[:, None], due[:, :-1]], axis=1)
@@ -167,13 +165,9 @@ def _waive(  # noqa: PLR0913
     return due_interest, due_fee
 
 
-def replan_settled(
-    loans: pl.DataFrame, plan: pl.DataFrame, course: Course, repayments: pl.DataFrame
-) -> pl.DataFrame:
+def replan_settled(loans: pl.DataFrame, plan: pl.DataFrame, course: Course, repayments: pl.DataFrame) -> pl.DataFrame:
     """Version 2 of the whole plan of loans settled early, with less interest, posted with the payment."""
-    settlements = (
-        repayments.filter(pl.col("repay_type_code") == "2").group_by("loan_no").agg(pl.col("posted_at").min())
-    )
+    settlements = repayments.filter(pl.col("repay_type_code") == "2").group_by("loan_no").agg(pl.col("posted_at").min())
     loan, term = np.nonzero(course.exists)
     reduced = pl.DataFrame(
         {
@@ -217,9 +211,7 @@ def list_repayments(loans: pl.DataFrame, course: Course, seed: int) -> pl.DataFr
             "term_no": pl.Series(term + 1, dtype=pl.Int32),
             "paid_at": as_moments(paid.astype("datetime64[s]") + _daytimes_by_loan(loan, settled, stream)),
             "principal_amount_fen": principal,
-            "interest_amount_fen": np.where(
-                is_part, part_interest[at], course.interest[at] - part_interest[at]
-            ),
+            "interest_amount_fen": np.where(is_part, part_interest[at], course.interest[at] - part_interest[at]),
             "fee_amount_fen": np.where(is_part, part_fee[at], course.fee[at] - part_fee[at]),
             "penalty_amount_fen": divide_half_up(principal * days_late * 5, 10_000),
             "payment_method_code": pl.Series(["01", "02", "03"]).gather(

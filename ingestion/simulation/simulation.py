@@ -74,9 +74,7 @@ def simulate(
         since = batch_date - timedelta(days=1) if offset else None
         deliver(world, landing, batch_date, since, injector)
         if batch_date == RESENT_WITH:
-            bank_a.resend_loans(
-                world, landing, CONFUSED_DATE, CONFUSED_DATE - timedelta(days=1), night_of=batch_date
-            )
+            bank_a.resend_loans(world, landing, CONFUSED_DATE, CONFUSED_DATE - timedelta(days=1), night_of=batch_date)
         progress(f"{batch_date} delivered ({offset + 1} of {days})")
     labels = injector.list_labels()
     report = SimulationReport(

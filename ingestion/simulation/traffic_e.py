@@ -23,20 +23,14 @@ from ingestion.simulation.world import World
 SOURCE = "traffic_e"
 
 
-def deliver(
-    world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact
-) -> None:
+def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
     """Write the partner's own leads of a business date; organic ones are not its business."""
-    leads = world.leads.filter(
-        during("clicked_at", batch_date, since) & (pl.col("channel_code") == "TE")
-    ).sort("clicked_at", "lead_id")
+    leads = world.leads.filter(during("clicked_at", batch_date, since) & (pl.col("channel_code") == "TE")).sort(
+        "clicked_at", "lead_id"
+    )
     rows = leads.select(
         "lead_id",
-        pl.col("clicked_at")
-        .dt.replace_time_zone(str(BUSINESS_TIMEZONE))
-        .dt.epoch("ms")
-        .cast(pl.String)
-        .alias("ts"),
+        pl.col("clicked_at").dt.replace_time_zone(str(BUSINESS_TIMEZONE)).dt.epoch("ms").cast(pl.String).alias("ts"),
         hash_mobiles(leads["mobile"]),
         "channel_code",
         "campaign",
@@ -55,9 +49,7 @@ def hash_mobiles(mobiles: pl.Series) -> pl.Series:
     numbered = mobiles.alias("mobile").to_frame().with_row_index()
     with duckdb.connect() as connection:
         connection.register("mobiles", numbered)
-        hashed: pl.DataFrame = connection.sql(
-            "select sha256(mobile) as phone_sha256 from mobiles order by index"
-        ).pl()
+        hashed: pl.DataFrame = connection.sql("select sha256(mobile) as phone_sha256 from mobiles order by index").pl()
     return hashed["phone_sha256"]
 
 

@@ -169,9 +169,7 @@ class World:
             ValueError: a frame or a column that a world does not have, or a row without its deciding clock.
         """
         unknown = [name for name in frames if name not in COLUMNS]
-        unknown += [
-            f"{name}.{c}" for name, f in frames.items() for c in f.columns if c not in COLUMNS.get(name, {})
-        ]
+        unknown += [f"{name}.{c}" for name, f in frames.items() for c in f.columns if c not in COLUMNS.get(name, {})]
         if unknown:
             raise ValueError(f"A world has no {', '.join(unknown)}; see ingestion.simulation.world.COLUMNS.")
         whole = {field.name: _conform(frames.get(field.name), field.name) for field in fields(cls)}
@@ -204,9 +202,7 @@ class World:
                 ]
             )
             .join(
-                self.plan_terms.group_by("loan_no", "term_no").agg(
-                    pl.col("principal_amount_fen").last().alias("cap")
-                ),
+                self.plan_terms.group_by("loan_no", "term_no").agg(pl.col("principal_amount_fen").last().alias("cap")),
                 on=["loan_no", "term_no"],
                 how="left",
             )
@@ -270,9 +266,7 @@ def _identify(persons: pl.DataFrame, applications: pl.DataFrame, leads: pl.DataF
     """Give applications their number, applicant, channel, and the lead that brought them."""
     person = applications["person"]
     by_traffic = (
-        leads.filter(pl.col("channel_code") == "TE")
-        .select("person", "applied_at", "lead_id")
-        .drop_nulls("applied_at")
+        leads.filter(pl.col("channel_code") == "TE").select("person", "applied_at", "lead_id").drop_nulls("applied_at")
     )
     return (
         applications.with_columns(

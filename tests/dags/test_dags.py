@@ -51,9 +51,7 @@ def test_parsing_imports_nothing_heavy() -> None:
         f"bag = DagBag({str(FOLDER)!r});"
         f"print(json.dumps([len(bag.dags), [name for name in {HEAVY!r} if name in sys.modules]]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", parse], capture_output=True, text=True, check=True, cwd=REPOSITORY
-    )
+    done = subprocess.run([sys.executable, "-c", parse], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert json.loads(done.stdout.splitlines()[-1]) == [len(SOURCES) + 3, []]
 
 
@@ -63,9 +61,7 @@ def test_ingest_key_is_the_day_before_its_run_in_shanghai(bag: DagBag, source: s
     assert isinstance(dag.timetable, CronPartitionTimetable)
     hour = int(cron.split()[1])
     since = TimeRestriction(pendulum.datetime(2026, 3, 3, tz="Asia/Shanghai"), None, catchup=True)
-    run = coerce_to_core_timetable(dag.timetable).next_dagrun_info_v2(
-        last_dagrun_info=None, restriction=since
-    )
+    run = coerce_to_core_timetable(dag.timetable).next_dagrun_info_v2(last_dagrun_info=None, restriction=since)
     assert run is not None
     assert run.partition_key == "2026-03-02"
     assert run.run_after.astimezone(SHANGHAI).replace(minute=0) == datetime(2026, 3, 3, hour, tzinfo=SHANGHAI)

@@ -79,9 +79,7 @@ def test_demo_fails_with_the_sentence_of_the_task_and_continues_when_repaired(ch
     dates = ("demo", "--first", "2026-03-02", "--days", "1")
     broken = run(checkout, *dates, STUB_BREAK="bank_b@2026-03-02")
     assert broken.returncode == 1
-    assert (
-        "FAILED: bank_b: line 7 of loans.txt is not GB18030; ask the sender for a new file." in broken.stdout
-    )
+    assert "FAILED: bank_b: line 7 of loans.txt is not GB18030; ask the sender for a new file." in broken.stdout
     assert "Traceback" not in broken.stdout + broken.stderr
     repaired = run(checkout, *dates)
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr

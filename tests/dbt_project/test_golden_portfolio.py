@@ -100,7 +100,8 @@ def test_exactly_thirty_days_is_thirty_plus_by_one_operator_only(warehouse):
 
 def test_active_borrowers_depend_on_the_view(warehouse):
     found = warehouse.execute(
-        "select distinct calibre, active_borrower_count from mtr_delinquency__daily where as_of_date = date '2026-04-30'"
+        "select distinct calibre, active_borrower_count from mtr_delinquency__daily"
+        " where as_of_date = date '2026-04-30'"
     ).fetchall()
     assert dict(found) == {"before_compensation": 3, "after_compensation": 2}
 

@@ -31,9 +31,7 @@ def instant(value: Any) -> datetime:
     return datetime.combine(value + timedelta(days=1), time(0), tzinfo=SHANGHAI) - TICK
 
 
-def visible(
-    rows: Sequence[Row], view: Mapping[str, Any], entity: Any, as_of: datetime, window: str
-) -> list[Row]:
+def visible(rows: Sequence[Row], view: Mapping[str, Any], entity: Any, as_of: datetime, window: str) -> list[Row]:
     length = span(window)
     found = []
     for row in rows:
@@ -198,9 +196,7 @@ def declare(features: list[Row], **more: Any) -> Row:
     return {**view, **more}
 
 
-def random_world(
-    seed: int, customers: int = 6, facts: int = 40, asked: int = 30
-) -> tuple[list[Row], list[Row]]:
+def random_world(seed: int, customers: int = 6, facts: int = 40, asked: int = 30) -> tuple[list[Row], list[Row]]:
     """Facts with versions, late arrivals, ties, nulls; a spine with exact instants and strangers."""
     rng = random.Random(seed)
     origin = datetime(2026, 2, 27, 22, tzinfo=SHANGHAI)
@@ -225,9 +221,7 @@ def random_world(
         owner: str | None = rng.choice([*people, people[0]])
         owner = None if rng.random() < 0.02 else owner
         for version in range(rng.choice([1, 1, 1, 2, 3])):
-            later = known + rng.choice(
-                [timedelta(0), timedelta(hours=5), timedelta(days=3), timedelta(days=20)]
-            )
+            later = known + rng.choice([timedelta(0), timedelta(hours=5), timedelta(days=3), timedelta(days=20)])
             if version and happened is not None and rng.random() < 0.3:
                 happened += rng.choice([-timedelta(days=2), timedelta(days=2), TICK])
             amount = None if rng.random() < 0.15 else Decimal(rng.randrange(-50_000, 90_000)).scaleb(-2)
@@ -248,12 +242,7 @@ def random_world(
         if rng.random() < 0.8:
             rows[-1]["_superseded_at"] = None
     spine: list[Row] = []
-    edges = [
-        t
-        for row in rows
-        for t in (row["happened_at"], row["_known_at"], row["_superseded_at"])
-        if t is not None
-    ]
+    edges = [t for row in rows for t in (row["happened_at"], row["_known_at"], row["_superseded_at"]) if t is not None]
     for _ in range(asked):
         as_of = rng.choice(edges) + rng.choice(
             [
@@ -270,9 +259,7 @@ def random_world(
         if spine and rng.random() < 0.1:
             spine.append(dict(rng.choice(spine)))
             continue
-        spine.append(
-            {"customer_id": rng.choice([*people, *people, "nobody", None]), "as_of": as_of, "tag": len(spine)}
-        )
+        spine.append({"customer_id": rng.choice([*people, *people, "nobody", None]), "as_of": as_of, "tag": len(spine)})
     return rows, spine
 
 
@@ -300,10 +287,7 @@ def frame(
     )
     if keys is None:
         keys = {"customer_id": pl.String(), "as_of": pl.Datetime("us", zone), "tag": pl.Int64()}
-    data = {
-        name: pl.Series(name, [_utc(row[name]) for row in rows], dtype=_plain(kind))
-        for name, kind in keys.items()
-    }
+    data = {name: pl.Series(name, [_utc(row[name]) for row in rows], dtype=_plain(kind)) for name, kind in keys.items()}
     result = pl.DataFrame(data)
     zoned = [name for name, kind in keys.items() if isinstance(kind, pl.Datetime)]
     return result.with_columns(pl.col(zoned).dt.replace_time_zone("UTC").dt.convert_time_zone(zone))

@@ -84,9 +84,7 @@ def withdrawn(days_before: float, **more: Any) -> dict[str, Any]:
         ([granted(5, customer_id="d")], "never_granted"),
     ],
 )
-def test_consent_holds_only_as_granted_and_known_then(
-    events: list[dict[str, Any]], expected: str | None
-) -> None:
+def test_consent_holds_only_as_granted_and_known_then(events: list[dict[str, Any]], expected: str | None) -> None:
     assert reason(events) == expected
 
 

@@ -69,9 +69,7 @@ def test_hypothesis_finds_no_cell_that_differs(world: Any, data: st.DataObject) 
         }
     )
     rows = data.draw(st.lists(row, max_size=14))
-    asked = st.fixed_dictionaries(
-        {"customer_id": st.sampled_from(["a", "b", "c"]), "as_of": small, "tag": st.just(0)}
-    )
+    asked = st.fixed_dictionaries({"customer_id": st.sampled_from(["a", "b", "c"]), "as_of": small, "tag": st.just(0)})
     spine = data.draw(st.lists(asked, min_size=1, max_size=6))
     features = [f for f in world.every_aggregate() if f["window"] in {"24h", "all"}]
     view = world.declare(features)
@@ -132,9 +130,9 @@ def test_an_event_at_as_of_is_unseen_and_at_the_window_start_is_seen(world: Any)
 
 def test_a_date_happens_at_the_end_of_its_business_day(world: Any) -> None:
     as_of = datetime(2026, 3, 1, tzinfo=world.SHANGHAI)
-    events = pl.DataFrame(
-        {"account_id": [7, 7, 7], "day": ["2026-02-28", "2026-03-01", "2025-11-30"]}
-    ).with_columns(pl.col("day").str.to_date())
+    events = pl.DataFrame({"account_id": [7, 7, 7], "day": ["2026-02-28", "2026-03-01", "2025-11-30"]}).with_columns(
+        pl.col("day").str.to_date()
+    )
     view = world.declare(
         [
             world.feature("n_90d", "count", "bigint", window="90d"),

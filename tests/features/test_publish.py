@@ -192,9 +192,7 @@ def test_the_scoring_frame_has_the_declared_types_and_nothing_prohibited(setting
     assert schema["requested_amount_avg_360d"] == pl.Decimal(18, 2)
     assert schema["apply_cnt_7d"] == pl.Int64
     assert schema["late_ratio_360d"] == pl.Float64
-    assert not {"apply_reject_cnt_90d", "apply_night_ratio_90d", "_cleared_instal_cnt_360d"}.intersection(
-        schema
-    )
+    assert not {"apply_reject_cnt_90d", "apply_night_ratio_90d", "_cleared_instal_cnt_360d"}.intersection(schema)
 
 
 def test_a_training_frame_on_the_scoring_spine_equals_the_scoring_frame(settings: Settings) -> None:
@@ -265,16 +263,12 @@ def test_training_asks_for_consent_when_the_processing_takes_place(settings: Set
     assert then["customer_id"].to_list() == ["C0002", "C0005"]
 
 
-def test_the_gate_refuses_somebody_without_consent_and_values_out_of_bounds(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_the_gate_refuses_somebody_without_consent_and_values_out_of_bounds(settings: Settings, tmp_path: Path) -> None:
     from features import publish as building
 
     copy = read_only_copy(settings, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            building, "judge", lambda spine, *_: pl.Series("reason", [None] * spine.height, dtype=pl.String)
-        )
+        patch.setattr(building, "judge", lambda spine, *_: pl.Series("reason", [None] * spine.height, dtype=pl.String))
         with pytest.raises(PublicationRefused, match="holds_nobody_without_consent") as caught:
             build_features(DAY, copy)
     assert "C0001" in str(caught.value)
@@ -346,9 +340,7 @@ def test_a_later_warehouse_gives_an_earlier_spine_the_same_values(settings: Sett
     assert_frame_equal(replayed.select(scoring.columns), scoring, check_exact=True)
 
 
-def test_a_tenant_publishes_any_spine_on_its_own_legal_basis(
-    settings: Settings, tmp_path: Path, world: Any
-) -> None:
+def test_a_tenant_publishes_any_spine_on_its_own_legal_basis(settings: Settings, tmp_path: Path, world: Any) -> None:
     views = tmp_path / "views"
     views.mkdir()
     view = world.declare(

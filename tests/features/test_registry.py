@@ -15,9 +15,7 @@ SHIPPED = Path(features.__file__).parent / "views"
 
 def write(folder: Path, *views: dict[str, Any], stem: str | None = None) -> Path:
     for view in views:
-        (folder / f"{stem or view['view']}.yml").write_text(
-            yaml.safe_dump(view, sort_keys=False, allow_unicode=True)
-        )
+        (folder / f"{stem or view['view']}.yml").write_text(yaml.safe_dump(view, sort_keys=False, allow_unicode=True))
     return folder
 
 

@@ -15,9 +15,7 @@ def use_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_line, "load_settings", lambda: settings)
 
 
-def test_commands_from_check_to_point(
-    settings: Settings, capsys: pytest.CaptureFixture[str], change: object
-) -> None:
+def test_commands_from_check_to_point(settings: Settings, capsys: pytest.CaptureFixture[str], change: object) -> None:
     assert command_line.main(["check"]) == 0
     assert "2 suites" in capsys.readouterr().out
     assert command_line.main(["published"]) == 0
@@ -30,9 +28,7 @@ def test_commands_from_check_to_point(
     change("update fct_loans set principal_amount = 0 where loan_id = 'L00001'")
     assert command_line.main(["publish", "--date", "2026-03-03"]) == 1
     said = capsys.readouterr().err.strip()
-    assert said.startswith(
-        "Set warehouse is not published for 2026-03-03: fct_loans failed principal_is_positive"
-    )
+    assert said.startswith("Set warehouse is not published for 2026-03-03: fct_loans failed principal_is_positive")
     assert command_line.main(["verdicts", "--date", "2026-03-03"]) == 1
     assert "principal_is_positive (M53" in capsys.readouterr().out
     assert command_line.main(["published"]) == 0
@@ -43,9 +39,7 @@ def test_commands_from_check_to_point(
     assert "rec_loans__funder" in page.read_text(encoding="utf-8")
 
 
-def test_a_wrong_suite_is_reported_without_a_traceback(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_suite_is_reported_without_a_traceback(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     (settings.suites / "core" / "broken.yml").write_text("table: broken\n", encoding="utf-8")
     assert command_line.main(["check"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()

@@ -66,9 +66,7 @@ def test_fingerprint_ignores_row_order_threads_and_time_zone(connection: duckdb.
         ("select 1 where false", "select null::int where false union all values (null)"),
     ],
 )
-def test_fingerprint_tells_contents_apart(
-    connection: duckdb.DuckDBPyConnection, one: str, other: str
-) -> None:
+def test_fingerprint_tells_contents_apart(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> None:
     connection.execute(f"create table one as {one}").fetchall()
     connection.execute(f"create table other as {other}").fetchall()
     assert fingerprint(connection, "one") != fingerprint(connection, "other")

@@ -78,9 +78,7 @@ def test_a_published_set_is_complete_bucketed_sorted_and_readable(settings: Sett
     assert total == 400
     assert published.scan("fct_loans").select(pl.len()).collect().item() == 400
     with duckdb.connect(str(published.database), read_only=True) as connection:
-        assert connection.execute("select count(*), min(loan_id) from fct_loans").fetchall() == [
-            (400, "L00000")
-        ]
+        assert connection.execute("select count(*), min(loan_id) from fct_loans").fetchall() == [(400, "L00000")]
     with pytest.raises(NothingPublished, match="has no table nope; it holds fct_loans"):
         published.scan("nope")
 
@@ -133,9 +131,7 @@ def test_a_failed_gate_keeps_the_last_good_version_as_fallback(settings: Setting
 
 def test_a_failing_table_outside_the_set_refuses_it(settings: Settings, change: Change) -> None:
     change("update rec_loans__funder set break_type = 'amount_diff' where loan_id = 'L00001'")
-    with pytest.raises(
-        PublicationRefused, match=r"rec_loans__funder failed every_loan_matches.*nothing was published"
-    ):
+    with pytest.raises(PublicationRefused, match=r"rec_loans__funder failed every_loan_matches.*nothing was published"):
         audit_and_publish("core", DAY, settings)
     with pytest.raises(NothingPublished):
         open_published("warehouse", settings)
@@ -148,9 +144,7 @@ def test_content_changed_after_its_verdict_is_refused(settings: Settings, change
         publish("warehouse", DAY, verdicts, sources(settings), settings)
 
 
-def test_content_changed_while_it_is_written_is_refused(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_content_changed_while_it_is_written_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     verdicts = audit("core", DAY, settings)
     original = publication._write_tables
 
@@ -242,9 +236,7 @@ def test_volume_may_not_shrink_from_one_day_to_the_next(settings: Settings, chan
     assert audit_and_publish("core", DAY, settings).is_new
 
 
-def test_an_earlier_date_is_published_without_moving_the_pointer_back(
-    settings: Settings, change: Change
-) -> None:
+def test_an_earlier_date_is_published_without_moving_the_pointer_back(settings: Settings, change: Change) -> None:
     current = audit_and_publish("core", DAY, settings)
     change("delete from fct_loans where loan_id > 'L00100'")
     earlier = audit_and_publish("core", DAY - timedelta(days=1), settings)
@@ -294,9 +286,7 @@ def test_feature_frames_are_audited_and_published(settings: Settings, feature_su
     assert published.version == done.version
     assert [path.name for path in published.bucket_paths("view_repayment")] == ["part-00.parquet"]
     assert sorted(path.name for path in done.path.iterdir()) == ["manifest.json", "view_repayment"]
-    assert (
-        published.scan("view_repayment").collect()["customer_id"].to_list() == frame["customer_id"].to_list()
-    )
+    assert published.scan("view_repayment").collect()["customer_id"].to_list() == frame["customer_id"].to_list()
 
 
 def test_refusals_survive_a_verdict_without_rows(settings: Settings) -> None:

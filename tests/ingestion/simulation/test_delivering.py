@@ -92,9 +92,7 @@ def golden_world() -> World:
             "comp_type_code": [kind for _, _, kind in COMPENSATIONS],
         }
     )
-    return World.assemble(
-        loans=loans, plan_terms=plan_terms, repayments=repayments, compensations=compensations
-    )
+    return World.assemble(loans=loans, plan_terms=plan_terms, repayments=repayments, compensations=compensations)
 
 
 def read_bank_file(path: Path) -> list[list[str]]:

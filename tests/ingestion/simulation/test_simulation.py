@@ -95,9 +95,7 @@ def test_progress_tells_each_date(tmp_path: Path) -> None:
 
 def test_every_kind_of_defect_is_labelled_and_rare(report: SimulationReport, defects: pl.DataFrame) -> None:
     found = set(defects.select("source", "dataset", "kind").unique().iter_rows())
-    assert found == {(d.source, d.dataset, d.kind) for d in DEFECTS} | {
-        ("bank_a", "loans", "amounts_times_100")
-    }
+    assert found == {(d.source, d.dataset, d.kind) for d in DEFECTS} | {("bank_a", "loans", "amounts_times_100")}
     assert set(defects["expected"].unique()) == {"quarantined", "refused_at_core"}
     for (file,), labels in defects.drop_nulls("line_number").group_by("file"):
         assert labels.height < 0.02 * _row_count(report.landing / str(file)), file
@@ -176,9 +174,7 @@ def _payouts(report: SimulationReport, bad_lines: set[tuple[str, int]]) -> pl.Da
             continue
         lines = path.read_bytes().decode("gb18030").splitlines()
         assert lines[0] == f"dataRowCount|+|{len(lines) - 1}"
-        good = [
-            line for number, line in enumerate(lines, 1) if number > 1 and (name, number) not in bad_lines
-        ]
+        good = [line for number, line in enumerate(lines, 1) if number > 1 and (name, number) not in bad_lines]
         rows += [line.split("|+|") for line in good]
     return pl.DataFrame(rows, schema=[f"f{place}" for place in range(10)], orient="row")
 
@@ -201,9 +197,7 @@ def test_bank_payouts_reconcile_with_the_loan_core(report: SimulationReport, def
     assert (joined["amount"].str.replace(".", "", literal=True).cast(pl.Int64) == joined["fen"]).all()
 
 
-def test_confused_delivery_is_corrected_a_night_later(
-    report: SimulationReport, defects: pl.DataFrame
-) -> None:
+def test_confused_delivery_is_corrected_a_night_later(report: SimulationReport, defects: pl.DataFrame) -> None:
     folder = report.landing / "bank_a/20260304"
     wrong = (folder / "LOAN_20260304.txt").read_bytes().decode("gb18030").splitlines()
     right = (folder / "LOAN_20260304_02.txt").read_bytes().decode("gb18030").splitlines()
@@ -216,9 +210,7 @@ def test_confused_delivery_is_corrected_a_night_later(
     arrived = datetime.fromtimestamp((folder / "LOAN_20260304_02.txt").stat().st_mtime, UTC)
     assert datetime(2026, 3, 5, 17, tzinfo=UTC) < arrived < datetime(2026, 3, 5, 23, tzinfo=UTC)
     label = defects.filter(pl.col("kind") == "amounts_times_100")
-    assert label.select("file", "batch_date", "expected").rows() == [
-        (CONFUSED, date(2026, 3, 4), "refused_at_core")
-    ]
+    assert label.select("file", "batch_date", "expected").rows() == [(CONFUSED, date(2026, 3, 4), "refused_at_core")]
 
 
 def test_truth_and_summary_are_written(report: SimulationReport) -> None:

@@ -60,9 +60,7 @@ def test_keys_are_unique(world: World) -> None:
 
 
 def test_plans_sum_to_the_principal(world: World) -> None:
-    sums = world.plan_terms.group_by("loan_no", "plan_version").agg(
-        pl.col("principal_amount_fen").sum().alias("sum")
-    )
+    sums = world.plan_terms.group_by("loan_no", "plan_version").agg(pl.col("principal_amount_fen").sum().alias("sum"))
     loans = world.loans.filter(pl.col("status_code") == "RP")
     joined = sums.join(loans, on="loan_no")
     assert joined.height == sums.height
@@ -84,11 +82,7 @@ def test_customers_pay_exactly_what_is_due(world: World) -> None:
 
 def closing_balances(movements: pl.DataFrame) -> pl.DataFrame:
     """Balance of each loan after each day, with the day's payout before its payments."""
-    days = (
-        movements.group_by("loan_no", "moved_date")
-        .agg(pl.col("change_fen").sum())
-        .sort("loan_no", "moved_date")
-    )
+    days = movements.group_by("loan_no", "moved_date").agg(pl.col("change_fen").sum()).sort("loan_no", "moved_date")
     return days.with_columns(balance_fen=pl.col("change_fen").cum_sum().over("loan_no"))
 
 
@@ -110,9 +104,7 @@ def test_balances_roll_forward_to_zero(world: World) -> None:
     assert customer["balance_fen"].min() == 0
     assert fund["balance_fen"].min() == 0
     key = ["loan_no", "term_no"]
-    first_comp = world.compensations.select(
-        *key, "compensated_date", pl.col("principal_amount_fen").alias("comp")
-    )
+    first_comp = world.compensations.select(*key, "compensated_date", pl.col("principal_amount_fen").alias("comp"))
     recovered = world.repayments.join(first_comp, on=key).filter(
         pl.col("paid_at").dt.date() > pl.col("compensated_date")
     )
@@ -137,9 +129,7 @@ def test_balances_roll_forward_to_zero(world: World) -> None:
 
 def test_compensation_covers_what_was_unpaid_at_its_day(world: World) -> None:
     comp = world.compensations.join(current_plan(world), on=["loan_no", "term_no"], suffix="_due").join(
-        world.repayments.select(
-            "loan_no", "term_no", "paid_at", pl.col("principal_amount_fen").alias("paid")
-        ),
+        world.repayments.select("loan_no", "term_no", "paid_at", pl.col("principal_amount_fen").alias("paid")),
         on=["loan_no", "term_no"],
         how="left",
     )
@@ -176,9 +166,7 @@ def test_causes_come_before_effects(world: World) -> None:
         )
         assert (granted["occurred_at"] <= granted["applied_at"]).all()
         assert granted["occurred_at"].null_count() == 0
-    withdrawn = world.consents.filter(pl.col("event_code") == "W").join(
-        grants, on=["person_id", "purpose_code"]
-    )
+    withdrawn = world.consents.filter(pl.col("event_code") == "W").join(grants, on=["person_id", "purpose_code"])
     assert withdrawn.height == world.consents.filter(pl.col("event_code") == "W").height > 0
     assert (withdrawn["occurred_at"] > withdrawn["occurred_at_right"]).all()
     funded = world.loans.join(world.decisions, on="application_no")
@@ -190,11 +178,9 @@ def test_causes_come_before_effects(world: World) -> None:
     paid = world.repayments.join(payouts(world), on="loan_no")
     assert paid.height == world.repayments.height
     assert (paid["paid_at"] > paid["funded_at"]).all()
-    assert (
-        current_plan(world)
-        .join(payouts(world), on="loan_no")
-        .select(pl.col("due_date") > pl.col("value_date"))
-    )["due_date"].all()
+    assert (current_plan(world).join(payouts(world), on="loan_no").select(pl.col("due_date") > pl.col("value_date")))[
+        "due_date"
+    ].all()
 
 
 def test_everything_lies_within_the_horizon(world: World) -> None:
@@ -212,9 +198,7 @@ def test_everything_lies_within_the_horizon(world: World) -> None:
 
 
 def test_cut_off_loans_are_booked_the_next_day(world: World) -> None:
-    booked = payouts(world).with_columns(
-        day=pl.col("funded_at").dt.date(), time=pl.col("funded_at").dt.time()
-    )
+    booked = payouts(world).with_columns(day=pl.col("funded_at").dt.date(), time=pl.col("funded_at").dt.time())
     late = booked.filter(pl.col("booked_date") != pl.col("day"))
     assert late.height > 100
     assert (late["booked_date"] == late["day"].dt.offset_by("1d")).all()
@@ -237,9 +221,7 @@ def test_shares_are_as_designed(world: World) -> None:
 def _bad_rate(world: World) -> float:
     """Share of loans that reach 30 days past due within 120 days of funding."""
     observed = payouts(world).filter(pl.col("funded_at").dt.date() <= LAST_DATE - timedelta(days=120))
-    cleared = cleared_terms(world).filter(
-        pl.col("paid_principal_amount_fen") == pl.col("principal_amount_fen")
-    )
+    cleared = cleared_terms(world).filter(pl.col("paid_principal_amount_fen") == pl.col("principal_amount_fen"))
     terms = (
         current_plan(world)
         .join(observed.select("loan_no", "funded_at"), on="loan_no")

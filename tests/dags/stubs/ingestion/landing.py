@@ -25,9 +25,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     with (home / "calls.log").open("a") as calls:
         calls.write(f"land {source} {batch_date} {time.time():.2f}\n")
     if os.environ.get("STUB_BREAK") == f"{source}@{batch_date}":
-        raise DeliveryUnreadable(
-            f"{source}: line 7 of loans.txt is not GB18030; ask the sender for a new file."
-        )
+        raise DeliveryUnreadable(f"{source}: line 7 of loans.txt is not GB18030; ask the sender for a new file.")
     if os.environ.get("STUB_FLAKY") == f"{source}@{batch_date}" and not (home / "flaked").exists():
         (home / "flaked").touch()
         raise ConnectionError("the ledger did not answer")
