@@ -36,13 +36,13 @@ visible as (
     from moments
     inner join repayments
         on moments.loan_id = repayments.loan_id
-            and moments.term_number = repayments.term_number
-            and repayments._known_at <= moments.moment_at
-            and (repayments._superseded_at is null or moments.moment_at < repayments._superseded_at)
+        and moments.term_number = repayments.term_number
+        and repayments._known_at <= moments.moment_at
+        and (repayments._superseded_at is null or moments.moment_at < repayments._superseded_at)
     inner join {{ ref('fct_instalments_history') }} as instalments
         on moments.loan_id = instalments.loan_id
-            and moments.term_number = instalments.term_number
-            and instalments._superseded_at is null
+        and moments.term_number = instalments.term_number
+        and instalments._superseded_at is null
 
 ),
 
@@ -61,8 +61,8 @@ states as (
     from moments
     left join cleared
         on moments.loan_id = cleared.loan_id
-            and moments.term_number = cleared.term_number
-            and moments.moment_at = cleared.moment_at
+        and moments.term_number = cleared.term_number
+        and moments.moment_at = cleared.moment_at
 
 ),
 
@@ -75,7 +75,8 @@ changes as (
         cleared_date,
         lead(moment_at) over (partition by loan_id, term_number order by moment_at nulls last) as next_moment_at
     from states
-    where coalesce(cleared_date, cast('0001-01-01' as date))
+    where
+        coalesce(cleared_date, cast('0001-01-01' as date))
         <> coalesce(previous_cleared_date, cast('0001-01-01' as date))
 
 )
@@ -94,6 +95,6 @@ select
 from changes
 inner join {{ ref('fct_instalments_history') }} as instalments
     on changes.loan_id = instalments.loan_id
-        and changes.term_number = instalments.term_number
-        and instalments._superseded_at is null
+    and changes.term_number = instalments.term_number
+    and instalments._superseded_at is null
 where changes.cleared_date is not null

@@ -69,8 +69,8 @@ states as (
     from instalments
     left join paid
         on instalments.as_of_date = paid.as_of_date
-            and instalments.loan_id = paid.loan_id
-            and instalments.term_number = paid.term_number
+        and instalments.loan_id = paid.loan_id
+        and instalments.term_number = paid.term_number
     group by instalments.as_of_date, instalments.loan_id
 
 )

@@ -43,8 +43,8 @@ recovered as (
     from {{ ref('int_instalment_payments') }} as payments
     inner join compensated
         on payments.loan_id = compensated.loan_id
-            and payments.term_number = compensated.term_number
-            and payments.paid_date > compensated.compensated_date
+        and payments.term_number = compensated.term_number
+        and payments.paid_date > compensated.compensated_date
     inner join dates on payments.paid_date <= dates.as_of_date
     where payments.payer = 'customer'
     group by dates.as_of_date, payments.loan_id, payments.term_number
@@ -73,8 +73,8 @@ receivables as (
     inner join dates on compensated.compensated_date <= dates.as_of_date
     left join recovered
         on dates.as_of_date = recovered.as_of_date
-            and compensated.loan_id = recovered.loan_id
-            and compensated.term_number = recovered.term_number
+        and compensated.loan_id = recovered.loan_id
+        and compensated.term_number = recovered.term_number
     group by dates.as_of_date
 
 )

@@ -8,6 +8,6 @@ select
 from {{ ref('int_loan_days_by_calibre') }} as days
 inner join {{ ref('ref_dpd_buckets') }} as buckets
     on days.dpd between buckets.lowest_dpd and buckets.highest_dpd
-        and days.as_of_date between buckets.valid_from and buckets.valid_to
+    and days.as_of_date between buckets.valid_from and buckets.valid_to
 where days.balance_amount > 0 or days.dpd > 0
 group by days.as_of_date, days.calibre, buckets.scheme, buckets.bucket

@@ -4,11 +4,14 @@ with
 
 dated as (
 
-    select 't0' as date_basis, funded_date as disbursed_date, principal_amount, is_reversed from {{ ref('fct_loans') }}
+    select 't0' as date_basis, funded_date as disbursed_date, principal_amount, is_reversed
+    from {{ ref('fct_loans') }}
     union all
-    select 'booked' as date_basis, booked_date as disbursed_date, principal_amount, is_reversed from {{ ref('fct_loans') }}
+    select 'booked' as date_basis, booked_date as disbursed_date, principal_amount, is_reversed
+    from {{ ref('fct_loans') }}
     union all
-    select 'value' as date_basis, value_date as disbursed_date, principal_amount, is_reversed from {{ ref('fct_loans') }}
+    select 'value' as date_basis, value_date as disbursed_date, principal_amount, is_reversed
+    from {{ ref('fct_loans') }}
 
 )
 

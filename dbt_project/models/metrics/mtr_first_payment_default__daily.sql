@@ -56,7 +56,8 @@ select
     cast(
         sum(
             case
-                when judged.days_since_due >= variants.observation_days
+                when
+                    judged.days_since_due >= variants.observation_days
                     and judged.dpd_ever >= variants.observation_days
                     and judged.dpd_ever > variants.grace_days
                     then 1

@@ -33,4 +33,4 @@ select
 from before_compensation
 full outer join after_compensation
     on before_compensation.loan_id = after_compensation.loan_id
-        and before_compensation.term_number = after_compensation.term_number
+    and before_compensation.term_number = after_compensation.term_number
