@@ -93,6 +93,17 @@ def golden_world(case: Path) -> World:
         pl.lit(False).alias("is_test"),
         (pl.col("funded_at") - pl.duration(hours=2)).alias("applied_at"),
     )  # fmt: skip
+    consents = borrowers.select(
+        pl.format("E{}", pl.col("loan")).alias("event_no"),
+        "cert_no",
+        pl.lit("G").alias("event_code"),
+        pl.lit("MODEL_DEV").alias("purpose_code"),
+        pl.lit("PLATFORM").alias("recipient_code"),
+        pl.lit("2").alias("consent_kind_code"),
+        pl.lit("V1").alias("text_version"),
+        (pl.col("funded_at") - pl.duration(hours=3)).alias("occurred_at"),
+        pl.lit("9999-12-31").str.to_date().alias("valid_to"),
+    )
     decisions = borrowers.select(
         "application_no",
         pl.lit("A").alias("decision_code"),
@@ -108,4 +119,5 @@ def golden_world(case: Path) -> World:
         plan_terms=plan,
         repayments=repayments,
         compensations=compensations,
+        consents=consents,
     )

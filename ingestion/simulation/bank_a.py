@@ -25,17 +25,17 @@ ENCODING = "gb18030"
 
 def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
     """Write `LOAN`, `BAL` and, on days with compensation, `COMP` of a business date."""
-    _write("LOAN", "loans", list_loans(world, batch_date, since), landing, batch_date, spoil)
-    _write("BAL", "balances", list_balances(world, batch_date), landing, batch_date, spoil)
+    _write(_name("LOAN", "loans", batch_date), list_loans(world, batch_date, since), landing, spoil)
+    _write(_name("BAL", "balances", batch_date), list_balances(world, batch_date), landing, spoil)
     compensations = list_compensations(world, batch_date, since)
     if compensations.height:
-        _write("COMP", "compensations", compensations, landing, batch_date, spoil)
+        _write(_name("COMP", "compensations", batch_date), compensations, landing, spoil)
 
 
 def resend_loans(world: World, landing: Path, batch_date: date, since: date | None, night_of: date) -> None:
     """Write the corrected second `LOAN` file of `batch_date`, arriving in the night after `night_of`."""
     rows = list_loans(world, batch_date, since)
-    _write("LOAN", "loans", rows, landing, batch_date, leave_intact, suffix="_02", night_of=night_of)
+    _write(_name("LOAN", "loans", batch_date, "_02"), rows, landing, leave_intact, night_of)
 
 
 def list_loans(world: World, batch_date: date, since: date | None) -> pl.DataFrame:
@@ -89,17 +89,11 @@ def list_compensations(world: World, batch_date: date, since: date | None) -> pl
     )
 
 
-def _write(
-    kind: str,
-    dataset: str,
-    rows: pl.DataFrame,
-    landing: Path,
-    batch_date: date,
-    spoil: Spoiler,
-    suffix: str = "",
-    night_of: date | None = None,
-) -> None:
-    drop = Drop(SOURCE, dataset, batch_date, f"{kind}_{batch_date:%Y%m%d}{suffix}.txt", heading=1)
+def _name(kind: str, dataset: str, batch_date: date, suffix: str = "") -> Drop:
+    return Drop(SOURCE, dataset, batch_date, f"{kind}_{batch_date:%Y%m%d}{suffix}.txt", heading=1)
+
+
+def _write(drop: Drop, rows: pl.DataFrame, landing: Path, spoil: Spoiler, night_of: date | None = None) -> None:
     lines = spoil(drop, rows, _compose)["line"]
     text = f"dataRowCount{SEPARATOR}{lines.len()}\n" + join_lines(lines)
     arrived = drop_file(drop, landing, text.encode(ENCODING), night_of)

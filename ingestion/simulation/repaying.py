@@ -64,7 +64,7 @@ def draw_course(loans: pl.DataFrame, seed: int) -> Course:
     """
     stream = open_stream(seed, "repayments", "course")
     terms = loans["term_count"].to_numpy().astype(np.int64)
-    funded = loans["funded_at"].dt.date().to_numpy().astype("datetime64[D]")
+    funded = _funded_dates(loans)
     principal, interest = amortise(
         loans["principal_amount_fen"].to_numpy(),
         rate_units(loans["nominal_annual_rate_percent"]),
@@ -75,10 +75,14 @@ def draw_course(loans: pl.DataFrame, seed: int) -> Course:
     exists = np.arange(width) < terms[:, None]
     due = due_dates(funded, width)
     fee = np.where(exists, loans["term_fee_fen"].to_numpy()[:, None], 0)
-    cleared, is_default = _draw_cleared(loans, due, stream)
+    cleared = _draw_cleared(loans, due, stream)
     part_date, part_share = _draw_parts(loans, due, cleared, stream)
-    settled = _draw_settlements(loans, funded, due, cleared, is_default, stream)
-    interest, fee = _waive(funded, due, cleared, settled, interest, fee)
+    settled = _draw_settlements(loans, due, cleared, stream)
+    start = np.concatenate([funded[:, None], due[:, :-1]], axis=1)
+    period = (due - start).astype(np.int64)
+    used = np.clip((cleared - start).astype(np.int64), 0, period)
+    interest = np.where(settled, divide_half_up(interest * used, period), interest)
+    fee = np.where(settled & (used == 0), 0, fee)
     return Course(
         exists,
         due,
@@ -92,7 +96,12 @@ def draw_course(loans: pl.DataFrame, seed: int) -> Course:
     )
 
 
-def _draw_cleared(loans: pl.DataFrame, due: Clock, stream: np.random.Generator) -> tuple[Clock, Flags]:
+def _funded_dates(loans: pl.DataFrame) -> Clock:
+    dates: Clock = loans["funded_at"].dt.date().to_numpy().astype("datetime64[D]")
+    return dates
+
+
+def _draw_cleared(loans: pl.DataFrame, due: Clock, stream: np.random.Generator) -> Clock:
     shape = due.shape
     risk, habit = loans["latent_risk"].to_numpy()[:, None], loans["lateness_habit"].to_numpy()[:, None]
     late_chance = 1 / (1 + np.exp(2.3 - 1.1 * risk - 0.5 * habit))
@@ -108,8 +117,8 @@ def _draw_cleared(loans: pl.DataFrame, due: Clock, stream: np.random.Generator) 
     cures = stream.random((shape[0], 1)) < 0.2
     cured = np.maximum(cleared, onset + stream.integers(32, 100, (shape[0], 1)).astype("timedelta64[D]"))
     cleared = np.where(stops, np.where(cures, cured, NEVER), cleared)
-    is_default = missed[:, 0] > 0
-    return np.maximum.accumulate(cleared, axis=1), is_default
+    in_order: Clock = np.maximum.accumulate(cleared, axis=1)
+    return in_order
 
 
 def _draw_parts(loans: pl.DataFrame, due: Clock, cleared: Clock, stream: np.random.Generator) -> tuple[Clock, Reals]:
@@ -125,19 +134,13 @@ def _draw_parts(loans: pl.DataFrame, due: Clock, cleared: Clock, stream: np.rand
     return part_date, share
 
 
-def _draw_settlements(
-    loans: pl.DataFrame,
-    funded: Clock,
-    due: Clock,
-    cleared: Clock,
-    is_default: Flags,
-    stream: np.random.Generator,
-) -> Flags:
+def _draw_settlements(loans: pl.DataFrame, due: Clock, cleared: Clock, stream: np.random.Generator) -> Flags:
     """Choose early settlements and write their date into `cleared`; returns which instalments they cover."""
     size, width = due.shape
+    funded = _funded_dates(loans)
     terms = loans["term_count"].to_numpy().astype(np.int64)
     chance = 0.12 / (1 + np.exp(0.5 * loans["latent_risk"].to_numpy()))
-    settles = (stream.random(size) < chance) & ~is_default
+    settles = (stream.random(size) < chance) & (loans["first_missed_term"].to_numpy() == 0)
     first = stream.integers(1, np.maximum(terms, 2))
     row = np.arange(size)
     period_start = np.where(first > 1, due[row, np.maximum(first - 2, 0)], funded)
@@ -152,17 +155,6 @@ def _draw_settlements(
     covered: Flags = settles[:, None] & (np.arange(1, width + 1) >= first[:, None])
     cleared[:] = np.where(covered, date[:, None], cleared)
     return covered
-
-
-def _waive(
-    funded: Clock, due: Clock, cleared: Clock, settled: Flags, interest: Integers, fee: Integers
-) -> tuple[Integers, Integers]:
-    start = np.concatenate([funded[:, None], due[:, :-1]], axis=1)
-    period = np.maximum((due - start).astype(np.int64), 1)
-    used = np.clip((cleared - start).astype(np.int64), 0, period)
-    due_interest = np.where(settled, divide_half_up(interest * used, period), interest)
-    due_fee = np.where(settled & (used == 0), 0, fee)
-    return due_interest, due_fee
 
 
 def replan_settled(loans: pl.DataFrame, plan: pl.DataFrame, course: Course, repayments: pl.DataFrame) -> pl.DataFrame:

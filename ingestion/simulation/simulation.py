@@ -55,9 +55,9 @@ def simulate(
 ) -> SimulationReport:
     """Deliver `days` business dates from `GO_LIVE` into `<home>/landing`, with the truth beside it.
 
-    The first date holds all history; the truth goes to `<home>/simulation/truth`. Same customers and seed: the
-    same files, byte for byte, and more days only add to them, with one exception: from four days on the payouts
-    file of the third date is the confused one. Running again writes the same bytes and modification times.
+    The first date holds all history; the truth goes to `<home>/simulation/truth`. Same customers and seed: the same
+    files, byte for byte, and more days only add to them. Running again writes the same bytes and modification times.
+    The payouts file of the third date has its amounts wrong; its correction comes with the fourth date.
 
     Raises:
         SimulationInvalid: sizes out of range, or `home` holds another simulation or a longer one.

@@ -1,145 +1,104 @@
-"""The shipped core suites run on the warehouse's agreed columns, and each rule is seen to fail."""
+"""The shipped core suites pass on the golden portfolio, and each rule is seen to fail on a broken copy of it."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from ingestion.settings import Settings
+from ingestion.settings import PROJECT, Settings
 from quality.gate import audit
 from quality.publication import audit_and_publish, open_published
+from quality.suite import load_suites
 
-DAY = date(2026, 3, 2)
-SHIPPED = Path(__file__).resolve().parents[2] / "quality" / "suites"
-KNOWN = "timestamptz '2026-02-02 07:00:00+08' as _known_at, null::timestamptz as _superseded_at"
-BOOK = {
-    "dim_customers": """
-        select 'C1' as customer_id, date '1990-01-01' as birth_date, '张*' as name_masked,
-               '138****0000' as mobile_masked, timestamptz '2026-02-01 09:00:00+08' as first_seen_at""",
-    "fct_applications_history": f"""
-        select 'A1' as application_id, 'C1' as customer_id,
-               timestamptz '2026-02-01 09:00:00+08' as applied_at,
-               1000.00::decimal(18, 2) as requested_amount, 2 as term_count,
-               5000.00::decimal(18, 2) as monthly_income_amount,
-               'app' as channel, 'P' as product_code, {KNOWN}""",
-    "fct_applications": "select * exclude (_known_at, _superseded_at) from fct_applications_history",
-    "fct_decisions_history": f"""
-        select 'A1' as application_id, 'C1' as customer_id,
-               timestamptz '2026-02-01 09:05:00+08' as decided_at,
-               'approved' as decision,
-               1000.00::decimal(18, 2) as approved_amount, 600 as risk_score, {KNOWN}""",
-    "fct_loans": """
-        select 'L1' as loan_id, 'A1' as application_id, 'C1' as customer_id, 'bank_a' as funder,
-               'P' as product_code, 1000.00::decimal(18, 2) as principal_amount, 2 as term_count,
-               timestamptz '2026-02-01 10:00:00+08' as funded_at, date '2026-02-01' as booked_date,
-               false as is_reversed""",
-    "fct_instalments": """
-        select 'L1' as loan_id, term_number, 'C1' as customer_id, due_date,
-               500.00::decimal(18, 2) as principal_amount, 10.00::decimal(18, 2) as interest_amount,
-               0.00::decimal(18, 2) as fee_amount, 510.00::decimal(18, 2) as instalment_amount,
-               cleared_date as cleared_date_before_compensation,
-               cleared_date as cleared_date_after_compensation,
-               0 as dpd_ever_before_compensation
-        from (values (1, date '2026-03-01', date '2026-03-01'), (2, date '2026-04-01', null::date))
-             as t(term_number, due_date, cleared_date)""",
-    "fct_repayments": """
-        select 'R1' as repayment_id, 'L1' as loan_id, 1 as term_number, 'C1' as customer_id,
-               timestamptz '2026-03-01 12:00:00+08' as paid_at, 500.00::decimal(18, 2) as principal_amount,
-               10.00::decimal(18, 2) as interest_amount, 0.00::decimal(18, 2) as fee_amount,
-               0.00::decimal(18, 2) as penalty_amount, 510.00::decimal(18, 2) as total_amount""",
-    "fct_balance_movements_history": f"""
-        select movement_id, 'C1' as customer_id, 'L1' as loan_id, movement_type, moved_at,
-               principal_amount::decimal(18, 2) as principal_amount, {KNOWN}
-        from (values ('M1', 'disbursed', timestamptz '2026-02-01 10:00:00+08', 1000),
-                     ('M2', 'repaid', timestamptz '2026-03-01 12:00:00+08', -500))
-             as t(movement_id, movement_type, moved_at, principal_amount)""",
-    "fct_instalment_clearances_history": f"""
-        select 'L1' as loan_id, 1 as term_number, 'C1' as customer_id,
-               date '2026-03-01' as due_date,
-               timestamptz '2026-03-01 00:30:00+08' as cleared_at, 0 as delay_days,
-               510.00::decimal(18, 2) as instalment_amount, {KNOWN}""",
-    "fct_compensations_history": f"""
-        select 'X1' as compensation_id, 'C1' as customer_id, 'L1' as loan_id, 1 as term_number,
-               timestamptz '2026-03-01 10:00:00+08' as compensated_at,
-               0.00::decimal(18, 2) as principal_amount,
-               'compensation' as compensation_type, {KNOWN}""",
-    "fct_compensations": "select * exclude (_known_at, _superseded_at) from fct_compensations_history",
-    "fct_consents_history": f"""
-        select 'E1' as consent_event_id, 'C1' as customer_id, 'granted' as event, 'credit' as purpose,
-               'bank_a' as recipient, 'separate' as consent_kind,
-               timestamptz '2026-02-01 08:59:00+08' as occurred_at, date '9999-12-31' as valid_to, {KNOWN}""",
-    "customer_360": "select 'C1' as customer_id, 'repaying' as lifecycle_stage",
-    "mtr_delinquency__daily": "select date '2026-03-02' as metric_date",
-    "mtr_balance_bridge__daily": """
-        select date '2026-03-02' as metric_date, 0.00::decimal(18, 2) as unexplained_amount""",
-    "rec_loans__funder": """
-        select 'L1' as loan_id, 'matched' as break_type, 0.00::decimal(18, 2) as amount_difference_amount""",
-}
+DAY = date(2026, 4, 30)
+SHIPPED = PROJECT / "quality" / "suites"
 Change = Callable[[str], None]
 
 
 @pytest.fixture
-def shipped(settings: Settings, change: Change) -> Settings:
-    for table, query in BOOK.items():
-        change(f"create table {table} as {query}")
-    return replace(settings, suites=SHIPPED)
+def book(golden: tuple[Settings, duckdb.DuckDBPyConnection], tmp_path: Path) -> Settings:
+    """A platform whose warehouse is a copy of the golden portfolio's."""
+    settings = replace(golden[0], home=tmp_path, ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}", suites=SHIPPED)
+    shutil.copyfile(golden[0].warehouse, settings.warehouse)
+    return settings
 
 
-def test_a_sound_book_passes_every_shipped_check_and_is_published(shipped: Settings) -> None:
-    verdicts = audit("core", DAY, shipped)
+@pytest.fixture
+def change(book: Settings) -> Change:
+    def run(sql: str) -> None:
+        with duckdb.connect(str(book.warehouse)) as connection:
+            connection.execute(sql).fetchall()
+
+    return run
+
+
+def test_a_sound_book_passes_every_shipped_check_and_is_published(book: Settings) -> None:
+    suites = {suite.table: suite for suite in load_suites(SHIPPED, "core")}
+    verdicts = audit("core", DAY, book)
     assert [failure.sentence for verdict in verdicts for failure in verdict.failures] == []
-    assert {verdict.table for verdict in verdicts} == set(BOOK)
-    audit_and_publish("core", DAY, shipped)
-    held = open_published("warehouse", shipped)
-    assert set(held.manifest["tables"]) == set(BOOK) - {"rec_loans__funder"}
+    assert {verdict.table for verdict in verdicts} == set(suites)
+    audit_and_publish("core", DAY, book)
+    held = open_published("warehouse", book)
+    assert set(held.manifest["tables"]) == {table for table, suite in suites.items() if suite.published}
     assert len(held.bucket_paths("fct_consents_history")) == 16
 
 
 BREACHES = [
-    ("fct_loans", "principal_amount = 1000.01", {"funded_within_approval"}),
-    ("fct_loans", "application_id = 'A9'", {"decision_exists"}),
-    ("fct_loans", "customer_id = 'C9'", {"customer_is_known"}),
-    ("fct_loans", "funded_at = timestamptz '2026-03-03 00:00:00+08'", {"no_future_event"}),
-    ("fct_instalments", "principal_amount = 500.01 where term_number = 2", {
+    ("fct_loans", "principal_amount = 1200.01 where loan_id = 'L1'", {"funded_within_approval"}),
+    ("fct_loans", "application_id = 'A99' where loan_id = 'L1'", {"decision_exists"}),
+    ("fct_loans", "customer_id = 'C9' where loan_id = 'L1'", {"customer_is_known"}),
+    ("fct_loans", "funded_at = timestamptz '2026-05-01 00:00:00+08' where loan_id = 'L1'", {"no_future_event"}),
+    ("fct_instalments", "principal_amount = 400.01 where loan_id = 'L1' and term_number = 2", {
         "plan_principal_equals_loan", "components_sum_to_instalment"}),
-    ("fct_instalments", "due_date = date '2026-04-01'", {"due_dates_increase"}),
-    ("fct_instalments", "dpd_ever_before_compensation = -1", {"dpd_is_not_negative"}),
-    ("fct_instalments", "loan_id = 'L9' where term_number = 2", {
+    ("fct_instalments", "due_date = date '2026-03-10' where loan_id = 'L1'", {"due_dates_increase"}),
+    ("fct_instalments", "dpd_ever_before_compensation = -1 where loan_id = 'L1'", {"dpd_is_not_negative"}),
+    ("fct_instalments", "loan_id = 'L99' where loan_id = 'L1' and term_number = 3", {
         "terms_are_complete", "plan_principal_equals_loan"}),
-    ("fct_repayments", "total_amount = 510.01", {"allocation_sums_to_receipt"}),
-    ("fct_repayments", "paid_at = timestamptz '2026-01-31 10:00:00+08'", {"paid_after_funding"}),
-    ("fct_balance_movements_history", "principal_amount = -1000.01 where movement_id = 'M2'", {
+    ("fct_repayments", "total_amount = 400.01 where loan_id = 'L1'", {"allocation_sums_to_receipt"}),
+    ("fct_repayments", "paid_at = timestamptz '2026-01-09 10:00:00+08' where loan_id = 'L1'", {"paid_after_funding"}),
+    ("fct_balance_movements_history", "principal_amount = -1200.01 where loan_id = 'L1' and movement_type = 'repaid'", {
         "balance_is_not_negative"}),
-    ("fct_balance_movements_history", "principal_amount = -principal_amount", {
-        "sign_follows_type", "balance_is_not_negative"}),
-    ("fct_balance_movements_history", "_superseded_at = _known_at", {"superseded_after_known"}),
-    ("fct_instalment_clearances_history", "delay_days = -1", {"delay_is_cleared_minus_due"}),
-    ("fct_decisions_history", "decision = 'pending'", {"decision_is_accepted"}),
-    ("fct_decisions_history", "approved_amount = null", {"approval_names_an_amount"}),
-    ("fct_decisions_history", "decided_at = timestamptz '2026-02-01 08:00:00+08'", {
+    ("fct_balance_movements_history", "principal_amount = -principal_amount where loan_id = 'L1'", {
+        "sign_follows_type"}),
+    ("fct_balance_movements_history", "_superseded_at = _known_at where loan_id = 'L1'", {"superseded_after_known"}),
+    ("fct_instalment_clearances_history", "delay_days = -1 where loan_id = 'L1'", {"delay_is_cleared_minus_due"}),
+    ("fct_decisions_history", "decision = 'pending' where application_id = 'AL1'", {"decision_is_accepted"}),
+    ("fct_decisions_history", "approved_amount = null where application_id = 'AL1'", {"approval_names_an_amount"}),
+    ("fct_decisions_history", "decided_at = timestamptz '2026-01-01 08:00:00+08' where application_id = 'AL1'", {
         "decision_follows_application"}),
-    ("fct_consents_history", "valid_to = date '2026-01-01'", {"validity_follows_the_grant"}),
-    ("fct_consents_history", "customer_id = null", {"customer_id_is_present"}),
-    ("customer_360", "customer_id = 'C9'", {"same_customers_as_dimension"}),
-    ("mtr_delinquency__daily", "metric_date = date '2026-03-01'", {"batch_date_is_present"}),
+    ("fct_consents_history", "valid_to = date '2026-01-01' where consent_event_id = 'EL1'", {
+        "validity_follows_the_grant"}),
+    ("fct_consents_history", "customer_id = null where consent_event_id = 'EL1'", {"customer_id_is_present"}),
+    ("customer_360", "customer_id = 'C9' where lifecycle_stage = 'settled' and application_count = 1", {
+        "same_customers_as_dimension", "key_is_unique"}),
+    ("mtr_delinquency__daily", "as_of_date = date '2026-04-29' where as_of_date = date '2026-04-30'", {
+        "batch_date_is_present"}),
     ("mtr_balance_bridge__daily", "unexplained_amount = 0.01", {"bridge_explains_everything"}),
-    ("rec_loans__funder", "break_type = 'only_right'", {"every_loan_matches_the_bank"}),
-    ("fct_compensations", "loan_id = 'L9'", {"loan_is_known"}),
-    ("fct_applications", "application_id = 'A9'", {"agrees_with_history"}),
+    ("rec_loans__funder", "break_type = 'only_right' where loan_id = 'L1'", {"every_loan_matches_the_bank"}),
+    ("rec_balances__funder", "break_type = 'amount_diff'", {"every_balance_matches_the_bank"}),
+    ("fct_loan_days", "balance_after_compensation_amount = -1 where loan_id = 'L1'", {"balance_is_not_negative"}),
+    ("fct_compensations", "loan_id = 'L99'", {"loan_is_known"}),
+    ("fct_applications", "application_id = 'A99' where application_id = 'AL1'", {"agrees_with_history"}),
+    ("mtr_disbursement__daily", "disbursed_amount = 0 where date_basis = 't0'", {"bases_share_one_total"}),
+    ("mtr_delinquency_buckets__daily", "balance_principal_amount = 0 where scheme = 'S29'", {
+        "schemes_share_one_balance"}),
+    ("mtr_first_payment_default__daily", "bad_loan_count = matured_loan_count + 1", {"bad_is_part_of_matured"}),
 ]  # fmt: skip
 
 
-def test_each_breach_is_found_by_its_check(shipped: Settings, change: Change) -> None:
+def test_each_breach_is_found_by_its_check(book: Settings, change: Change) -> None:
     """One process, many breaches: the book is broken in one place, audited, and restored."""
     found: dict[str, set[str]] = {}
     for table, breach, _ in BREACHES:
         change(f"create table kept as from {table}")
         change(f"update {table} set {breach}")
-        (verdict,) = audit("core", DAY, shipped, tables=[table])
+        (verdict,) = audit("core", DAY, book, tables=[table])
         found[f"{table}: {breach}"] = {failure.check for failure in verdict.failures}
         change(f"drop table {table}")
         change(f"alter table kept rename to {table}")

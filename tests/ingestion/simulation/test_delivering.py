@@ -29,8 +29,10 @@ COMPENSATIONS = [(1, "03-02", "01"), (2, "03-30", "01"), (3, "04-11", "02")]
 
 
 def golden_world() -> World:
-    funded = {loan: datetime(2026, 1, 10, 10) for loan in LOANS} | {"L8": datetime(2026, 1, 31, 23, 50)}
-    states = [*[(loan, "RP", funded[loan]) for loan in LOANS], ("L9", "RV", datetime(2026, 1, 10, 11))]
+    funded = {loan: datetime.fromisoformat("2026-01-10T10:00") for loan in LOANS} | {
+        "L8": datetime.fromisoformat("2026-01-31T23:50")
+    }
+    states = [*[(loan, "RP", funded[loan]) for loan in LOANS], ("L9", "RV", datetime.fromisoformat("2026-01-10T11:00"))]
     loans = pl.DataFrame(
         {
             "loan_no": [loan for loan, _, _ in states],
@@ -164,14 +166,14 @@ def test_loan_core_accumulates_and_repeats_nothing(tmp_path: Path) -> None:
 
 
 def small_world() -> World:
-    at = datetime(2026, 3, 2, 9, 30)
+    at = datetime.fromisoformat("2026-03-02T09:30")
     return World.assemble(
         leads=pl.DataFrame(
             {
                 "lead_id": ["T1", "T2"],
                 "mobile": ["13812345678", "13912345678"],
                 "channel_code": ["TE", "ORG"],
-                "clicked_at": [datetime(2026, 3, 2, 0, 0, 0, 5_000)] * 2,
+                "clicked_at": [datetime.fromisoformat("2026-03-02T00:00:00.005")] * 2,
                 "campaign": ["spring", None],
                 "cost_fen": [150, 0],
                 "device_os": ["ios", "ios"],

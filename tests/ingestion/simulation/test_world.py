@@ -252,7 +252,7 @@ def test_past_behaviour_tells_the_risk(world: World) -> None:
 
 def test_hand_made_worlds_are_checked() -> None:
     assert World.assemble().loans.height == 0
-    with pytest.raises(ValueError, match="loans.colour"):
+    with pytest.raises(ValueError, match=r"loans\.colour"):
         World.assemble(loans=pl.DataFrame({"colour": ["red"]}))
     with pytest.raises(ValueError, match="plan_terms needs posted_at"):
         World.assemble(plan_terms=pl.DataFrame({"loan_no": ["L1"]}))
