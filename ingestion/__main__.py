@@ -47,9 +47,15 @@ def land(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def simulate(arguments: argparse.Namespace, settings: Settings) -> int:
     """Let the simulated group deliver into the landing folder."""
+    from ingestion.simulation import SimulationInvalid
     from ingestion.simulation import simulate as deliver_all
 
-    print(deliver_all(arguments.customers, arguments.days, arguments.seed, settings.home))
+    try:
+        report = deliver_all(arguments.customers, arguments.days, arguments.seed, settings.home)
+    except SimulationInvalid as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{report.first_date} to {report.last_date} delivered into {report.landing}: {report.rows}")
     return 0
 
 

@@ -23,14 +23,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence on standard error."""
     given = _parser().parse_args(arguments)
     from quality.gate import GateUnusable
+    from ingestion.contract import ContractInvalid
     from quality.publication import PublicationRefused
+    from quality.warehouse import WarehouseBuildFailed
 
     try:
         return _run(given, load_settings())
     except PublicationRefused as refusal:
         print(refusal, file=sys.stderr)
         return 1
-    except (SuitesInvalid, GateUnusable, NothingPublished, SettingsInvalid) as error:
+    except (
+        ContractInvalid,
+        GateUnusable,
+        NothingPublished,
+        SettingsInvalid,
+        SuitesInvalid,
+        WarehouseBuildFailed,
+    ) as error:
         print(error, file=sys.stderr)
         return 2
 
@@ -41,6 +50,12 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
             suites = load_suites(settings.suites)
             checks = sum(len(suite.all_checks) for suite in suites)
             print(f"{len(suites)} suites with {checks} checks are valid.")
+            return 0
+        case "build":
+            from quality.warehouse import build
+
+            build(given.date, settings)
+            print(f"Built {settings.warehouse} for {given.date}.")
             return 0
         case "portable":
             return _check_portability(settings)
@@ -117,6 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate every suite file")
     commands.add_parser("portable", help="hold the compiled models to the SQL that two engines answer alike")
+    command = commands.add_parser("build", help="run dbt for a business date, from what has landed")
+    command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
     for name, text in (
         ("audit", "run a gate and record its verdicts"),
         ("publish", "audit a gate and publish its set"),
