@@ -22,8 +22,8 @@ from quality.verdict import Verdict, read_verdicts
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence on standard error."""
     given = _parser().parse_args(arguments)
-    from quality.gate import GateUnusable
     from ingestion.contract import ContractInvalid
+    from quality.gate import GateUnusable
     from quality.publication import PublicationRefused
     from quality.warehouse import WarehouseBuildFailed
 

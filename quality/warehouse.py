@@ -40,6 +40,8 @@ def build(
         WarehouseBuildFailed: dbt could not start, or a node failed.
     """
     settings = settings or load_settings()
+    if not (settings.dbt_project / "dbt_project.yml").is_file():
+        raise WarehouseBuildFailed(f"There is no dbt_project.yml in {settings.dbt_project}; run from the repository.")
     registry = load_registry(settings)
     write_manifest(settings)
     variables = {

@@ -13,6 +13,7 @@ from ingestion.landing import land_source
 from ingestion.registry import load_registry
 from ingestion.settings import PROJECT, Settings, load_settings
 from quality.warehouse import build
+from tests.simulated_group import Group, run_group
 
 TEST_KEY = "00112233445566778899aabbccddeeff" * 2
 GOLDEN_DATES = ("2026-01-31", "2026-02-28", "2026-03-12", "2026-03-31", "2026-04-30")
@@ -54,3 +55,9 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings,
     build(date(2026, 4, 30), settings, as_of_dates=[date.fromisoformat(day) for day in GOLDEN_DATES])
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
         yield settings, connection
+
+
+@pytest.fixture(scope="session")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
+    """Four simulated dates, the third of them refused; shared by all tests that only read it."""
+    return run_group(make_settings(tmp_path_factory.mktemp("group")))

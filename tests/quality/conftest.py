@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingestion.settings import Settings
+from ingestion.settings import PROJECT, Settings
 from quality.expectation import ValuesBetween
 from quality.suite import Check, Suite
 
@@ -72,12 +72,13 @@ def settings(tmp_path: Path) -> Settings:
     (suites / "core").mkdir(parents=True)
     (suites / "core" / "fct_loans.yml").write_text(SUITE, encoding="utf-8")
     (suites / "core" / "rec_loans__funder.yml").write_text(RECONCILIATION, encoding="utf-8")
-    home = tmp_path / "home"
+    home, models = tmp_path / "home", tmp_path / "models"
     home.mkdir()
+    models.mkdir()
     return Settings(
         home=home,
-        contracts=tmp_path,
-        models=tmp_path,
+        contracts=PROJECT / "ingestion" / "contracts",
+        models=models,
         suites=suites,
         views=tmp_path,
         entity="customer_id",

@@ -1,0 +1,138 @@
+"""From a partner's file to a score, by the stage functions that the DAGs call, over four simulated dates."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import duckdb
+import polars as pl
+
+import features
+from features.clock import scoring_as_of
+from ingestion.landing import land_source
+from ingestion.registry import load_registry
+from ingestion.simulation import GO_LIVE
+from quality.publication import audit_and_publish
+from quality.published import open_published
+from quality.warehouse import build
+from tests.simulated_group import CUSTOMERS, DAYS, LAST, Group
+
+REFUSED = GO_LIVE + timedelta(days=2)
+
+
+def test_quarantine_is_exactly_the_labelled_defects(group: Group) -> None:
+    truth = pl.read_parquet(group.settings.home / "simulation" / "truth" / "defects.parquet")
+    labelled = truth.filter(pl.col("expected") == "quarantined").select(
+        "source", "dataset", "batch_date", "line_number"
+    )
+    parts = []
+    for path in sorted(group.settings.quarantine.glob("*/*/*/*/rows.parquet")):
+        source, dataset, batch = path.parts[-5:-2]
+        day = date.fromisoformat(batch.removeprefix("batch_date="))
+        rows = pl.read_parquet(path)
+        is_parquet = dataset in ("applications", "decisions")
+        parts.append(
+            rows.select(
+                pl.lit(source).alias("source"),
+                pl.lit(dataset).alias("dataset"),
+                pl.lit(day).alias("batch_date"),
+                # The truth counts Parquet rows from 0; the platform numbers them from 1, like lines.
+                (pl.col("line_number") - int(is_parquet)).alias("line_number"),
+            )
+        )
+    found = pl.concat(parts)
+    assert found.height > 10
+    order = ["source", "dataset", "batch_date", "line_number"]
+    assert found.sort(order).rows() == labelled.sort(order).cast({"line_number": pl.Int64}).rows()
+
+
+def test_rows_in_are_landed_plus_quarantined(group: Group) -> None:
+    entries = [entry for report in group.landed.values() for entry in report.landed]
+    assert len(entries) >= 10 * DAYS
+    assert all(entry.rows_in == entry.rows_landed + entry.rows_quarantined for entry in entries)
+
+
+def test_the_confused_date_is_refused_and_the_last_good_version_stays(group: Group) -> None:
+    assert list(group.refusals) == [REFUSED]
+    assert "every_loan_matches_the_bank" in group.refusals[REFUSED]
+    day_before = REFUSED - timedelta(days=1)
+    assert group.pointers[REFUSED] == group.pointers[day_before]
+    assert REFUSED not in group.scored
+
+
+def test_the_correction_reopens_its_date(group: Group) -> None:
+    published = open_published("warehouse", group.settings)
+    assert published.batch_date == LAST
+    days = published.scan("fct_loan_days").select(pl.col("as_of_date").unique()).collect()["as_of_date"].to_list()
+    assert REFUSED in days
+    with duckdb.connect(str(group.settings.warehouse), read_only=True) as connection:
+        seen = connection.execute(
+            "select count(*) filter (_superseded_at is not null), count(*) filter (_superseded_at is null)"
+            " from fct_funder_loans_history where _batch_date = ?",
+            [REFUSED],
+        ).fetchall()[0]
+    assert seen[0] == seen[1] > 0, "both versions of the payouts stay readable"
+
+
+def test_bridge_nets_to_zero_on_real_movements(group: Group) -> None:
+    bridge = open_published("warehouse", group.settings).scan("mtr_balance_bridge__daily").collect()
+    assert bridge["as_of_date"].to_list() == [GO_LIVE + timedelta(days=number) for number in range(DAYS)]
+    assert (bridge["unexplained_amount"] == 0).all()
+    assert (bridge["compensated_outstanding_amount"] > 0).all()
+    assert (bridge["buyback_outstanding_amount"] > 0).all()
+
+
+def test_training_on_the_scoring_spine_equals_the_scoring_table(group: Group) -> None:
+    scoring = features.scoring_frame(LAST, settings=group.settings)
+    spine = scoring.select("customer_id").with_columns(pl.lit(scoring_as_of(LAST)).alias("as_of"))
+    train = features.training_frame(spine, purpose="LIMIT_MGMT", settings=group.settings)
+    shared = [name for name in scoring.columns if name in train.columns]
+    assert len(shared) >= 14
+    assert scoring.select(shared).sort("customer_id").equals(train.select(shared).sort("customer_id"))
+
+
+def test_every_scored_customer_has_a_consent(group: Group) -> None:
+    scores = pl.read_parquet(group.scored[LAST])
+    consents = open_published("warehouse", group.settings).scan("fct_consents_history").collect()
+    latest = (
+        consents.filter(pl.col("purpose") == "LIMIT_MGMT", pl.col("recipient") == "PLATFORM")
+        .sort("occurred_at", "consent_event_id")
+        .group_by("customer_id")
+        .agg(pl.col("event").last())
+    )
+    allowed = set(latest.filter(pl.col("event") == "granted")["customer_id"])
+    withdrawn = set(latest.filter(pl.col("event") == "withdrawn")["customer_id"])
+    assert scores.height > CUSTOMERS / 2
+    assert withdrawn, "the group must hold somebody who withdrew, or this test shows nothing"
+    assert set(scores["customer_id"]) <= allowed
+    assert scores["score"].n_unique() > 20
+    assert scores["model_version"].n_unique() == 1
+
+
+def test_running_a_date_again_changes_nothing(group: Group) -> None:
+    before = {path: path.read_bytes() for path in sorted(group.settings.lake.glob("*/*/*/*/*.parquet"))}
+    for source in load_registry(group.settings).contracts:
+        land_source(source, LAST, group.settings)
+    build(LAST, group.settings)
+    again = audit_and_publish("core", LAST, group.settings)
+    assert again.version == group.pointers[LAST] and not again.is_new
+    assert {path: path.read_bytes() for path in sorted(group.settings.lake.glob("*/*/*/*/*.parquet"))} == before
+
+
+def test_no_clear_identifier_leaves_the_door(group: Group) -> None:
+    """Bytes of everything but what partners delivered and the truth, searched for every identity number and phone."""
+    persons = pl.read_parquet(group.settings.home / "simulation" / "truth" / "persons.parquet")
+    secrets = {value for column in ("cert_no", "mobile") for value in persons[column].to_list()}
+    outside = {group.settings.landing, group.settings.home / "simulation", group.settings.home / "tenant"}
+    texts: list[str] = []
+    for path in sorted(path for path in group.settings.home.rglob("*") if path.is_file()):
+        if any(path.is_relative_to(folder) for folder in outside):
+            continue
+        if path.suffix == ".parquet":
+            texts.append(pl.read_parquet(path).select(pl.all().cast(pl.String, strict=False)).write_csv())
+        else:
+            texts.append(path.read_bytes().decode("latin-1"))
+    everything = "\n".join(texts)
+    assert len(everything) > 1_000_000
+    words = set(pl.Series([everything]).str.extract_all(r"\d{17}[\dX]|1[3-9]\d{9}").explode().to_list())
+    assert not words & secrets
