@@ -1,4 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Everything they need is set up on the way.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/
@@ -12,7 +14,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) (once, about 240 packages) ..."
 	@test -x $(RUN)python || $(PYTHON) -m venv $(VENV)
 	@$(RUN)python -m pip install --disable-pip-version-check --no-deps --require-hashes --progress-bar off \
-		-r requirements.lock | awk '/^(Collecting|Downloading)/ {n++; if (n % 40 == 0) print "  " n " steps"} /^ERROR/ {print}'
+		-r requirements.lock | awk '/^Collecting/ {if (++n % 40 == 0) {print "  " n " packages"; fflush()}}'
 	@$(RUN)python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet --editable .
 	@touch $@
 
@@ -29,6 +31,7 @@ check: $(VENV)/.ready ## every linter
 	@$(RUN)sqlfluff lint dbt_project/models --disable-progress-bar
 	@$(RUN)python -m ingestion check
 	@$(RUN)python -m quality check
+	@$(RUN)python -m quality portable
 	@$(RUN)python -m features check
 
 up: $(VENV)/.ready ## Airflow with its web page, left running

@@ -48,8 +48,8 @@ def _demo(stack: Stack, settings: Settings, arguments: argparse.Namespace) -> in
                 print(f"{day}  {done} before", flush=True)
                 continue
             # A day's files arrive before its run, not earlier: the confused payouts file first, then its correction.
-            delivered = max(number, delivered_days(settings.home))
-            simulate(arguments.customers, delivered, arguments.seed, settings.home, progress=lambda _: None)
+            if delivered_days(settings.home) < number:
+                simulate(arguments.customers, number, arguments.seed, settings.home, progress=lambda _: None)
             if not stack.is_up():
                 print("Starting Airflow (scheduler, LocalExecutor) ...", flush=True)
                 stack.start()
