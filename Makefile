@@ -14,7 +14,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) (once, about 240 packages) ..."
 	@test -x $(RUN)python || $(PYTHON) -m venv $(VENV)
 	@$(RUN)python -m pip install --disable-pip-version-check --no-deps --require-hashes --progress-bar off \
-		-r requirements.lock | awk '/^Collecting/ {if (++n % 40 == 0) {print "  " n " packages"; fflush()}}'
+		-r requirements.lock 2> $(VENV)/setup.err | awk '/^Collecting/ {if (++n % 40 == 0) {print "  " n " packages"; fflush()}}' \
+		|| { grep ERROR $(VENV)/setup.err; exit 1; }
 	@$(RUN)python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet --editable .
 	@touch $@
 

@@ -1,0 +1,112 @@
+"""Conventions that no linter knows: names, descriptions, clocks, and what git may hold."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ingestion.dbt_sources import is_up_to_date
+from ingestion.registry import load_registry, staging_model
+from ingestion.settings import PROJECT, load_settings
+from quality.suite import load_suites
+
+MODELS = PROJECT / "dbt_project" / "models"
+GRAMMAR = {
+    "staging": r"stg_[a-z0-9_]+__[a-z0-9_]+",
+    "intermediate": r"(int|stg_platform_)_[a-z0-9_]+",
+    "core": r"(dim|fct|bridge)_[a-z0-9_]+",
+    "customer_360": r"customer_360",
+    "metrics": r"mtr_[a-z0-9_]+__(daily|monthly)",
+    "reconciliation": r"rec_[a-z0-9_]+__[a-z0-9_]+",
+}
+WALL_CLOCK = re.compile(r"\b(date\.today|datetime\.now|datetime\.utcnow|time\.time)\(|\b(now\(\)|current_date\b)")
+
+
+def models() -> list[Path]:
+    return sorted(MODELS.rglob("*.sql"))
+
+
+def test_models_follow_the_name_grammar() -> None:
+    assert len(models()) > 40
+    wrong = [
+        str(path.relative_to(MODELS))
+        for path in models()
+        if not re.fullmatch(GRAMMAR[path.relative_to(MODELS).parts[0]], path.stem)
+    ]
+    assert not wrong
+
+
+def test_every_model_is_described_where_it_lives() -> None:
+    described = {
+        model["name"]: model["description"]
+        for path in MODELS.rglob("_*.yml")
+        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])
+    }
+    staging = {staging_model(dataset) for dataset in load_registry(load_settings({})).datasets}
+    assert {path.stem for path in models()} - staging == set(described)
+    assert all(len(text) > 30 for text in described.values())
+
+
+def test_only_staging_reads_sources() -> None:
+    readers = [path.stem for path in models() if "source(" in path.read_text(encoding="utf-8")]
+    assert all(name.startswith("stg_") for name in readers) and readers
+
+
+def test_every_dataset_has_its_staging_model() -> None:
+    for dataset in load_registry(load_settings({})).datasets:
+        assert (MODELS / "staging" / dataset.source / f"{staging_model(dataset)}.sql").is_file()
+
+
+def test_generated_sources_are_up_to_date(tmp_path: Path) -> None:
+    registry = load_registry(load_settings({}))
+    assert is_up_to_date(registry, MODELS / "staging")
+    (tmp_path / "_sources.yml").write_text("version: 2\n", encoding="utf-8")
+    assert not is_up_to_date(registry, tmp_path)
+
+
+def test_core_is_blind_to_partners() -> None:
+    partners = [contract.source for contract in load_registry(load_settings({})).contracts.values()]
+    named = [
+        (path.stem, partner)
+        for path in models()
+        if path.relative_to(MODELS).parts[0] != "staging"
+        for partner in partners
+        if partner in path.read_text(encoding="utf-8")
+    ]
+    assert not named
+
+
+def test_every_metric_and_core_table_is_gated() -> None:
+    gated = {suite.table for suite in load_suites(PROJECT / "quality" / "suites", "core")}
+    published = {path.stem for folder in ("core", "metrics", "customer_360", "reconciliation")
+                 for path in (MODELS / folder).glob("*.sql")}  # fmt: skip
+    assert published - gated <= {"fct_decisions", "fct_funder_loans_history", "fct_funder_balances_history"}
+
+
+@pytest.mark.parametrize("package", ["ingestion", "quality", "features", "dbt_project"])
+def test_no_stage_reads_the_wall_clock(package: str) -> None:
+    files = [path for kind in ("*.py", "*.sql") for path in (PROJECT / package).rglob(kind)]
+    readers = [
+        f"{path.relative_to(PROJECT)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if WALL_CLOCK.search(line) and '"now"' not in line
+    ]
+    assert files and not readers
+
+
+def test_the_repository_holds_no_data_and_names_no_host() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    files = [PROJECT / name for name in listed.stdout.split("\0") if name and (PROJECT / name).is_file()]
+    assert len(files) > 150
+    data = [path.name for path in files if path.suffix in (".duckdb", ".parquet", ".db", ".sqlite", ".log", ".pyc")]
+    large = [path.name for path in files if path.stat().st_size > 500_000]
+    hosts = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", "registry" + r"\.npmjs")))
+    named = [path.name for path in files if hosts.search(path.read_text(encoding="utf-8", errors="replace"))]
+    assert (data, large, named) == ([], [], [])
