@@ -84,7 +84,7 @@ class Publication:
     is_current: bool
 
     def __str__(self) -> str:
-        return f"{self.set_name} {self.version} {'published' if self.is_new else 'already published'}"
+        return f"{self.version} {'published' if self.is_new else 'already published'}"
 
 
 def audit_and_publish(
