@@ -73,8 +73,11 @@ def instants(series: pl.Series, where: str) -> Ints:
     Raises: SourceInvalid for a timestamp without a time zone, or digits below the microsecond.
     """
     if series.dtype == pl.Date:
-        midnight = (series.cast(pl.Datetime("us")) + timedelta(days=1)).dt.replace_time_zone(ZONE)
-        return _filled(midnight.to_physical()) - 1
+        midnight = series.cast(pl.Datetime("us")) + timedelta(days=1)
+        zoned = midnight.dt.replace_time_zone(ZONE, non_existent="null").to_physical()
+        # A midnight that the change to summer time skipped (1919, and 1940 to 1949) is the instant of the change.
+        skipped = midnight.dt.replace_time_zone("Etc/GMT-8").to_physical()
+        return _filled(zoned.zip_with(zoned.is_not_null(), skipped)) - 1
     if not isinstance(series.dtype, pl.Datetime):
         raise SourceInvalid(f"{where} has type {series.dtype}; it must be TIMESTAMPTZ or DATE.")
     if series.dtype.time_zone is None:

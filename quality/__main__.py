@@ -95,7 +95,8 @@ def _check_portability(settings: Settings) -> int:
     from quality.warehouse import compile_models
 
     with tempfile.TemporaryDirectory() as home:
-        compiled = compile_models("spark", replace(settings, home=Path(home)))
+        own = replace(settings, home=Path(home), ledger_url=f"sqlite:///{home}/ledger.db")
+        compiled = compile_models("spark", own)
     findings = [finding for model, sql in compiled.items() for finding in find_unportable(model, sql)]
     for finding in findings:
         print(finding, file=sys.stderr)

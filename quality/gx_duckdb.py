@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import shutil
 import types
@@ -54,6 +55,7 @@ class GateRun:
         import duckdb_sqlalchemy
         import great_expectations as gx
 
+        logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of each temporary folder
         _subclasses()
         self.gate = gate
         self._date = batch_date

@@ -1,0 +1,21 @@
+with
+
+source as (
+
+    select * from {{ source('dept_credit', 'accounts') }}
+
+)
+
+select
+    source.account_id,
+    source.district_id,
+    frequencies.canonical as statement_frequency,
+    source.opened_date,
+    source._delivery_id,
+    source._line_number,
+    source._batch_date,
+    source._sequence,
+    source._known_at
+from source
+left join {{ ref('ref_bank_codes') }} as frequencies
+    on frequencies.code_set = 'dept_credit.frequency' and frequencies.code = source.frequency_code
