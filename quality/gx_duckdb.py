@@ -55,7 +55,7 @@ class GateRun:
         import duckdb_sqlalchemy
         import great_expectations as gx
 
-        logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of each temporary folder
+        logging.getLogger("great_expectations").propagate = False  # it sets itself to INFO and tells of each folder
         _subclasses()
         self.gate = gate
         self._date = batch_date
