@@ -61,3 +61,19 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings,
 def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
     """Four simulated dates, the third of them refused; shared by all tests that only read it."""
     return run_group(make_settings(tmp_path_factory.mktemp("group")))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share something costly run on one worker, the longest first; others stay together by file."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        shared = next((name for name in ("group", "golden", "berka") if name in fixtures), None)
+        item.add_marker(pytest.mark.xdist_group(shared or str(item.path)))
+    items.sort(key=_starts_late)
+
+
+def _starts_late(item: pytest.Item) -> int:
+    names = [mark.args[0] for mark in item.iter_markers("xdist_group")]
+    early = ("test_demo.py", "group", "test_documentation.py", "berka", "golden")
+    return next((place for place, name in enumerate(early) if any(str(n).endswith(name) for n in names)), len(early))
