@@ -6,6 +6,8 @@ only makes sense across keys. All problems of a file are reported together, each
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import re
 from collections.abc import Iterator
@@ -21,7 +23,9 @@ from jsonschema import Draft201909Validator
 from open_data_contract_standard.model import OpenDataContractStandard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-Reader = Literal["delimited", "json_lines", "parquet", "database"]
+Reader = Literal["delimited", "fixed_width", "json_lines", "parquet", "excel", "database"]
+NoData = Literal["absent", "marker_only", "empty_file", "header_only"]
+Digest = Literal["md5", "sha256", "sm3"]
 Identifier = Literal["cert_no", "mobile", "mobile_sha256", "person_name", "bank_card", "opaque"]
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
@@ -63,11 +67,57 @@ class SourceProfile(_Closed):
     connection: str | None = Field(None, description="SQLAlchemy URL of a database source; {landing} is its folder")
 
 
+class Control(_Closed):
+    """Control file (控制文件): what the sender says the data file holds, checked before and after it is read.
+
+    Meanings: `file_name`, `bytes`, `rows`, `business_date` (yyyymmdd), or `sum:<column>` of all rows in the column's
+    own unit.
+    """
+
+    layout: Literal["line", "keys"] = Field("line", description="values of one line, or one `label=value` a line")
+    separator: str = Field("|", min_length=1, max_length=4, description="between two values, or label and value")
+    fields: dict[str, str] = Field(description="label to meaning; for `line` in the order of the values")
+
+
 class Ready(_Closed):
     """Ready marker (就绪标志): the data file counts as delivered only when this exists and agrees."""
 
     marker: str = Field(description="file name; {name} and {stem} are those of the data file")
-    content: Literal["empty", "file_name"] = Field("empty", description="what the marker holds: anything, or the name")
+    content: Literal["empty", "file_name", "control"] = Field("empty", description="anything, the name, or counts")
+    control: Control | None = Field(None, description="layout of a marker whose content is `control`")
+
+
+class Checksum(_Closed):
+    """Digest of the data file (校验和) in a file beside it: `<hex>` or `<hex>  <name>`."""
+
+    algorithm: Digest = Field(description="how it was computed")
+    file: str = Field(description="file name; {name} and {stem} are those of the data file")
+
+
+class Signature(_Closed):
+    """Signature of the data file (签名) in a file beside it, in base64 or as it is."""
+
+    algorithm: Literal["ed25519"] = Field(description="how it was made")
+    file: str = Field(description="file name; {name} and {stem} are those of the data file")
+    public_key: str = Field(description="the sender's public key, 32 bytes in base64")
+
+
+class Archive(_Closed):
+    """Zip archive (压缩包) around the data file; `files` then names the archive."""
+
+    member: str = Field(description="name of the data file inside, with {yyyymmdd}")
+    names: Literal["gbk", "utf-8"] = Field("gbk", description="character set of names that are not marked as UTF-8")
+    password: str | None = Field(
+        None, description="with {yyyymmdd} for one that changes daily and {secret}, kept in <home>/keys/<source>.secret"
+    )
+
+
+class Drift(_Closed):
+    """What a changed layout (结构漂移) may do without refusing the file."""
+
+    added: Literal["refuse", "ignore"] = Field("refuse", description="a column that the contract does not know")
+    missing: Literal["refuse", "null"] = Field("refuse", description="an optional column that is not delivered")
+    reordered: Literal["refuse", "accept"] = Field("refuse", description="known columns in another order")
 
 
 class Volume(_Closed):
@@ -81,18 +131,38 @@ class DeliveryProfile(_Closed):
     """Dataset-level profile `delivery`: how one dataset arrives, and what is tolerated."""
 
     reader: Reader = Field(description="how the file is opened")
-    files: str | None = Field(None, description="path pattern below the source's folder with {yyyymmdd}")
+    files: str | None = Field(
+        None, description="path pattern below the source's folder with {yyyymmdd}; {part} in parts"
+    )
     resend: str | None = Field(None, description="pattern of a corrected re-send, with {nn}, counted from 02")
     query: str | None = Field(None, description="SQL of a database source; :since (exclusive) and :until (inclusive)")
     ready: Ready | None = Field(None, description="ready marker beside the data file; none: the file alone counts")
-    mode: Literal["snapshot", "append", "upsert"] = Field(description="what a delivery holds: all, new or changed rows")
-    absent: Literal["late", "no_data"] = Field("late", description="what no file on a date means")
+    parts: str | None = Field(
+        None, description="pattern of the list file of a delivery split into parts, a name a line"
+    )
+    archive: Archive | None = Field(None, description="zip archive around the data file")
+    checksum: Checksum | None = Field(None, description="digest beside the data file")
+    signature: Signature | None = Field(None, description="signature beside the data file")
+    mode: Literal["snapshot", "append", "upsert", "correction"] = Field(
+        description="what a delivery holds: all rows, new ones, new or changed ones, or replacements of earlier ones"
+    )
+    no_data: list[NoData] = Field(
+        ["header_only"],
+        description="legal ways to say that a date has no rows; others are late",
+    )
+    drift: Drift = Field(
+        default_factory=lambda: Drift.model_validate({}), description="changes of layout that are tolerated"
+    )
+    business_date: str | None = Field(None, description="column that must hold the business date of the file's name")
     encoding: Literal["utf-8", "gb18030", "cp1252"] = Field("utf-8", description="character set of a text file")
     separator: str = Field(",", min_length=1, max_length=4, description="between two columns of a delimited file")
     quote: str = Field("", max_length=1, description="encloses a value, doubled inside it; empty: no quoting")
+    trailing_separator: bool = Field(False, description="every line ends with a separator")
+    preamble: int = Field(0, ge=0, description="lines above the header that say nothing about the rows")
     header: Literal["none", "names", "count"] = Field(
         "names", description="line 1: a row, the names, `dataRowCount` and n"
     )
+    sheet: str | None = Field(None, description="sheet of a workbook; none: its only one")
     missing: list[str] = Field(default_factory=lambda: [""], description="spellings of no value, in any column")
     recorded_at: str | None = Field(None, description="column that holds when the source itself recorded the row")
     conforms_to: str | None = Field(None, description="canonical entity that the staging model yields")
@@ -103,11 +173,19 @@ class DeliveryProfile(_Closed):
 class ColumnProfile(_Closed):
     """Column-level profile `column`: how a value is read and how it is protected."""
 
-    format: str | None = Field(None, description="strptime format, or epoch_ms")
+    format: str | list[str] | None = Field(None, description="strptime format, or epoch_ms; several are tried in turn")
+    thousands: bool = Field(False, description="digits are grouped by commas")
+    width: int | None = Field(None, ge=1, description="bytes in a fixed-width file, in the file's own encoding")
+    aliases: list[str] = Field(default_factory=list, description="names under which the file may also call the column")
     path: str | None = Field(None, description="JSON path inside a JSON line")
     missing: list[str] = Field(default_factory=list, description="sentinels that mean: no value")
     protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
     drop: bool = Field(False, description="checked like any column, but not kept in the lake")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Declared formats, in the order in which they are tried."""
+        return (self.format,) if isinstance(self.format, str) else tuple(self.format or ())
 
 
 class Column(_Closed):
@@ -333,10 +411,9 @@ def _check(contract: Contract, file: str) -> Iterator[Problem]:
             yield Problem(file, f"{key}.delivery.resend", "no {nn}", "a re-send carries its number")
         if delivery.volume.minimum > delivery.volume.maximum:
             yield Problem(file, f"{key}.delivery.volume", "minimum exceeds maximum", "swap them")
-        marker = delivery.ready.marker if delivery.ready else ""
-        yield from _check_placeholders(file, f"{key}.delivery.files", delivery.files or "", {"yyyymmdd"})
-        yield from _check_placeholders(file, f"{key}.delivery.resend", delivery.resend or "", {"yyyymmdd", "nn"})
-        yield from _check_placeholders(file, f"{key}.delivery.ready.marker", marker, {"name", "stem"})
+        for place, pattern, allowed in _patterns(delivery):
+            yield from _check_placeholders(file, f"{key}.delivery.{place}", pattern, allowed)
+        yield from _check_delivery(dataset, f"{key}.delivery", file)
         if delivery.recorded_at is not None:
             stamp = columns.get(delivery.recorded_at)
             if stamp is None or stamp.type not in ("TIMESTAMPTZ", "DATE") or stamp.profile.drop:
@@ -354,18 +431,71 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
         yield Problem(file, f"{key}.column.protect", "an identifier that is not text", "set VARCHAR")
     if column.accepted and column.type != "VARCHAR":
         yield Problem(file, f"{key}.enum", "codes that are not text", "set VARCHAR")
-    clocks = ("TIMESTAMPTZ",) if column.profile.format == "epoch_ms" else ("DATE", "TIMESTAMPTZ")
-    if column.profile.format and column.type not in clocks:
+    clocks = ("TIMESTAMPTZ",) if "epoch_ms" in column.profile.formats else ("DATE", "TIMESTAMPTZ")
+    if column.profile.formats and column.type not in clocks:
         yield Problem(file, f"{key}.column.format", f"has no meaning for {column.type}", "remove it")
     for place, value, sql in _trials(column):
         if value is not None and not _runs(sql, str(value)):
             yield Problem(file, f"{key}.{place}", f"{value!r} cannot be used", "correct it")
     if (dataset.delivery.reader == "json_lines") != bool(column.profile.path):
         yield Problem(file, f"{key}.column.path", "belongs to json_lines, and only there", "add or remove it")
+    if (dataset.delivery.reader == "fixed_width") != bool(column.profile.width):
+        yield Problem(file, f"{key}.column.width", "belongs to fixed_width, and only there", "add or remove it")
+    if column.profile.thousands and not column.type.startswith(("DECIMAL", "BIGINT", "INTEGER")):
+        yield Problem(file, f"{key}.column.thousands", f"has no meaning for {column.type}", "remove it")
     if column.profile.protect and not column.classification:
         yield Problem(file, f"{key}.classification", "an identifier without class", "give C1, C2 or C3 (JR/T 0171)")
     if column.classification == "C3":
         yield Problem(file, f"{key}.classification", "C3 data is refused at the door", "remove it from the delivery")
+
+
+def _patterns(delivery: DeliveryProfile) -> Iterator[tuple[str, str, set[str]]]:
+    """Key, pattern and the placeholders that it may hold."""
+    beside = {"name", "stem"}
+    yield "files", delivery.files or "", {"yyyymmdd", "part"} if delivery.parts else {"yyyymmdd"}
+    yield "resend", delivery.resend or "", {"yyyymmdd", "nn"}
+    yield "parts", delivery.parts or "", {"yyyymmdd"}
+    yield "ready.marker", delivery.ready.marker if delivery.ready else "", beside
+    yield "checksum.file", delivery.checksum.file if delivery.checksum else "", beside
+    yield "signature.file", delivery.signature.file if delivery.signature else "", beside
+    if delivery.archive:
+        yield "archive.member", delivery.archive.member, {"yyyymmdd"}
+        yield "archive.password", delivery.archive.password or "", {"yyyymmdd", "secret"}
+
+
+def _check_delivery(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """What the ways of delivering ask of each other."""
+    delivery = dataset.delivery
+    columns = {column.name: column for column in dataset.columns}
+    is_text = delivery.reader in ("delimited", "fixed_width", "json_lines")
+    if delivery.parts and (not is_text or "{part}" not in (delivery.files or "") or delivery.resend):
+        yield Problem(file, f"{key}.parts", "wants a text file with {part} in `files` and no `resend`", "correct it")
+    if delivery.sheet and delivery.reader != "excel":
+        yield Problem(file, f"{key}.sheet", "belongs to excel, and only there", "remove it")
+    if delivery.archive and (delivery.parts or delivery.reader == "database"):
+        yield Problem(file, f"{key}.archive", "cannot be combined with parts or a database", "remove one")
+    if (delivery.ready is not None and delivery.ready.content == "control") != bool(
+        delivery.ready and delivery.ready.control
+    ):
+        yield Problem(file, f"{key}.ready.control", "belongs to content: control, and only there", "add or remove it")
+    for meaning in delivery.ready.control.fields.values() if delivery.ready and delivery.ready.control else ():
+        name = meaning.removeprefix("sum:")
+        is_sum = meaning != name and name in columns and columns[name].type.startswith(("DECIMAL", "BIGINT", "INTEGER"))
+        if not is_sum and meaning not in ("file_name", "bytes", "rows", "business_date"):
+            yield Problem(file, f"{key}.ready.control.fields", f"{meaning!r} means nothing", "see class Control")
+    if delivery.business_date is not None:
+        stated = columns.get(delivery.business_date)
+        if stated is None or stated.type not in ("DATE", "TIMESTAMPTZ"):
+            yield Problem(file, f"{key}.business_date", "not a DATE or TIMESTAMPTZ column", "name one")
+    if delivery.signature and len(_decoded(delivery.signature.public_key)) != 32:
+        yield Problem(file, f"{key}.signature.public_key", "not 32 bytes in base64", "ask the sender for its key")
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b""
 
 
 def _check_placeholders(file: str, key: str, pattern: str, allowed: set[str]) -> Iterator[Problem]:
@@ -377,9 +507,10 @@ def _check_placeholders(file: str, key: str, pattern: str, allowed: set[str]) ->
 
 def _trials(column: Column) -> Iterator[tuple[str, str | None, str]]:
     """What DuckDB has to understand: key, declared text and the SQL that uses it, so that no run finds out first."""
-    layout = None if column.profile.format == "epoch_ms" else column.profile.format
     yield "logicalTypeOptions.pattern", column.pattern, "select regexp_full_match('', $1)"
-    yield "column.format", layout, "select try_strptime('', $1), strftime(timestamp '2026-03-02', $1)"
+    for layout in column.profile.formats:
+        if layout != "epoch_ms":
+            yield "column.format", layout, "select try_strptime('', $1), strftime(timestamp '2026-03-02', $1)"
     yield "column.path", column.profile.path, "select json_extract_string('{}', $1)"
     if LAKE_TYPE.fullmatch(column.type):
         yield "physicalType", column.type, f"select $1, null::{column.type}"

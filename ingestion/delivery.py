@@ -61,7 +61,7 @@ def find_deliveries(
     known = _known_files(dataset, ledger)
     found = sorted(_matching_files(dataset, settings.locate(dataset.source), batch_date))
     ready = [entry for entry in found if _is_ready(entry[2], dataset)]
-    if dataset.delivery.absent == "late" and not any(day == batch_date for day, _, _ in ready):
+    if "absent" not in dataset.delivery.no_data and not any(day == batch_date for day, _, _ in ready):
         raise DeliveryIncomplete(_tell_missing(dataset, batch_date, found))
     pending = []
     for day, sequence, path in ready:

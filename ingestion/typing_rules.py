@@ -6,7 +6,7 @@ broken rule, never a rounded or missing value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ingestion.contract import Column, Dataset
@@ -38,6 +38,9 @@ def _json_sql(path: str) -> str:
 def typed_sql(column: Column, text: str) -> str:
     """SQL of the typed value of a present text; NULL where it cannot be read exactly."""
     value = f"trim({text})"
+    if column.profile.thousands:
+        grouped = f"regexp_full_match({value}, '[+-]?[0-9]{{1,3}}(,[0-9]{{3}})*([.][0-9]*)?')"
+        value = f"case when {grouped} then replace({value}, ',', '') else {value} end"
     match column.type:
         case "VARCHAR":
             return value if column.accepted else text
@@ -48,22 +51,28 @@ def typed_sql(column: Column, text: str) -> str:
         case "BOOLEAN":
             return f"try_cast({value} as boolean)"
         case "DATE":
-            return _moment_sql(value, column.profile.format or "%Y-%m-%d", "date")
+            layouts = column.profile.formats or ("%Y-%m-%d",)
+            return _first_sql(_moment_sql(value, layout, "date") for layout in layouts)
         case "TIMESTAMPTZ":
-            if column.profile.format == "epoch_ms":
-                return (
-                    f"case when regexp_full_match({value}, '[0-9]{{1,15}}')"
-                    f" then make_timestamptz(cast({value} as bigint) * 1000) end"
-                )
-            return _moment_sql(value, column.profile.format or "%Y-%m-%d %H:%M:%S", "timestamptz")
+            layouts = column.profile.formats or ("%Y-%m-%d %H:%M:%S",)
+            return _first_sql(_moment_sql(value, layout, "timestamptz") for layout in layouts)
         case decimal:
             scale = int(decimal.rstrip(")").split(",")[1])
             exact = f"[+-]?[0-9]+([.][0-9]{{0,{scale}}}0*)?"
             return f"case when regexp_full_match({value}, '{exact}') then try_cast({value} as {decimal}) end"
 
 
+def _first_sql(readings: Iterable[str]) -> str:
+    return f"coalesce({', '.join(readings)})"
+
+
 def _moment_sql(value: str, layout: str, kind: str) -> str:
     """Parse by layout, and accept only what the layout would print again: no lenient dates."""
+    if layout == "epoch_ms":
+        return (
+            f"case when regexp_full_match({value}, '[0-9]{{1,15}}')"
+            f" then make_timestamptz(cast({value} as bigint) * 1000) end"
+        )
     parsed = f"try_strptime({value}, '{layout}')"
     return f"case when strftime({parsed}, '{layout}') = {value} then cast({parsed} as {kind}) end"
 

@@ -52,6 +52,8 @@ def open_reading(path: Path, dataset: Dataset, work: Path) -> Reading:
             return _open_json_lines(transcode(path, dataset.delivery.encoding, work))
         case "delimited":
             return _open_delimited(transcode(path, dataset.delivery.encoding, work), dataset)
+        case reader:
+            raise FileUnreadable(f"cannot be opened by {reader}")
 
 
 def _open_parquet(path: Path, dataset: Dataset) -> Reading:
