@@ -20,6 +20,10 @@ class DeliveryIncomplete(Exception):
     """A contracted delivery is not there yet, or its ready marker is missing."""
 
 
+class DeliveryRefused(Exception):
+    """A whole delivery contradicts its contract; it is kept where it arrived, and nothing of it is landed."""
+
+
 @dataclass(frozen=True)
 class Delivery:
     """Identity and provenance of one delivered file; `received_at` is its arrival as the transport left it."""

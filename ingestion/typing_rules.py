@@ -1,7 +1,8 @@
 """From delivered text to typed values: SQL expressions and the row rules (行级规则) that a contract declares.
 
 A value that is present but cannot be read exactly (a fraction in an integer, a third decimal, 30 February) is a
-broken rule, never a rounded or missing value.
+broken rule, never a rounded or missing value. What is written in a type's own canonical form is read by one cast and
+compared with what the value would print; only other spellings pay for patterns.
 """
 
 from __future__ import annotations
@@ -12,31 +13,70 @@ from dataclasses import dataclass
 from ingestion.contract import Column, Dataset
 from ingestion.protection import normalise_sql, valid_sql
 
+DIRECT = {"DATE": ("%Y-%m-%d", "date", 10), "TIMESTAMPTZ": ("%Y-%m-%d %H:%M:%S", "timestamp", 19)}
+JSON_RULE = "valid JSON"
+
 
 @dataclass(frozen=True)
 class RowRule:
-    """One condition on one row: `violated` is SQL over the present text of `column` and its typed value."""
+    """One condition on one row: `violated` is SQL over `r_<column>` (delivered), `v_<column>` (typed)."""
 
     column: str
     rule: str
     violated: str
 
 
+def delivered_sql(column: Column, is_json: bool) -> str:
+    """SQL of `r_<column>`, the text as it was delivered."""
+    if is_json:
+        path = _literal(str(column.profile.path))
+        return f"case when _is_json then json_extract_string(line, {path}) end"
+    return quoted(column.physical_name)
+
+
+def cast_sql(column: Column) -> str | None:
+    """SQL of `c_<column>`: what a canonical spelling of `r_<column>` means; None where there is no such short cut."""
+    raw = quoted(f"r_{column.name}")
+    if any(any(character.isdigit() for character in text) for text in column.profile.missing):
+        return None
+    match column.type:
+        case "INTEGER" | "BIGINT":
+            return f"try_cast({raw} as {column.type})"
+        case "DATE" | "TIMESTAMPTZ":
+            layout, kind, _ = DIRECT[column.type]
+            return f"try_cast({raw} as {kind})" if (column.profile.formats or (layout,))[0] == layout else None
+        case decimal if decimal.startswith("DECIMAL"):
+            return f"try_cast({raw} as {decimal})"
+        case _:
+            return None
+
+
+def value_sql(dataset: Dataset, column: Column) -> str:
+    """SQL of `v_<column>`, the typed value; NULL where it is missing or cannot be read exactly."""
+    raw, cast = quoted(f"r_{column.name}"), quoted(f"c_{column.name}")
+    present = present_sql(dataset, column)
+    exact = _exact_sql(column, f"({present})")
+    if column.profile.protect:
+        return normalise_sql(column, f"({exact})")
+    if cast_sql(column) is None:
+        return exact
+    canonical = f"cast({cast} as varchar) = {raw}"
+    if column.type not in DIRECT:
+        return f"case when {canonical} then {cast} else {exact} end"
+    length = DIRECT[column.type][2]
+    return f"case when length({raw}) = {length} and {canonical} then cast({cast} as {column.type}) else {exact} end"
+
+
 def present_sql(dataset: Dataset, column: Column) -> str:
     """SQL of the delivered text, NULL where it is (but for blanks around it) one of the spellings of "no value"."""
-    raw = _json_sql(column.profile.path) if column.profile.path else quoted(column.physical_name)
+    raw = quoted(f"r_{column.name}")
     missing = sorted({text.strip() for text in [*dataset.delivery.missing, *column.profile.missing]})
     listed = ", ".join(_literal(text) for text in missing)
     return f"case when trim({raw}) in ({listed}) then null else {raw} end" if missing else raw
 
 
-def _json_sql(path: str) -> str:
-    """SQL of the text at a path of a JSON line; NULL where the line is no JSON."""
-    return f"case when json_valid(line) then json_extract_string(line, {_literal(path)}) end"
-
-
-def typed_sql(column: Column, text: str) -> str:
-    """SQL of the typed value of a present text; NULL where it cannot be read exactly."""
+def _exact_sql(column: Column, text: str) -> str:
+    """SQL of the typed value of any spelling of a present text; NULL where it cannot be read exactly."""
     value = f"trim({text})"
     if column.profile.thousands:
         grouped = f"regexp_full_match({value}, '[+-]?[0-9]{{1,3}}(,[0-9]{{3}})*([.][0-9]*)?')"
@@ -50,12 +90,9 @@ def typed_sql(column: Column, text: str) -> str:
             return f"case when isfinite(try_cast({value} as double)) then try_cast({value} as double) end"
         case "BOOLEAN":
             return f"try_cast({value} as boolean)"
-        case "DATE":
-            layouts = column.profile.formats or ("%Y-%m-%d",)
-            return _first_sql(_moment_sql(value, layout, "date") for layout in layouts)
-        case "TIMESTAMPTZ":
-            layouts = column.profile.formats or ("%Y-%m-%d %H:%M:%S",)
-            return _first_sql(_moment_sql(value, layout, "timestamptz") for layout in layouts)
+        case "DATE" | "TIMESTAMPTZ":
+            layouts = column.profile.formats or (DIRECT[column.type][0],)
+            return _first_sql(_moment_sql(value, layout, column.type) for layout in layouts)
         case decimal:
             scale = int(decimal.rstrip(")").split(",")[1])
             exact = f"[+-]?[0-9]+([.][0-9]{{0,{scale}}}0*)?"
@@ -73,35 +110,39 @@ def _moment_sql(value: str, layout: str, kind: str) -> str:
             f"case when regexp_full_match({value}, '[0-9]{{1,15}}')"
             f" then make_timestamptz(cast({value} as bigint) * 1000) end"
         )
-    parsed = f"try_strptime({value}, '{layout}')"
-    return f"case when strftime({parsed}, '{layout}') = {value} then cast({parsed} as {kind}) end"
+    parsed = f"try_strptime({value}, {_literal(layout)})"
+    return f"case when strftime({parsed}, {_literal(layout)}) = {value} then cast({parsed} as {kind}) end"
 
 
-def row_rules(dataset: Dataset) -> Iterator[RowRule]:
-    """Every row rule of a dataset, in column order; refers to `t_<column>` (text) and `v_<column>` (typed)."""
+def row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule]:
+    """Every row rule of a dataset, in column order.
+
+    `may_hold_replacements` says whether U+FFFD, the mark of a byte that was no character, occurs in the file at all.
+    """
+    if dataset.delivery.reader == "json_lines":
+        yield RowRule("", JSON_RULE, "not _is_json")
     for column in dataset.columns:
-        text, value = quoted(f"t_{column.name}"), quoted(f"v_{column.name}")
-        if column.type == "VARCHAR":
-            yield RowRule(column.name, "encoding", f"contains({text}, '\ufffd')")
-        else:
-            yield RowRule(column.name, f"type {column.type}", f"{text} is not null and {value} is null")
+        raw, value = quoted(f"r_{column.name}"), quoted(f"v_{column.name}")
+        present = present_sql(dataset, column)
+        if column.type != "VARCHAR":
+            yield RowRule(column.name, f"type {column.type}", f"{value} is null and ({present}) is not null")
+        elif may_hold_replacements:
+            yield RowRule(column.name, "encoding", f"contains({raw}, '\ufffd')")
         if column.required:
-            yield RowRule(column.name, "required", f"{text} is null")
+            yield RowRule(column.name, "required", f"{value} is null and ({present}) is null")
         if column.accepted:
             codes = ", ".join(_literal(code) for code in column.accepted)
             yield RowRule(column.name, "accepted codes", f"{value} not in ({codes})")
         if column.pattern:
             yield RowRule(column.name, "pattern", f"not regexp_full_match({value}, {_literal(column.pattern)})")
         if column.minimum is not None:
-            yield RowRule(
-                column.name, f"minimum {column.minimum}", f"{value} < cast({_literal(column.minimum)} as {column.type})"
-            )
+            limit = f"cast({_literal(column.minimum)} as {column.type})"
+            yield RowRule(column.name, f"minimum {column.minimum}", f"{value} < {limit}")
         if column.maximum is not None:
-            yield RowRule(
-                column.name, f"maximum {column.maximum}", f"{value} > cast({_literal(column.maximum)} as {column.type})"
-            )
+            limit = f"cast({_literal(column.maximum)} as {column.type})"
+            yield RowRule(column.name, f"maximum {column.maximum}", f"{value} > {limit}")
         if column.profile.protect:
-            valid = valid_sql(column, normalise_sql(column, value))
+            valid = valid_sql(column, value)
             if valid:
                 yield RowRule(column.name, f"identifier {column.profile.protect}", f"not ({valid})")
 

@@ -28,7 +28,7 @@ from typing import Any
 
 import duckdb
 
-from ingestion.landing import mark_published
+from ingestion.bookkeeping import mark_published
 from ingestion.settings import Settings, load_settings
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_sources

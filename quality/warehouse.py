@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from ingestion.landing import dates_to_build, write_manifest
+from ingestion.bookkeeping import dates_to_build
+from ingestion.lake import write_manifest
 from ingestion.registry import Registry, load_registry
 from ingestion.settings import Settings, load_settings
 

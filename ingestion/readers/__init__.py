@@ -1,5 +1,6 @@
-"""Readers: from a delivered file to a relation of text columns, and the lines that are not rows at all."""
+"""Readers: from a delivered file of any dialect to one SQL relation of text columns."""
 
-from ingestion.readers.reading import FileUnreadable, Reading, open_reading
+from ingestion.readers.opening import open_reading
+from ingestion.readers.reading import FileUnreadable, Lines, Reading
 
-__all__ = ["FileUnreadable", "Reading", "open_reading"]
+__all__ = ["FileUnreadable", "Lines", "Reading", "open_reading"]

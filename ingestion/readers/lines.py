@@ -13,25 +13,31 @@ import polars as pl
 
 PIECE = 1 << 22
 LINE_FEED, CARRIAGE_RETURN = 10, 13
+REPLACEMENT = "\ufffd".encode()
 
 
 @dataclass(frozen=True)
 class LineCount:
     """How many lines a file has and which are blank; an unended last line counts.
 
-    `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one).
+    `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one);
+    `holds_replacements` tells whether U+FFFD occurs, the mark of a byte that was no character.
     """
 
     total: int
     blank: npt.NDArray[np.int64]
     stray: int
+    holds_replacements: bool
 
 
 def count_lines(text: Path) -> LineCount:
     """Count the lines of a file, in bounded memory."""
     total, stray, blank, position, previous, last = 0, 0, [], 0, -1, b"\n"
+    holds_replacements, tail = False, b""
     with text.open("rb") as handle:
         while piece := handle.read(PIECE):
+            holds_replacements = holds_replacements or REPLACEMENT in tail + piece
+            tail = piece[-2:]
             block = np.frombuffer(last + piece, dtype=np.uint8)
             ends = np.flatnonzero(block[1:] == LINE_FEED)
             lengths = np.diff(ends + position, prepend=previous) - 1
@@ -47,7 +53,8 @@ def count_lines(text: Path) -> LineCount:
             last = piece[-1:]
     if last == b"\r":
         stray = stray or total + 1
-    return LineCount(total + (last != b"\n"), np.concatenate([*blank, np.zeros(0, dtype=np.int64)]), stray)
+    blanks = np.concatenate([*blank, np.zeros(0, dtype=np.int64)])
+    return LineCount(total + (last != b"\n"), blanks, stray, holds_replacements)
 
 
 def line_numbers(text: Path, offsets: list[int]) -> list[int]:
@@ -59,7 +66,7 @@ def line_numbers(text: Path, offsets: list[int]) -> list[int]:
     return [int(number) for number in numbers]
 
 
-def read_lines(text: Path, numbers: pl.Series) -> pl.DataFrame:
+def read_lines(text: Path, numbers: pl.Series, encoding: str) -> pl.DataFrame:
     """The given lines as (`line_number`, `raw`), without their ends; a byte that is no character as its escape."""
     wanted = numbers.cast(pl.Int64).unique().sort()
     around = np.union1d(wanted.to_numpy() - 1, wanted.to_numpy())
@@ -73,7 +80,7 @@ def read_lines(text: Path, numbers: pl.Series) -> pl.DataFrame:
     if len(wanted):
         with text.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
             raw = [
-                content[start:stop].removesuffix(b"\r").decode("utf-8", "backslashreplace")
+                content[start:stop].removesuffix(b"\r").decode(encoding, "backslashreplace")
                 for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
             ]
     return pl.DataFrame({"line_number": wanted, "raw": raw}, schema={"line_number": pl.Int64, "raw": pl.String})

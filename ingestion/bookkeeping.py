@@ -1,0 +1,90 @@
+"""What the ledger remembers of deliveries (交付台账): recording, superseding, and the dates that they reopen."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import sqlalchemy as sa
+
+from ingestion.delivery import Delivery
+from ingestion.ledger import deliveries, open_ledger
+from ingestion.settings import Settings
+
+
+def record(
+    delivery: Delivery, ledger: sa.Engine, state: str, reason: str | None, counted: tuple[int, int, int]
+) -> None:
+    """Write the delivery to the ledger and supersede the older versions of its date, in one transaction."""
+    same_date = sa.and_(
+        deliveries.c.source == delivery.dataset.source,
+        deliveries.c.dataset == delivery.dataset.name,
+        deliveries.c.batch_date == delivery.batch_date,
+    )
+    received = delivery.received_at.isoformat()
+    with ledger.begin() as connection:
+        version = connection.execute(sa.select(sa.func.count()).where(same_date)).scalar_one() + 1
+        if state == "landed":
+            current = sa.and_(same_date, deliveries.c.state == "landed", deliveries.c.superseded_at.is_(None))
+            connection.execute(sa.update(deliveries).where(current).values(superseded_at=received))
+        connection.execute(
+            sa.insert(deliveries).values(
+                delivery_id=delivery.delivery_id,
+                source=delivery.dataset.source,
+                dataset=delivery.dataset.name,
+                batch_date=delivery.batch_date,
+                sequence=delivery.sequence,
+                version=version,
+                content_hash=delivery.content_hash,
+                contract_version=delivery.contract_version,
+                state=state,
+                reason=reason,
+                received_at=received,
+                file_name=delivery.path.name,
+                file_size=delivery.size,
+                file_mtime_ns=delivery.mtime_ns,
+                rows_in=counted[0],
+                rows_landed=counted[1],
+                rows_quarantined=counted[2],
+            )
+        )
+
+
+def remember_file(delivery: Delivery, ledger: sa.Engine) -> None:
+    """The same bytes under a new modification time: note it, so that the file is not hashed again."""
+    with ledger.begin() as connection:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.delivery_id == delivery.delivery_id)
+            .values(file_mtime_ns=delivery.mtime_ns)
+        )
+
+
+def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
+    """`batch_date` and every earlier business date with a landed delivery that no publication holds yet.
+
+    This is how a late or restated delivery reopens its date. Dates of the stock load count as the date it came with.
+    """
+    ledger = open_ledger(settings)
+    query = (
+        sa.select(deliveries.c.batch_date)
+        .distinct()
+        .where(
+            deliveries.c.state == "landed", deliveries.c.published_in.is_(None), deliveries.c.batch_date <= batch_date
+        )
+    )
+    with ledger.connect() as connection:
+        open_dates = {row[0] for row in connection.execute(query)}
+    ledger.dispose()
+    return sorted(open_dates | {batch_date})
+
+
+def mark_published(batch_date: date, version: str, settings: Settings) -> None:
+    """Note in which published version the deliveries up to `batch_date` were first visible."""
+    ledger = open_ledger(settings)
+    with ledger.begin() as connection:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.published_in.is_(None), deliveries.c.batch_date <= batch_date)
+            .values(published_in=version)
+        )
+    ledger.dispose()

@@ -1,0 +1,73 @@
+"""Files that name and hold their columns: Parquet, and workbooks read as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from ingestion.contract import Dataset
+from ingestion.drift import match_columns
+from ingestion.readers.reading import FileUnreadable, Reading, literal
+from ingestion.typing_rules import quoted
+
+
+def open_parquet(path: Path, dataset: Dataset) -> Reading:
+    """Open a Parquet file by its contract.
+
+    Raises:
+        FileUnreadable: it is no Parquet file.
+        LayoutChanged: the columns are not the contract's.
+    """
+    file = literal(str(path))
+    try:
+        found = [row[0] for row in duckdb.execute(f"describe select * from read_parquet({file})").fetchall()]
+    except duckdb.Error:
+        raise FileUnreadable("is not a Parquet file") from None
+    names = select_list(match_columns(found, dataset, is_ordered=False))
+    return Reading(f"select {names}, file_row_number + 1 as _row from read_parquet({file}, file_row_number = true)")
+
+
+def open_workbook(path: Path, dataset: Dataset, work: Path) -> Reading:
+    """Open one sheet of a workbook; every cell is read as text, a typed date as `yyyy-mm-dd hh:mm:ss`.
+
+    Rows are numbered as the sheet shows them. Rows without any value are not rows.
+
+    Raises:
+        FileUnreadable: it is no workbook, or the sheet is not there.
+        LayoutChanged: the columns are not the contract's.
+    """
+    import fastexcel
+
+    delivery = dataset.delivery
+    try:
+        book = fastexcel.read_excel(path)
+        sheets = book.sheet_names
+        name = delivery.sheet or (sheets[0] if len(sheets) == 1 else None)
+        if name not in sheets:
+            raise FileUnreadable(f"has the sheets {', '.join(sheets)}, the contract wants {delivery.sheet or 'one'}")
+        sheet = book.load_sheet(name, header_row=delivery.preamble, dtypes="string")
+        batch = sheet.to_arrow()
+    except fastexcel.FastExcelError:
+        raise FileUnreadable("is not a workbook that can be opened") from None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found = [column.strip() for column in batch.schema.names]
+    table = pa.Table.from_batches([batch]).rename_columns(found)
+    matched = match_columns(found, dataset, is_ordered=False)
+    rows = pa.array(range(delivery.preamble + 2, delivery.preamble + 2 + table.num_rows), pa.int64())
+    target = work / "sheet.parquet"
+    pq.write_table(table.append_column("_row", rows), target, compression="zstd")
+    any_value = " or ".join(f"{quoted(name)} is not null" for name in found)
+    return Reading(
+        f"select {select_list(matched)}, _row from read_parquet({literal(str(target))}) where {any_value}",
+    )
+
+
+def select_list(matched: dict[str, str | None]) -> str:
+    """The contract's physical columns as text, from the delivered ones."""
+    return ", ".join(
+        f"{'null' if delivered is None else quoted(delivered)}::varchar as {quoted(name)}"
+        for name, delivered in matched.items()
+    )

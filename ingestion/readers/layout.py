@@ -1,0 +1,160 @@
+"""Where rows lie in a text file (行号): lines that cannot be split, blank ones, and rows that span several.
+
+A first pass lets the parser split the file without typing anything, and counts its lines without any parser; both must
+agree, because an open quote may swallow good rows without a word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from ingestion.readers.lines import count_lines, line_numbers
+from ingestion.readers.reading import FileUnreadable, Lines, Reading
+
+REJECTS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
+SPANS = pl.Schema({"ordinal": pl.Int64, "inner": pl.Int64, "filled": pl.Int64, "is_open": pl.Boolean})
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the first pass found: rows, lines that are no rows, and how a row's ordinal becomes its line."""
+
+    rows: int
+    rejects: pl.DataFrame
+    holds_replacements: bool
+    heading: int
+    wide_after: Numbers
+    wide_by: Numbers
+    gaps: Numbers
+    wide_rows: pl.DataFrame
+
+    @property
+    def is_plain(self) -> bool:
+        """Every row is one line, and nothing lies between them."""
+        return not len(self.gaps) and not len(self.wide_after)
+
+    def line_numbers(self, ordinals: pa.Array) -> pa.Array:
+        """Physical line of each row, from its ordinal: heading, wide rows before it, and gaps before that place."""
+        found = np.asarray(ordinals, dtype=np.int64)
+        places = found + self.heading
+        if len(self.wide_after):
+            places = places + np.concatenate([[0], self.wide_by])[np.searchsorted(self.wide_after, found)]
+        return pa.array(places + np.searchsorted(self.gaps, places, side="right"))
+
+    def spans_at(self, lines: pl.Series) -> pl.DataFrame:
+        """The lines at which rows begin, with the line feeds inside each row (`line_number`, `inner`)."""
+        begun = pl.DataFrame({"line_number": lines})
+        return begun.join(self.wide_rows, on="line_number", how="left").with_columns(pl.col("inner").fill_null(0))
+
+
+def survey(connection: duckdb.DuckDBPyConnection, reading: Reading) -> Layout:
+    """Pass over a text file once before anything is typed.
+
+    Raises:
+        FileUnreadable: it cannot be split into rows, or lines are unaccounted for.
+    """
+    lines = reading.lines
+    assert lines is not None
+    counted = count_lines(lines.text)
+    rows, spans = _split(connection, reading, counted.stray)
+    rejects = _read_rejects(connection, lines)
+    gaps = pl.concat([_each_line(rejects), pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
+    gaps = gaps.unique().sort()
+    told = rows + int((spans["filled"] - 1).sum()) + len(gaps)
+    if counted.total - lines.heading != told:
+        raise FileUnreadable(
+            f"has {counted.total - lines.heading} lines below its heading, but {told} were accounted for"
+            + _tell_stray(counted.stray)
+        )
+    layout = Layout(
+        rows,
+        rejects,
+        counted.holds_replacements,
+        lines.heading,
+        spans["ordinal"].to_numpy(),
+        (spans["filled"] - 1).cum_sum().to_numpy(),
+        gaps.to_numpy() - np.arange(len(gaps)),
+        pl.DataFrame(schema={"line_number": pl.Int64, "inner": pl.Int64}),
+    )
+    if spans.is_empty():
+        return layout
+    numbered = spans.with_columns(line_number=pl.Series(layout.line_numbers(spans["ordinal"].to_arrow()).to_numpy()))
+    opened = numbered.filter("is_open").select(
+        "line_number", "inner", column=pl.lit(None, pl.String), rule=pl.lit("open quote")
+    )
+    return replace(
+        layout,
+        rows=rows - opened.height,
+        rejects=pl.concat([rejects, opened]).sort("line_number"),
+        wide_rows=numbered.select("line_number", "inner"),
+    )
+
+
+def _split(connection: duckdb.DuckDBPyConnection, reading: Reading, stray: int) -> tuple[int, pl.DataFrame]:
+    names = [row[0] for row in connection.execute(f"describe {reading.relation}").fetchall()]
+    touched = ", ".join(f'count("{name}")' for name in names if not name.startswith("_"))
+    spans = "null"
+    relation = reading.relation
+    if reading.has_quotes:
+        relation = f"select *, row_number() over () as _ordinal from ({relation})"
+        spans = (
+            "list({'ordinal': _ordinal, 'inner': _inner, 'filled': _filled, 'is_open': _is_open} order by _ordinal)"
+            " filter (where _inner > 0)"
+        )
+    try:
+        answer = connection.execute(f"select count(*), {spans}, {touched} from ({relation})").fetchall()[0]
+    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException):
+        # The engine's own words are not passed on: they may quote the file.
+        raise FileUnreadable(f"cannot be split into rows{_tell_stray(stray)}") from None
+    return int(answer[0]), pl.DataFrame(answer[1] or [], schema=SPANS)
+
+
+def _read_rejects(connection: duckdb.DuckDBPyConnection, lines: Lines) -> pl.DataFrame:
+    """Blocks of lines that could not be split into columns; a block may have swallowed good lines (an open quote)."""
+    errors = pl.DataFrame(
+        connection.sql(
+            "select line_byte_position as position, min(column_name) as name,"
+            " min(lower(cast(error_type as varchar))) as rule, max(csv_line) as raw"
+            " from reject_errors group by line_byte_position order by line_byte_position"
+        ).to_arrow_table()
+    )
+    raw = errors["raw"].cast(pl.String)
+    # DuckDB's position may lie on the line ends before the line; `raw` then starts with them.
+    lead = raw.str.len_bytes().cast(pl.Int64) - raw.str.strip_chars_start("\r\n").str.len_bytes().cast(pl.Int64)
+    numbers = line_numbers(lines.text, (errors["position"].cast(pl.Int64) + lead).to_list())
+    return pl.DataFrame(
+        {
+            "line_number": numbers,
+            "inner": raw.str.strip_chars("\r\n").str.count_matches("\n", literal=True),
+            "column": errors["name"],
+            "rule": errors["rule"],
+        },
+        schema_overrides=REJECTS,
+    ).sort("line_number")
+
+
+def each_line(blocks: pl.DataFrame) -> pl.DataFrame:
+    """One row for each physical line of blocks that begin at `line_number` and hold `inner` line feeds."""
+    return (
+        blocks.with_columns(offset=pl.int_ranges(0, pl.col("inner") + 1))
+        .explode("offset")
+        .with_columns(pl.col("line_number") + pl.col("offset"), inner=pl.lit(0, pl.Int64))
+        .drop("offset")
+        .sort("line_number")
+    )
+
+
+def _each_line(blocks: pl.DataFrame) -> pl.Series:
+    return each_line(blocks)["line_number"]
+
+
+def _tell_stray(stray: int) -> str:
+    """Where a text file has a carriage return alone, which no reader agrees on: that line."""
+    return f"; line {stray} holds a carriage return without a line feed" if stray else ""

@@ -1,0 +1,49 @@
+"""Open a delivered file by its contract, whatever its dialect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingestion.contract import Dataset
+from ingestion.readers.columnar import open_parquet, open_workbook
+from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
+from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit
+from ingestion.readers.reading import Lines, Reading
+from ingestion.readers.transcode import transcode
+from ingestion.typing_rules import quoted
+
+
+def open_reading(path: Path, dataset: Dataset, work: Path) -> Reading:
+    """Open one plain file; what has to be rewritten for that goes to `work`.
+
+    Raises:
+        FileUnreadable: the file as a whole is not of the contracted dialect.
+        LayoutChanged: its columns are not the contract's.
+    """
+    delivery = dataset.delivery
+    match delivery.reader:
+        case "parquet" | "database":
+            return open_parquet(path, dataset)
+        case "excel":
+            return open_workbook(path, dataset, work)
+        case "json_lines":
+            return open_json_lines(_lines(path, path, dataset, work))
+        case "delimited":
+            return open_delimited(_lines(path, path, dataset, work), dataset)
+        case "fixed_width":
+            return _open_fixed_width(path, dataset, work)
+
+
+def _lines(path: Path, plain: Path, dataset: Dataset, work: Path) -> Lines:
+    delivery = dataset.delivery
+    has_heading = delivery.reader == "delimited" and delivery.header != "none"
+    text = transcode(plain, delivery.encoding, work)
+    return Lines(text, path, delivery.encoding, delivery.preamble + has_heading)
+
+
+def _open_fixed_width(path: Path, dataset: Dataset, work: Path) -> Reading:
+    delimited = delimit(path, dataset, dataset.delivery.preamble, work)
+    lines = _lines(path, delimited, dataset, work)
+    names = [column.physical_name for column in dataset.columns]
+    trimmed = ", ".join(f"nullif(trim({quoted(name)}), '') as {quoted(name)}" for name in names)
+    return Reading(f"select {trimmed} from ({lines_sql(lines, names, UNIT_SEPARATOR)})", lines)
