@@ -38,7 +38,7 @@ def match_columns(found: list[str], dataset: Dataset, is_ordered: bool) -> dict[
         raise LayoutChanged(f"has no heading: line 1 holds {known} of {len(matched)} column names")
     untold = _untolerated(found, matched, dataset, is_ordered)
     if untold:
-        raise LayoutChanged(f"has other columns than the contract:\n{render(untold)}")
+        raise LayoutChanged(f"has other columns than the contract\n{render(untold)}")
     return matched
 
 

@@ -140,10 +140,11 @@ def _land(contract: Contract, delivery: Delivery, settings: Settings, ledger: sa
         try:
             parsed = Parse(contract, delivery, delivery.path, settings, keys, Path(folder)).run([])
         except (DeliveryRefused, FileUnreadable, LayoutChanged) as error:
+            told, _, table = str(error).partition("\n")
             reason = (
-                f"{delivery}: {error}; nothing of it was landed, the previous data stays."
-                " Ask the party to deliver again."
-            )
+                f"{delivery}: {told}; nothing of it was landed, the previous data stays."
+                f" Ask the party to deliver again.\n{table}"
+            ).rstrip()
             record(delivery, ledger, "refused", reason, (0, 0, 0))
             raise DeliveryRefused(reason) from None
         _commit(delivery, parsed, settings)

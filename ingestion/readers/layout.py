@@ -93,7 +93,7 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading) -> Layout:
         layout,
         rows=rows - opened.height,
         rejects=pl.concat([rejects, opened]).sort("line_number"),
-        wide_rows=numbered.select("line_number", "inner"),
+        wide_rows=numbered.filter(~pl.col("is_open")).select("line_number", "inner"),
     )
 
 
@@ -120,7 +120,7 @@ def _read_rejects(connection: duckdb.DuckDBPyConnection, lines: Lines) -> pl.Dat
     """Blocks of lines that could not be split into columns; a block may have swallowed good lines (an open quote)."""
     errors = pl.DataFrame(
         connection.sql(
-            "select line_byte_position as position, min(column_name) as name,"
+            "select line_byte_position as position, arg_min(column_name, column_idx) as name,"
             " min(lower(cast(error_type as varchar))) as rule, max(csv_line) as raw"
             " from reject_errors group by line_byte_position order by line_byte_position"
         ).to_arrow_table()
