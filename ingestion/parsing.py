@@ -255,7 +255,8 @@ class Parse:
 
     def _judge_empty(self, lines: Lines) -> None:
         """A file without rows is legal only in the form that the contract names."""
-        form = "empty_file" if lines.delivered.stat().st_size == 0 else "header_only"
+        is_empty = lines.delivered.stat().st_size == 0 and self.dataset.delivery.header != "none"
+        form = "empty_file" if is_empty and self.dataset.delivery.reader == "delimited" else "header_only"
         if form not in self.dataset.delivery.no_data:
             legal = ", ".join(self.dataset.delivery.no_data) or "none"
             raise DeliveryRefused(f"holds no row ({form}), the contract's ways to say so are: {legal}")

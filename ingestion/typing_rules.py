@@ -111,7 +111,8 @@ def _moment_sql(value: str, layout: str, kind: str) -> str:
             f" then make_timestamptz(cast({value} as bigint) * 1000) end"
         )
     parsed = f"try_strptime({value}, {_literal(layout)})"
-    return f"case when strftime({parsed}, {_literal(layout)}) = {value} then cast({parsed} as {kind}) end"
+    whole_day = f" and {parsed} = date_trunc('day', {parsed})" if kind == "DATE" else ""
+    return f"case when strftime({parsed}, {_literal(layout)}) = {value}{whole_day} then cast({parsed} as {kind}) end"
 
 
 def row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule]:

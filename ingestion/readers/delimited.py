@@ -27,7 +27,10 @@ def open_delimited(lines: Lines, dataset: Dataset) -> Reading:
     parts = [part.strip().strip(delivery.quote or None).strip() for part in first.split(delivery.separator)]
     if delivery.trailing_separator and parts[-1] == "":
         parts.pop()
+    is_empty = lines.delivered.stat().st_size == 0
     match delivery.header:
+        case _ if is_empty:
+            pass
         case "names":
             matched = match_columns(parts, dataset, is_ordered=True)
             known = {name: physical for physical, name in matched.items() if name is not None}

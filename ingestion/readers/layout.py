@@ -14,8 +14,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from ingestion.readers.lines import count_lines, line_numbers
+from ingestion.readers.lines import LineCount, count_lines, line_numbers
 from ingestion.readers.reading import FileUnreadable, Lines, Reading
+from ingestion.typing_rules import quoted
 
 REJECTS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
 SPANS = pl.Schema({"ordinal": pl.Int64, "inner": pl.Int64, "filled": pl.Int64, "is_open": pl.Boolean})
@@ -63,15 +64,15 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading) -> Layout:
     lines = reading.lines
     assert lines is not None
     counted = count_lines(lines.text)
-    rows, spans = _split(connection, reading, counted.stray)
+    rows, spans = _split(connection, reading, counted)
     rejects = _read_rejects(connection, lines)
     gaps = pl.concat([_each_line(rejects), pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
     gaps = gaps.unique().sort()
     told = rows + int((spans["filled"] - 1).sum()) + len(gaps)
-    if counted.total - lines.heading != told:
+    below = max(counted.total - lines.heading, 0)
+    if below != told:
         raise FileUnreadable(
-            f"has {counted.total - lines.heading} lines below its heading, but {told} were accounted for"
-            + _tell_stray(counted.stray)
+            f"has {below} lines below its heading, but {told} were accounted for" + _tell_stray(counted.stray)
         )
     layout = Layout(
         rows,
@@ -97,9 +98,10 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading) -> Layout:
     )
 
 
-def _split(connection: duckdb.DuckDBPyConnection, reading: Reading, stray: int) -> tuple[int, pl.DataFrame]:
+def _split(connection: duckdb.DuckDBPyConnection, reading: Reading, counted: LineCount) -> tuple[int, pl.DataFrame]:
+    """Rows, and those of several lines; a column is only decoded where a byte may be no character."""
     names = [row[0] for row in connection.execute(f"describe {reading.relation}").fetchall()]
-    touched = ", ".join(f'count("{name}")' for name in names if not name.startswith("_"))
+    touched = "" if counted.is_utf8 else "".join(f", count({quoted(name)})" for name in names)
     spans = "null"
     relation = reading.relation
     if reading.has_quotes:
@@ -109,10 +111,10 @@ def _split(connection: duckdb.DuckDBPyConnection, reading: Reading, stray: int) 
             " filter (where _inner > 0)"
         )
     try:
-        answer = connection.execute(f"select count(*), {spans}, {touched} from ({relation})").fetchall()[0]
+        answer = connection.execute(f"select count(*), {spans}{touched} from ({relation})").fetchall()[0]
     except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException):
         # The engine's own words are not passed on: they may quote the file.
-        raise FileUnreadable(f"cannot be split into rows{_tell_stray(stray)}") from None
+        raise FileUnreadable(f"cannot be split into rows{_tell_stray(counted.stray)}") from None
     return int(answer[0]), pl.DataFrame(answer[1] or [], schema=SPANS)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 PIECE = 1 << 22
 LINE_FEED, CARRIAGE_RETURN = 10, 13
@@ -21,40 +22,55 @@ class LineCount:
     """How many lines a file has and which are blank; an unended last line counts.
 
     `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one);
-    `holds_replacements` tells whether U+FFFD occurs, the mark of a byte that was no character.
+    `holds_replacements` tells whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
+    bytes are characters.
     """
 
     total: int
     blank: npt.NDArray[np.int64]
     stray: int
     holds_replacements: bool
+    is_utf8: bool
 
 
 def count_lines(text: Path) -> LineCount:
     """Count the lines of a file, in bounded memory."""
     total, stray, blank, position, previous, last = 0, 0, [], 0, -1, b"\n"
-    holds_replacements, tail = False, b""
+    holds_replacements, is_utf8, held = False, True, b""
     with text.open("rb") as handle:
         while piece := handle.read(PIECE):
-            holds_replacements = holds_replacements or REPLACEMENT in tail + piece
-            tail = piece[-2:]
             block = np.frombuffer(last + piece, dtype=np.uint8)
             ends = np.flatnonzero(block[1:] == LINE_FEED)
             lengths = np.diff(ends + position, prepend=previous) - 1
             bare = (lengths == 0) | ((lengths == 1) & (block[ends] == CARRIAGE_RETURN))
             blank.append(np.flatnonzero(bare) + total + 1)
-            if not stray:
+            if not stray and (last == b"\r" or b"\r" in piece):
                 returns = np.flatnonzero((block[:-1] == CARRIAGE_RETURN) & (block[1:] != LINE_FEED))
                 stray = total + int(np.searchsorted(ends, returns[0])) + 1 if len(returns) else 0
+            first, end = (int(ends[0]) + 1, int(ends[-1]) + 1) if len(ends) else (len(piece), len(piece))
+            held += piece[:first]
+            is_utf8 = is_utf8 and (not len(ends) or (_is_utf8(held, 0, len(held)) and _is_utf8(piece, first, end)))
+            holds_replacements = holds_replacements or REPLACEMENT in held or REPLACEMENT in piece
             if len(ends):
-                previous = int(ends[-1]) + position
+                previous, held = int(ends[-1]) + position, piece[end:]
             total += len(ends)
             position += len(piece)
             last = piece[-1:]
     if last == b"\r":
         stray = stray or total + 1
+    is_utf8 = is_utf8 and _is_utf8(held, 0, len(held))
     blanks = np.concatenate([*blank, np.zeros(0, dtype=np.int64)])
-    return LineCount(total + (last != b"\n"), blanks, stray, holds_replacements)
+    return LineCount(total + (last != b"\n"), blanks, stray, holds_replacements or REPLACEMENT in held, is_utf8)
+
+
+def _is_utf8(piece: bytes, start: int, end: int) -> bool:
+    """Whether these bytes of a piece are characters, without copying them."""
+    offsets = pa.py_buffer(np.array([start, end], dtype=np.int32))
+    try:
+        pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(piece)]).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def line_numbers(text: Path, offsets: list[int]) -> list[int]:
