@@ -1,0 +1,180 @@
+"""Quarantined rows (隔离区): what was kept out and why, its sealed text, and another try under a mended contract."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import sqlalchemy as sa
+
+from ingestion.bookkeeping import record
+from ingestion.delivery import Delivery, list_files
+from ingestion.ledger import deliveries, metadata, open_ledger
+from ingestion.parsing import Parse, Parsed
+from ingestion.protection import load_keys, unseal
+from ingestion.registry import load_registry
+from ingestion.settings import Settings
+
+replays = sa.Table(
+    "replays",
+    metadata,
+    sa.Column("delivery_id", sa.String(64), primary_key=True, comment="whose quarantined rows were tried again"),
+    sa.Column("replay_id", sa.String(64), nullable=False, comment="delivery that holds what became of them"),
+)
+openings = sa.Table(
+    "quarantine_openings",
+    metadata,
+    sa.Column("opening_id", sa.Integer, primary_key=True),
+    sa.Column("delivery_id", sa.String(64), nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("opened_at", sa.String(32), nullable=False),
+)
+
+
+class QuarantineUnknown(Exception):
+    """There is no such quarantine, or what it needs is not there any more."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The quarantine of one delivery; `rows` are still waiting for a mended contract or a re-send."""
+
+    delivery_id: str
+    source: str
+    dataset: str
+    batch_date: date
+    file_name: str
+    rows: int
+
+
+def list_held(settings: Settings, source: str | None = None, batch_date: date | None = None) -> list[Held]:
+    """Quarantines of current deliveries that were not replayed yet, by source, dataset and date."""
+    query = (
+        sa.select(deliveries)
+        .outerjoin(replays, replays.c.delivery_id == deliveries.c.delivery_id)
+        .where(
+            deliveries.c.state == "landed",
+            deliveries.c.rows_quarantined > 0,
+            deliveries.c.superseded_at.is_(None),
+            replays.c.replay_id.is_(None),
+        )
+        .order_by(deliveries.c.source, deliveries.c.dataset, deliveries.c.batch_date, deliveries.c.version)
+    )
+    if source is not None:
+        query = query.where(deliveries.c.source == source)
+    if batch_date is not None:
+        query = query.where(deliveries.c.batch_date == batch_date)
+    ledger = open_ledger(settings)
+    with ledger.connect() as connection:
+        rows = connection.execute(query).all()
+    ledger.dispose()
+    return [
+        Held(row.delivery_id, row.source, row.dataset, row.batch_date, row.file_name, row.rows_quarantined)
+        for row in rows
+    ]
+
+
+def show(delivery: str, settings: Settings) -> pl.DataFrame:
+    """Line, column and rule of every quarantined row of a delivery; `delivery` may be the beginning of its name."""
+    return pl.read_parquet(_folder(_find(delivery, settings), settings) / "rows.parquet").sort("line_number")
+
+
+def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Settings) -> pl.DataFrame:
+    """The delivered text beside line, column and rule; who looked and why is recorded first."""
+    held = _find(delivery, settings)
+    folder = _folder(held, settings)
+    ledger = open_ledger(settings)
+    with ledger.begin() as connection:
+        entry = {"delivery_id": held.delivery_id, "actor": actor, "reason": reason, "opened_at": at.isoformat()}
+        connection.execute(sa.insert(openings).values(**entry))
+    ledger.dispose()
+    keys = load_keys(settings.key_file)
+    raw = pl.read_parquet(io.BytesIO(unseal((folder / "raw.sealed").read_bytes(), keys.quarantine, held.delivery_id)))
+    return pl.read_parquet(folder / "rows.parquet").join(raw, on="line_number", how="left").sort("line_number")
+
+
+def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
+    """Try a delivery's quarantined rows again under the present contract; returns rows landed and still held.
+
+    What passes is landed as a delivery of its own, known since `at`, beside the one it completes; what does not is
+    quarantined again, with its rules of now. The delivered file is read again: it has to lie where it arrived.
+
+    Raises:
+        QuarantineUnknown: no such delivery, its file is gone or has other bytes, or no row passes.
+    """
+    from ingestion.landing import commit, exclusively, prepare
+
+    held = _find(delivery, settings)
+    contract = load_registry(settings).contracts.get(held.source)
+    if contract is None:
+        raise QuarantineUnknown(f"no contract {held.source}.yml; restore it, then replay.")
+    ledger = open_ledger(settings)
+    with exclusively(held.source, settings), tempfile.TemporaryDirectory(dir=settings.home, prefix=".replay-") as work:
+        original = _locate(held, settings)
+        digest = hashlib.sha256(f"{held.delivery_id}\x1f{contract.version}\x1f{at.isoformat()}".encode()).hexdigest()
+        moment = int(at.timestamp()) * 1_000_000_000
+        again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
+        keys = load_keys(settings.key_file)
+        path, stated = prepare(original, settings, Path(work))
+        parsed = Parse(contract, again, path, settings, keys, Path(work)).run(stated)
+        wanted = show(held.delivery_id, settings)["line_number"]
+        parsed = _restrict(parsed, wanted, Path(work))
+        if not parsed.rows_landed:
+            raise QuarantineUnknown(
+                f"none of the {wanted.len()} rows of {original} passes the present contract; mend it, or ask the party"
+                " for a corrected re-send."
+            )
+        commit(again, parsed, settings)
+        record(again, ledger, "landed", None, parsed.counted, completes=held.delivery_id)
+        with ledger.begin() as connection:
+            connection.execute(sa.insert(replays).values(delivery_id=held.delivery_id, replay_id=again.delivery_id))
+    ledger.dispose()
+    return parsed.rows_landed, parsed.rows_in - parsed.rows_landed
+
+
+def _restrict(parsed: Parsed, wanted: pl.Series, work: Path) -> Parsed:
+    """Only the rows that were held, of a delivery that was parsed as a whole."""
+    part, kept = work / "landed" / "part-00.parquet", work / "kept.parquet"
+    with duckdb.connect(":memory:") as connection:
+        connection.register("wanted", pl.DataFrame({"_line_number": wanted}).to_arrow())
+        copied = connection.execute(
+            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}'"
+            " (format parquet, compression zstd)"
+        ).fetchall()
+    kept.replace(part)
+    still = parsed.quarantine.filter(pl.col("line_number").is_in(wanted.implode()))
+    still.write_parquet(work / "quarantined" / "rows.parquet", compression="zstd")
+    return replace(parsed, rows_in=wanted.len(), rows_landed=int(copied[0][0]), quarantine=still)
+
+
+def _find(delivery: str, settings: Settings) -> Held:
+    found = [held for held in list_held(settings) if held.delivery_id.startswith(delivery)]
+    if len(found) != 1:
+        raise QuarantineUnknown(
+            f"{len(found)} quarantined deliveries begin with {delivery!r}; `python -m ingestion quarantine list` names"
+            " them."
+        )
+    return found[0]
+
+
+def _folder(held: Held, settings: Settings) -> Path:
+    return settings.quarantine / held.source / held.dataset / f"batch_date={held.batch_date}" / held.delivery_id
+
+
+def _locate(held: Held, settings: Settings) -> Delivery:
+    contract = load_registry(settings).contracts[held.source]
+    dataset = contract.dataset(held.dataset)
+    for delivery in list_files(contract, dataset, held.batch_date, settings):
+        if delivery.delivery_id == held.delivery_id:
+            return delivery
+    raise QuarantineUnknown(
+        f"{held.file_name} of {held.source}.{held.dataset} of {held.batch_date} is not in the landing folder any more,"
+        " or has other bytes; restore it, or ask the party for a corrected re-send."
+    )
