@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import duckdb
 import yaml
 from jsonschema import Draft201909Validator
 from open_data_contract_standard.model import OpenDataContractStandard
@@ -25,6 +26,7 @@ Identifier = Literal["cert_no", "mobile", "mobile_sha256", "person_name", "bank_
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+ENFORCED_OPTIONS = {"pattern", "minimum", "maximum"}
 
 
 @dataclass(frozen=True, order=True)
@@ -55,7 +57,7 @@ class _Closed(BaseModel):
 class SourceProfile(_Closed):
     """Contract-level profile `source`: when a party delivers and since when the platform has been receiving."""
 
-    cron: str = Field(description="schedule of the ingest DAG, Asia/Shanghai")
+    cron: str = Field(pattern=r"^\S+( \S+){4}$", description="schedule of the ingest DAG, Asia/Shanghai")
     available_at: time = Field(description="time of the following day by which a business date is complete")
     go_live: date = Field(description="first business date delivered daily; older rows come as one stock load")
     connection: str | None = Field(None, description="SQLAlchemy URL of a database source; {landing} is its folder")
@@ -65,35 +67,37 @@ class Ready(_Closed):
     """Ready marker (就绪标志): the data file counts as delivered only when this exists and agrees."""
 
     marker: str = Field(description="file name; {name} and {stem} are those of the data file")
-    content: Literal["empty", "file_name"] = "empty"
+    content: Literal["empty", "file_name"] = Field("empty", description="what the marker holds: anything, or the name")
 
 
 class Volume(_Closed):
     """Volume envelope of one delivery, in rows; outside it the delivery is refused."""
 
-    minimum: int = 0
-    maximum: int
+    minimum: int = Field(0, ge=0, description="fewest rows of a delivery")
+    maximum: int = Field(ge=0, description="most rows of a delivery")
 
 
 class DeliveryProfile(_Closed):
     """Dataset-level profile `delivery`: how one dataset arrives, and what is tolerated."""
 
-    reader: Reader
+    reader: Reader = Field(description="how the file is opened")
     files: str | None = Field(None, description="path pattern below the source's folder with {yyyymmdd}")
     resend: str | None = Field(None, description="pattern of a corrected re-send, with {nn}, counted from 02")
     query: str | None = Field(None, description="SQL of a database source; :since (exclusive) and :until (inclusive)")
-    ready: Ready | None = None
-    mode: Literal["snapshot", "append", "upsert"]
-    absent: Literal["late", "no_data"] = "late"
-    encoding: Literal["utf-8", "gb18030", "cp1252"] = "utf-8"
-    separator: str = ","
-    quote: str = ""
-    header: Literal["none", "names", "count"] = "names"
-    missing: list[str] = Field(default_factory=lambda: [""])
+    ready: Ready | None = Field(None, description="ready marker beside the data file; none: the file alone counts")
+    mode: Literal["snapshot", "append", "upsert"] = Field(description="what a delivery holds: all, new or changed rows")
+    absent: Literal["late", "no_data"] = Field("late", description="what no file on a date means")
+    encoding: Literal["utf-8", "gb18030", "cp1252"] = Field("utf-8", description="character set of a text file")
+    separator: str = Field(",", min_length=1, max_length=4, description="between two columns of a delimited file")
+    quote: str = Field("", max_length=1, description="encloses a value, doubled inside it; empty: no quoting")
+    header: Literal["none", "names", "count"] = Field(
+        "names", description="line 1: a row, the names, `dataRowCount` and n"
+    )
+    missing: list[str] = Field(default_factory=lambda: [""], description="spellings of no value, in any column")
     recorded_at: str | None = Field(None, description="column that holds when the source itself recorded the row")
     conforms_to: str | None = Field(None, description="canonical entity that the staging model yields")
-    max_quarantine_share: float = Field(0.001, ge=0, le=1)
-    volume: Volume
+    max_quarantine_share: float = Field(0.001, ge=0, le=1, description="broken rows tolerated (one always is)")
+    volume: Volume = Field(description="rows that one delivery may have")
 
 
 class ColumnProfile(_Closed):
@@ -102,8 +106,8 @@ class ColumnProfile(_Closed):
     format: str | None = Field(None, description="strptime format, or epoch_ms")
     path: str | None = Field(None, description="JSON path inside a JSON line")
     missing: list[str] = Field(default_factory=list, description="sentinels that mean: no value")
-    protect: Identifier | None = None
-    drop: bool = False
+    protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
+    drop: bool = Field(False, description="checked like any column, but not kept in the lake")
 
 
 class Column(_Closed):
@@ -158,6 +162,11 @@ class Contract(_Closed):
 def _standard() -> Draft201909Validator:
     schema = OpenDataContractStandard.json_schema()  # type: ignore[no-untyped-call]
     return Draft201909Validator(json.loads(schema))
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(":memory:")
 
 
 def read_contract(path: Path) -> Contract:
@@ -261,6 +270,10 @@ def _resolve_column(entry: dict[str, Any], key: str, collector: _Collector) -> C
     if profile is None:
         return None
     options = entry.get("logicalTypeOptions") or {}
+    for ignored in sorted(set(options) - ENFORCED_OPTIONS):
+        collector.add(f"{key}.logicalTypeOptions.{ignored}", "is not enforced here", "use pattern, minimum or maximum")
+    if not entry.get("physicalType") and entry.get("logicalType", "string") != "string":
+        collector.add(f"{key}.physicalType", "missing", f"one of {LAKE_TYPE.pattern}")
     return Column(
         name=entry.get("name", ""),
         physical_name=entry.get("physicalName") or entry.get("name", ""),
@@ -277,20 +290,21 @@ def _resolve_column(entry: dict[str, Any], key: str, collector: _Collector) -> C
     )
 
 
-def _profile(
-    entry: dict[str, Any], name: str, key: str, collector: _Collector, required: bool = True
-) -> dict[str, Any]:
+def _profile(entry: dict[str, Any], name: str, key: str, collector: _Collector, required: bool = True) -> Any:
     declared = {item["property"]: item.get("value") for item in entry.get("customProperties") or []}
     place = f"{key}.customProperties" if key else "customProperties"
     for unknown in sorted(set(declared) - {name}):
         collector.add(f"{place}.{unknown}", "not in the profile", f"the only property here is {name!r}")
     if required and name not in declared:
         collector.add(place, f"{name!r} is missing", f"declare the {name!r} profile")
-    return dict(declared.get(name) or {})
+    value = declared.get(name)
+    return {} if value is None else value
 
 
 def _check(contract: Contract, file: str) -> Iterator[Problem]:
     """What only makes sense across keys."""
+    connection = contract.profile.connection or ""
+    yield from _check_placeholders(file, "customProperties.source.connection", connection, {"landing"})
     names = [dataset.name for dataset in contract.datasets]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem(file, f"schema.{name}", "declared twice", "one entry a dataset")
@@ -303,6 +317,11 @@ def _check(contract: Contract, file: str) -> Iterator[Problem]:
             yield Problem(file, f"{key}.properties", "a column name occurs twice", "name each column once")
         if not dataset.key:
             yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
+        for name in dataset.key:
+            if columns[name].profile.drop:
+                yield Problem(file, f"{key}.{name}", "a key column that is dropped", "keep it, or choose another key")
+            if not columns[name].required:
+                yield Problem(file, f"{key}.{name}", "a key column that may be missing", "set required: true")
         is_query = delivery.reader == "database"
         if is_query != bool(delivery.query) or is_query == bool(delivery.files):
             yield Problem(file, f"{key}.delivery", "wants `query` for a database, `files` otherwise", "give one")
@@ -312,10 +331,16 @@ def _check(contract: Contract, file: str) -> Iterator[Problem]:
             yield Problem(file, f"{key}.delivery.files", "no {yyyymmdd}", "the business date is part of the name")
         if delivery.resend and "{nn}" not in delivery.resend:
             yield Problem(file, f"{key}.delivery.resend", "no {nn}", "a re-send carries its number")
+        if delivery.volume.minimum > delivery.volume.maximum:
+            yield Problem(file, f"{key}.delivery.volume", "minimum exceeds maximum", "swap them")
+        marker = delivery.ready.marker if delivery.ready else ""
+        yield from _check_placeholders(file, f"{key}.delivery.files", delivery.files or "", {"yyyymmdd"})
+        yield from _check_placeholders(file, f"{key}.delivery.resend", delivery.resend or "", {"yyyymmdd", "nn"})
+        yield from _check_placeholders(file, f"{key}.delivery.ready.marker", marker, {"name", "stem"})
         if delivery.recorded_at is not None:
             stamp = columns.get(delivery.recorded_at)
-            if stamp is None or stamp.type not in ("TIMESTAMPTZ", "DATE"):
-                yield Problem(file, f"{key}.delivery.recorded_at", "not a DATE or TIMESTAMPTZ column", "name one")
+            if stamp is None or stamp.type not in ("TIMESTAMPTZ", "DATE") or stamp.profile.drop:
+                yield Problem(file, f"{key}.delivery.recorded_at", "not a kept DATE or TIMESTAMPTZ column", "name one")
         for column in dataset.columns:
             yield from _check_column(column, dataset, f"{key}.{column.name}", file)
 
@@ -329,14 +354,45 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
         yield Problem(file, f"{key}.column.protect", "an identifier that is not text", "set VARCHAR")
     if column.accepted and column.type != "VARCHAR":
         yield Problem(file, f"{key}.enum", "codes that are not text", "set VARCHAR")
-    if column.profile.format and column.type not in ("DATE", "TIMESTAMPTZ"):
+    clocks = ("TIMESTAMPTZ",) if column.profile.format == "epoch_ms" else ("DATE", "TIMESTAMPTZ")
+    if column.profile.format and column.type not in clocks:
         yield Problem(file, f"{key}.column.format", f"has no meaning for {column.type}", "remove it")
+    for place, value, sql in _trials(column):
+        if value is not None and not _runs(sql, str(value)):
+            yield Problem(file, f"{key}.{place}", f"{value!r} cannot be used", "correct it")
     if (dataset.delivery.reader == "json_lines") != bool(column.profile.path):
         yield Problem(file, f"{key}.column.path", "belongs to json_lines, and only there", "add or remove it")
     if column.profile.protect and not column.classification:
         yield Problem(file, f"{key}.classification", "an identifier without class", "give C1, C2 or C3 (JR/T 0171)")
     if column.classification == "C3":
         yield Problem(file, f"{key}.classification", "C3 data is refused at the door", "remove it from the delivery")
+
+
+def _check_placeholders(file: str, key: str, pattern: str, allowed: set[str]) -> Iterator[Problem]:
+    for unknown in sorted(set(re.findall(r"{([^}]*)}", pattern)) - allowed):
+        yield Problem(
+            file, key, f"{{{unknown}}} is unknown", f"use {', '.join(f'{{{name}}}' for name in sorted(allowed))}"
+        )
+
+
+def _trials(column: Column) -> Iterator[tuple[str, str | None, str]]:
+    """What DuckDB has to understand: key, declared text and the SQL that uses it, so that no run finds out first."""
+    layout = None if column.profile.format == "epoch_ms" else column.profile.format
+    yield "logicalTypeOptions.pattern", column.pattern, "select regexp_full_match('', $1)"
+    yield "column.format", layout, "select try_strptime('', $1), strftime(timestamp '2026-03-02', $1)"
+    yield "column.path", column.profile.path, "select json_extract_string('{}', $1)"
+    if LAKE_TYPE.fullmatch(column.type):
+        yield "physicalType", column.type, f"select $1, null::{column.type}"
+        yield "logicalTypeOptions.minimum", column.minimum, f"select cast($1 as {column.type})"
+        yield "logicalTypeOptions.maximum", column.maximum, f"select cast($1 as {column.type})"
+
+
+def _runs(sql: str, value: str) -> bool:
+    try:
+        _engine().cursor().execute(sql, [value]).fetchall()
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _dotted(path: Any) -> str:

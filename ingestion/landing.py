@@ -28,7 +28,8 @@ from ingestion.extraction import extract
 from ingestion.ledger import deliveries, open_ledger
 from ingestion.protection import Keys, load_keys, normalise_sql, output_types, outputs_sql, seal
 from ingestion.readers import FileUnreadable, Reading, open_reading
-from ingestion.readers.reading import count_lines, read_rejects
+from ingestion.readers.lines import count_lines, read_lines
+from ingestion.readers.reading import each_line, read_rejects
 from ingestion.registry import load_registry
 from ingestion.settings import BUSINESS_TIMEZONE, Settings, load_settings
 from ingestion.typing_rules import RowRule, present_sql, quoted, row_rules, typed_sql
@@ -41,6 +42,8 @@ LINEAGE = {
     "_known_at": "TIMESTAMPTZ",
 }
 RULES_A_WORD = 60
+SPANS = pl.Schema({"at": pl.Int64, "lines": pl.Int64})
+BLOCKS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
 
 
 class DeliveryRefused(Exception):
@@ -184,7 +187,7 @@ class _Parse:
             reading = open_reading(self.delivery.path, self.dataset, self.work)
             self._type(reading)
             rejects = read_rejects(self.connection, reading)
-            self._number_lines(reading, rejects)
+            rejects = self._number_lines(reading, rejects)
             self._mark_duplicates()
             quarantine = self._quarantine(reading, rejects)
             good = self._count("select count(*) from typed where not _is_broken")
@@ -201,43 +204,30 @@ class _Parse:
         for column in columns:
             name = quoted(f"t_{column.name}")
             source = present_sql(self.dataset, column)
-            if column.profile.path:
-                source = self._json_sql(column)
             texts.append(f"{source} as {name}")
             typed.append(f"{typed_sql(column, name)} as {quoted('v_' + column.name)}")
             values.extend(self._outputs(column))
         words = [self.rules[start : start + RULES_A_WORD] for start in range(0, len(self.rules), RULES_A_WORD)]
         masks = [f"({_mask_sql(word)}) as _broken_{index}" for index, word in enumerate(words)]
-        line = "line as _raw," if self._is_json else ""
-        valid = "json_valid(line)" if self._is_json else "true"
+        valid = "json_valid(line)" if self.dataset.delivery.reader == "json_lines" else "true"
+        place = "_ordinal, _inner, _filled, _is_open" if reading.has_quotes else "_ordinal"
         sql = f"""
             create table typed as
             with delivered as ({reading.relation}),
             present as (
-                select _ordinal, {line} {valid} as _is_row, {", ".join(texts)} from delivered
+                select {place}, {valid} as _is_row, {", ".join(texts)} from delivered
             ),
             typed as (select *, {", ".join(typed)} from present)
-            select _ordinal, _is_row, {", ".join(values + masks)} from typed
+            select {place}, _is_row, {", ".join(values + masks)} from typed
         """
         try:
             self._run(sql)
-        except duckdb.InvalidInputException as error:
-            reason = " ".join(str(error).split(".")[0].split())
-            raise FileUnreadable(f"cannot be split into rows ({reason})") from None
+        except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException):
+            # The engine's own words are not passed on: they may quote the file.
+            raise FileUnreadable(f"cannot be split into rows{_tell_stray(reading)}") from None
         broken = " or ".join(f"_broken_{index} <> 0" for index in range(len(words))) or "false"
         self._run("alter table typed add column _is_broken boolean default false")
         self._run(f"update typed set _is_broken = true where {broken} or not _is_row")
-
-    @property
-    def _is_json(self) -> bool:
-        return self.dataset.delivery.reader == "json_lines"
-
-    def _json_sql(self, column: Column) -> str:
-        path = str(column.profile.path).replace("'", "''")
-        extracted = f"case when json_valid(line) then json_extract_string(line, '{path}') end"
-        listed = sorted({*self.dataset.delivery.missing, *column.profile.missing})
-        literal = ", ".join("'" + text.replace("'", "''") + "'" for text in listed)
-        return f"case when {extracted} in ({literal}) then null else {extracted} end" if listed else extracted
 
     def _outputs(self, column: Column) -> list[str]:
         if column.profile.drop:
@@ -247,38 +237,54 @@ class _Parse:
         value = f"({normalise_sql(column, quoted('v_' + column.name))})"
         return [f"{sql} as {quoted(name)}" for name, sql in outputs_sql(column, value, self.keys).items()]
 
-    def _number_lines(self, reading: Reading, rejects: pl.DataFrame) -> None:
+    def _number_lines(self, reading: Reading, rejects: pl.DataFrame) -> pl.DataFrame:
         """Give every row its physical line: its place among the rows, shifted by heading, rejects and blank lines.
 
-        Counts the file's lines independently, because an open quote may swallow good rows without a word.
+        Counts the file's lines independently, because an open quote may swallow good rows without a word. Returns
+        the rejects, with the lines of rows that an open quote made.
         """
-        rows = self._count("select count(*) from typed")
-        heading, gaps = reading.heading, rejects["line_number"].to_numpy()
+        gaps, spans = rejects["line_number"], pl.DataFrame(schema=SPANS)
+        if reading.has_quotes:
+            spans = self._frame("select _ordinal + 1, _filled - 1 from typed where _inner > 0 order by 1", SPANS)
         if reading.text is not None:
             counted = count_lines(reading.text)
-            if counted.total - heading != rows + len(gaps):
-                gaps = pl.Series([*gaps, *counted.blank]).cast(pl.Int64).unique().sort().to_numpy()
-            if counted.total - heading != rows + len(gaps):
+            blank = pl.Series(counted.blank[counted.blank > reading.heading])
+            gaps = pl.concat([gaps, blank]).unique().sort()
+            told = self._count("select count(*) from typed") + int(spans["lines"].sum()) + len(gaps)
+            if counted.total - reading.heading != told:
                 raise FileUnreadable(
-                    f"has {counted.total - heading} lines below its heading, but {rows + len(gaps)} were accounted for"
+                    f"has {counted.total - reading.heading} lines below its heading, but {told} were accounted for"
+                    + _tell_stray(reading)
                 )
         # In coordinates without the gaps before it, gap k stands at line - k; a row moves by all gaps at or before it.
-        shifts = pl.DataFrame(
-            {"at": gaps, "shift": range(1, len(gaps) + 1)}, schema={"at": pl.Int64, "shift": pl.Int64}
-        )
+        shifts = pl.DataFrame({"at": gaps, "shift": pl.int_range(1, len(gaps) + 1, eager=True)})
         shifts = (
             shifts.with_columns(pl.col("at") - pl.col("shift") + 1).group_by("at").agg(pl.col("shift").max()).sort("at")
         )
         self.connection.register("gap_shifts", shifts.to_arrow())
+        self.connection.register("row_spans", spans.with_columns(pl.col("lines").cum_sum()).to_arrow())
+        plain = f"select _ordinal, _ordinal + {reading.heading} as _line_number from typed"
         self._run(
             f"""
             create table lines as
-            select _ordinal, _ordinal + {heading} + coalesce(shift, 0) as _line_number
-            from typed asof left join gap_shifts on _ordinal + {heading} >= gap_shifts."at"
+            with placed as (
+                select _ordinal, _ordinal + {reading.heading} + coalesce(row_spans.lines, 0) as place
+                from typed asof left join row_spans on _ordinal >= row_spans."at"
+            )
+            select _ordinal, place + coalesce(shift, 0) as _line_number
+            from placed asof left join gap_shifts on place >= gap_shifts."at"
             """
-            if len(gaps)
-            else f"create view lines as select _ordinal, _ordinal + {heading} as _line_number from typed"
+            if len(gaps) or len(spans)
+            else f"create view lines as {plain}"
         )
+        if spans.is_empty():
+            return rejects
+        opened = self._frame(
+            "select _line_number, _inner, null, 'open quote' from typed join lines using (_ordinal) where _is_open",
+            BLOCKS,
+        )
+        self._run("delete from typed where _is_open")
+        return pl.concat([rejects, each_line(opened)]).sort("line_number")
 
     def _mark_duplicates(self) -> None:
         """A business key occurs once in a delivery; later occurrences are quarantined."""
@@ -305,41 +311,39 @@ class _Parse:
             ),
             f"case when _is_duplicate then {_struct(', '.join(self.dataset.key), 'unique key')} end",
         ]
-        broken: pl.DataFrame = self.connection.sql(
+        inner = "_inner" if reading.has_quotes else "0"
+        broken = self._frame(
             f"""
-            select _line_number as line_number, list_filter([{", ".join(cases)}], lambda x: x is not null) as broken
-            from typed join lines using (_ordinal) where _is_broken order by _line_number
-            """
-        ).pl()
-        if broken.is_empty() and rejects.is_empty():
-            return pl.DataFrame(
-                schema={"line_number": pl.Int64, "column": pl.String, "rule": pl.String, "raw": pl.String}
+            select _line_number, {inner}, broken[1].column,
+                array_to_string(list_transform(broken, lambda x: x.rule), '; ')
+            from (
+                select *, list_filter([{", ".join(cases)}], lambda x: x is not null) as broken
+                from typed join lines using (_ordinal) where _is_broken
             )
-        first = broken.select(
-            "line_number",
-            pl.col("broken").list.first().struct.field("column").alias("column"),
-            pl.col("broken").list.eval(pl.element().struct.field("rule")).list.join("; ").alias("rule"),
+            order by _line_number
+            """,
+            BLOCKS,
         )
-        raw = self._raw_rows(reading, first["line_number"])
-        return pl.concat([first.join(raw, on="line_number", how="left"), rejects]).sort("line_number")
+        told = pl.concat([broken, rejects.with_columns(inner=pl.lit(0, pl.Int64)).select(broken.columns)])
+        return told.join(self._raw(reading, told), on="line_number", how="left").drop("inner").sort("line_number")
 
-    def _raw_rows(self, reading: Reading, lines: pl.Series) -> pl.DataFrame:
-        """The delivered text of the given lines (for Parquet: the row as JSON)."""
-        self.connection.register("wanted", pl.DataFrame({"line_number": lines.cast(pl.Int64)}).to_arrow())
-        if reading.text is None:
-            names = ", ".join(quoted(column.physical_name) for column in self.dataset.columns)
-            relation = f"select _ordinal as line_number, to_json(struct_pack({names})) as raw from ({reading.relation})"
-        else:
-            file = str(reading.text).replace("'", "''")
-            relation = (
-                "select row_number() over () as line_number, line as raw from read_csv("
-                f"'{file}', columns = {{'line': 'VARCHAR'}}, delim = '\x1e', quote = '', escape = '', header = false,"
-                " auto_detect = false, null_padding = true, ignore_errors = true)"
+    def _raw(self, reading: Reading, told: pl.DataFrame) -> pl.DataFrame:
+        """The delivered text of the given rows (for Parquet: the row as JSON)."""
+        if reading.text is not None:
+            lines = each_line(told)
+            texts = read_lines(reading.text, lines["line_number"])
+            rows = told.select(row="line_number", inner="inner").with_columns(
+                line_number=pl.int_ranges(pl.col("row"), pl.col("row") + pl.col("inner") + 1)
             )
-        rows: pl.DataFrame = self.connection.sql(
-            f"select line_number, cast(raw as varchar) as raw from ({relation}) semi join wanted using (line_number)"
-        ).pl()
-        return rows
+            joined = rows.explode("line_number").join(texts, on="line_number").sort("line_number")
+            return joined.group_by(line_number="row", maintain_order=True).agg(pl.col("raw").str.join("\n"))
+        self.connection.register("wanted", told.select("line_number").to_arrow())
+        names = ", ".join(quoted(column.physical_name) for column in self.dataset.columns)
+        return self._frame(
+            f"select _ordinal, cast(to_json(struct_pack({names})) as varchar)"
+            f" from ({reading.relation}) semi join wanted on _ordinal = line_number",
+            pl.Schema({"line_number": pl.Int64, "raw": pl.String}),
+        )
 
     def _judge(self, reading: Reading, rows_in: int, good: int, quarantine: pl.DataFrame) -> None:
         delivery = self.dataset.delivery
@@ -402,12 +406,24 @@ class _Parse:
         usual = f"cast({day} + 1 + time '{profile.available_at}' as timestamptz)"
         return f"case when {day} < date '{profile.go_live}' then least({received}, {usual}) else {received} end"
 
+    def _frame(self, sql: str, schema: pl.Schema) -> pl.DataFrame:
+        """Answer of a query, with its columns named and typed by `schema`."""
+        frame = pl.DataFrame(self.connection.sql(sql).to_arrow_table())
+        frame.columns = list(schema)
+        return frame.cast(schema)
+
     def _count(self, sql: str) -> int:
         return int(self._run(sql)[0][0])
 
     def _run(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute and read to the end: an unread result blocks a DuckDB connection."""
         return self.connection.execute(sql).fetchall()
+
+
+def _tell_stray(reading: Reading) -> str:
+    """Where a text file has a carriage return alone, which no reader agrees on: that line."""
+    stray = 0 if reading.text is None else count_lines(reading.text).stray
+    return f"; line {stray} holds a carriage return without a line feed" if stray else ""
 
 
 def _mask_sql(rules: list[RowRule]) -> str:

@@ -23,11 +23,16 @@ class RowRule:
 
 
 def present_sql(dataset: Dataset, column: Column) -> str:
-    """SQL of the delivered text, NULL where it is one of the spellings of "no value"."""
-    raw = quoted(column.physical_name)
+    """SQL of the delivered text, NULL where it is (but for blanks around it) one of the spellings of "no value"."""
+    raw = _json_sql(column.profile.path) if column.profile.path else quoted(column.physical_name)
     missing = sorted({text.strip() for text in [*dataset.delivery.missing, *column.profile.missing]})
     listed = ", ".join(_literal(text) for text in missing)
     return f"case when trim({raw}) in ({listed}) then null else {raw} end" if missing else raw
+
+
+def _json_sql(path: str) -> str:
+    """SQL of the text at a path of a JSON line; NULL where the line is no JSON."""
+    return f"case when json_valid(line) then json_extract_string(line, {_literal(path)}) end"
 
 
 def typed_sql(column: Column, text: str) -> str:
@@ -79,9 +84,13 @@ def row_rules(dataset: Dataset) -> Iterator[RowRule]:
         if column.pattern:
             yield RowRule(column.name, "pattern", f"not regexp_full_match({value}, {_literal(column.pattern)})")
         if column.minimum is not None:
-            yield RowRule(column.name, f"minimum {column.minimum}", f"{value} < {column.minimum}")
+            yield RowRule(
+                column.name, f"minimum {column.minimum}", f"{value} < cast({_literal(column.minimum)} as {column.type})"
+            )
         if column.maximum is not None:
-            yield RowRule(column.name, f"maximum {column.maximum}", f"{value} > {column.maximum}")
+            yield RowRule(
+                column.name, f"maximum {column.maximum}", f"{value} > cast({_literal(column.maximum)} as {column.type})"
+            )
         if column.profile.protect:
             valid = valid_sql(column, normalise_sql(column, value))
             if valid:

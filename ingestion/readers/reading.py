@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from ingestion.contract import Dataset
+from ingestion.readers.lines import line_numbers
 from ingestion.readers.transcode import transcode
 from ingestion.typing_rules import quoted
 
-REJECTS = {"line_number": pl.Int64, "column": pl.String, "rule": pl.String, "raw": pl.String}
+REJECTS = pl.Schema({"line_number": pl.Int64, "column": pl.String, "rule": pl.String})
 NO_CHARACTER = "\x1e"
 
 
@@ -26,8 +25,11 @@ class FileUnreadable(Exception):
 class Reading:
     """One opened file.
 
-    `relation` is SQL yielding the contract's physical columns as text, in file order. `text` is the UTF-8 form of a
-    line-oriented file, with `heading` lines before the first row; None for a file whose rows have no lines.
+    `relation` is SQL yielding the contract's physical columns as text, in file order, and `_ordinal`, counted from 1.
+    With `has_quotes`, also what a row with line feeds inside its quotes needs: `_inner`, how many it has; `_filled`,
+    how many of its lines are not blank; `_is_open`, whether one of them looks like a row of its own, as it does where
+    a quote was never closed. `text` is the UTF-8 form of a line-oriented file, with `heading` lines before the first
+    row; None for a file whose rows have no lines.
     """
 
     relation: str
@@ -93,18 +95,47 @@ def _open_delimited(text: Path, dataset: Dataset) -> Reading:
 
 def _lines_sql(text: Path, columns: tuple[str, ...], separator: str, quote: str, heading: int) -> str:
     spec = ", ".join(f"{_literal(column)}: 'VARCHAR'" for column in columns)
+    # DuckDB skips a blank line, except in a file of one column, where it gives a row of NULL.
+    blank = f"where {quoted(columns[0])} is not null" if len(columns) == 1 else ""
+    inner = f", {_inner_sql(columns, separator)}" if quote else ""
     return (
-        f"select *, row_number() over () as _ordinal from read_csv({_literal(str(text))}, columns = {{{spec}}},"
-        f" delim = {_literal(separator)}, quote = {_literal(quote)}, escape = {_literal(quote)}, header = false,"
-        f" skip = {heading}, auto_detect = false, nullstr = '', store_rejects = true, rejects_limit = 0)"
+        f"select *, row_number() over () as _ordinal{inner} from (from read_csv({_literal(str(text))},"
+        f" columns = {{{spec}}}, delim = {_literal(separator)}, quote = {_literal(quote)}, escape = {_literal(quote)},"
+        f" header = false, skip = {heading}, auto_detect = false, nullstr = '', store_rejects = true,"
+        f" rejects_limit = 0) {blank})"
+    )
+
+
+def _inner_sql(columns: tuple[str, ...], separator: str) -> str:
+    """SQL of `_inner`, `_filled` and `_is_open`; a row without a line feed costs one search a column."""
+    names = [quoted(column) for column in columns]
+    is_inner = " or ".join(f"contains({name}, chr(10))" for name in names)
+    values = ", ".join(f"coalesce({name}, '')" for name in names)
+    whole = f"concat_ws({_literal(separator)}, {values})"
+    lines = f"string_split({whole}, chr(10))"
+    separators = f"(length(x) - length(replace(x, {_literal(separator)}, ''))) // {len(separator)}"
+    is_row = f"{separators} >= {len(columns) - 1}" if len(columns) > 1 else "false"
+    blank = f"list_filter({lines}[2:-2], lambda x: x in ('', chr(13)))"
+    rows = f"list_filter({lines}[2:], lambda x: {is_row})"
+    return (
+        f"case when {is_inner} then length({lines}) - 1 else 0 end as _inner,"
+        f" case when {is_inner} then length({lines}) - length({blank}) else 1 end as _filled,"
+        f" case when {is_inner} then length({rows}) > 0 else false end as _is_open"
     )
 
 
 def _compare_columns(found: list[str], dataset: Dataset, ordered: bool) -> None:
-    """Refuse a file whose columns are not the contract's, naming each difference."""
+    """Refuse a file whose columns are not the contract's, naming each difference.
+
+    Where most names are missing, line 1 is taken for a row, and nothing of it is told: it may hold identifiers.
+    """
     expected = [column.physical_name for column in dataset.columns]
     missing = [name for name in expected if name not in found]
     added = [name for name in found if name not in expected]
+    if 2 * len(missing) > len(expected):
+        raise FileUnreadable(
+            f"has no heading: line 1 holds {len(expected) - len(missing)} of {len(expected)} column names"
+        )
     if missing or added:
         raise FileUnreadable(
             f"has other columns than the contract: missing {missing or 'none'}, added {added or 'none'}"
@@ -121,74 +152,31 @@ def read_rejects(connection: duckdb.DuckDBPyConnection, reading: Reading) -> pl.
     """
     if reading.text is None:
         return pl.DataFrame(schema=REJECTS)
-    errors: pl.DataFrame = connection.sql(
-        'select line_byte_position as position, min(column_name) as "column",'
-        " min(lower(cast(error_type as varchar))) as rule, min(csv_line) as raw"
-        " from reject_errors group by line_byte_position order by position"
-    ).pl()
-    if errors.is_empty():
-        return pl.DataFrame(schema=REJECTS)
+    errors = pl.DataFrame(
+        connection.execute(
+            "select line_byte_position, min(column_name), min(lower(cast(error_type as varchar))), max(csv_line)"
+            " from reject_errors group by line_byte_position order by line_byte_position"
+        ).to_arrow_table()
+    )
+    errors.columns = ["position", "column", "rule", "raw"]
     # DuckDB's position may lie on the line ends before the line; `raw` then starts with them.
     led = errors.with_columns(
         lead=pl.col("raw").str.len_bytes() - pl.col("raw").str.strip_chars_start("\r\n").str.len_bytes(),
-        raw=pl.col("raw").str.strip_chars("\r\n"),
+        inner=pl.col("raw").str.strip_chars("\r\n").str.count_matches("\n", literal=True),
     )
     offsets = (led["position"] + led["lead"]).to_list()
+    return each_line(led.with_columns(line_number=pl.Series(line_numbers(reading.text, offsets), dtype=pl.Int64)))
+
+
+def each_line(blocks: pl.DataFrame) -> pl.DataFrame:
+    """One reject for each physical line of blocks that begin at `line_number` and hold `inner` line feeds."""
     return (
-        led.with_columns(line_number=pl.Series(_line_numbers(reading.text, offsets), dtype=pl.Int64))
-        .with_columns(pl.col("raw").str.split("\n"))
-        .with_columns(inner=pl.int_ranges(0, pl.col("raw").list.len()))
-        .explode("raw", "inner")
-        .select(
-            (pl.col("line_number") + pl.col("inner")).alias("line_number"),
-            "column",
-            "rule",
-            pl.col("raw").str.strip_chars_end("\r"),
-        )
+        blocks.with_columns(offset=pl.int_ranges(0, pl.col("inner").cast(pl.Int64) + 1))
+        .explode("offset")
+        .select(pl.col("line_number") + pl.col("offset"), "column", "rule")
+        .cast(REJECTS)
         .sort("line_number")
     )
-
-
-def _line_numbers(text: Path, offsets: list[int]) -> list[int]:
-    """Physical line numbers (from 1) at ascending byte offsets, reading the file once in pieces."""
-    numbers, line, position = [], 1, 0
-    with text.open("rb") as handle:
-        for offset in offsets:
-            while position < offset:
-                piece = handle.read(min(1 << 20, offset - position))
-                if not piece:
-                    break
-                line += piece.count(b"\n")
-                position += len(piece)
-            numbers.append(line)
-    return numbers
-
-
-@dataclass(frozen=True)
-class LineCount:
-    """Physical lines of a text file, counted without any parser."""
-
-    total: int
-    blank: npt.NDArray[np.int64]
-
-
-def count_lines(text: Path) -> LineCount:
-    """Count lines and note the blank ones, which are no rows; an unended last line counts."""
-    total, blank, previous, last = 0, [], -1, b"\n"
-    position = 0
-    with text.open("rb") as handle:
-        while piece := handle.read(1 << 22):
-            block = np.frombuffer(last + piece, dtype=np.uint8)
-            ends = np.flatnonzero(block[1:] == 10)
-            lengths = np.diff(ends + position, prepend=previous) - 1
-            bare = (lengths == 0) | ((lengths == 1) & (block[ends] == 13))
-            blank.append(np.flatnonzero(bare) + total + 1)
-            if len(ends):
-                previous = int(ends[-1]) + position
-            total += len(ends)
-            position += len(piece)
-            last = piece[-1:]
-    return LineCount(total + (last != b"\n"), np.concatenate(blank) if blank else np.zeros(0, dtype=np.int64))
 
 
 def _literal(text: str) -> str:

@@ -1,0 +1,90 @@
+"""Physical lines of a text file, found without any parser: what the parser's account is checked against."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+PIECE = 1 << 22
+LINE_FEED, CARRIAGE_RETURN = 10, 13
+
+
+@dataclass(frozen=True)
+class LineCount:
+    """How many lines a file has and which are blank; an unended last line counts.
+
+    `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one).
+    """
+
+    total: int
+    blank: npt.NDArray[np.int64]
+    stray: int
+
+
+def count_lines(text: Path) -> LineCount:
+    """Count the lines of a file, in bounded memory."""
+    total, stray, blank, position, previous, last = 0, 0, [], 0, -1, b"\n"
+    with text.open("rb") as handle:
+        while piece := handle.read(PIECE):
+            block = np.frombuffer(last + piece, dtype=np.uint8)
+            ends = np.flatnonzero(block[1:] == LINE_FEED)
+            lengths = np.diff(ends + position, prepend=previous) - 1
+            bare = (lengths == 0) | ((lengths == 1) & (block[ends] == CARRIAGE_RETURN))
+            blank.append(np.flatnonzero(bare) + total + 1)
+            if not stray:
+                returns = np.flatnonzero((block[:-1] == CARRIAGE_RETURN) & (block[1:] != LINE_FEED))
+                stray = total + int(np.searchsorted(ends, returns[0])) + 1 if len(returns) else 0
+            if len(ends):
+                previous = int(ends[-1]) + position
+            total += len(ends)
+            position += len(piece)
+            last = piece[-1:]
+    if last == b"\r":
+        stray = stray or total + 1
+    return LineCount(total + (last != b"\n"), np.concatenate([*blank, np.zeros(0, dtype=np.int64)]), stray)
+
+
+def line_numbers(text: Path, offsets: list[int]) -> list[int]:
+    """Line numbers (from 1) at byte offsets: one more than the line feeds before each."""
+    found = np.asarray(offsets, dtype=np.int64)
+    numbers = np.ones(len(found), dtype=np.int64)
+    for _, ends in _line_ends(text):
+        numbers += np.searchsorted(ends, found)
+    return [int(number) for number in numbers]
+
+
+def read_lines(text: Path, numbers: pl.Series) -> pl.DataFrame:
+    """The given lines as (`line_number`, `raw`), without their ends; a byte that is no character as its escape."""
+    wanted = numbers.cast(pl.Int64).unique().sort()
+    around = np.union1d(wanted.to_numpy() - 1, wanted.to_numpy())
+    places = np.where(around == 0, -1, text.stat().st_size)
+    for before, ends in _line_ends(text):
+        here = (around > before) & (around <= before + len(ends))
+        places[here] = ends[around[here] - before - 1]
+    starts = places[np.searchsorted(around, wanted.to_numpy() - 1)] + 1
+    stops = places[np.searchsorted(around, wanted.to_numpy())]
+    raw: list[str] = []
+    if len(wanted):
+        with text.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            raw = [
+                content[start:stop].removesuffix(b"\r").decode("utf-8", "backslashreplace")
+                for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
+            ]
+    return pl.DataFrame({"line_number": wanted, "raw": raw}, schema={"line_number": pl.Int64, "raw": pl.String})
+
+
+def _line_ends(text: Path) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Piece by piece: lines ended before it, and the byte offsets of its line feeds."""
+    total = position = 0
+    with text.open("rb") as handle:
+        while piece := handle.read(PIECE):
+            ends = np.flatnonzero(np.frombuffer(piece, dtype=np.uint8) == LINE_FEED) + position
+            yield total, ends
+            total += len(ends)
+            position += len(piece)
