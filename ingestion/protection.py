@@ -143,11 +143,11 @@ def normalise_sql(column: Column, value: str) -> str:
 
 
 def valid_sql(column: Column, value: str) -> str | None:
-    """SQL that is true where a normalised identifier is well formed (DOMAIN.md 6.2 rules 19, 20, 23, 28)."""
+    """SQL that is true where a normalised identifier is well formed, NULL where there is none (DOMAIN.md 6.2)."""
     match column.profile.protect:
         case "cert_no":
             return (
-                f"case when regexp_full_match({value}, '[1-9][0-9]{{16}}[0-9X]')"
+                f"case when {value} is null then null when regexp_full_match({value}, '[1-9][0-9]{{16}}[0-9X]')"
                 f" then {_check_digit_sql(value)} = substr({value}, 18, 1)"
                 f" and {_birth_date_sql(value)} is not null else false end"
             )

@@ -154,7 +154,7 @@ def read_rejects(connection: duckdb.DuckDBPyConnection, reading: Reading) -> pl.
         return pl.DataFrame(schema=REJECTS)
     errors = pl.DataFrame(
         connection.execute(
-            "select line_byte_position, min(column_name), min(lower(cast(error_type as varchar))), max(csv_line)"
+            "select line_byte_position, arg_min(column_name, column_idx), min(lower(cast(error_type as varchar))), max(csv_line)"
             " from reject_errors group by line_byte_position order by line_byte_position"
         ).to_arrow_table()
     )
