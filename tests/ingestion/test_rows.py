@@ -1,0 +1,309 @@
+"""Defects of single rows: which physical line is kept out, for which column and rule, and that the others land."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.ingestion.broken import BEIJING, Party, column, make_party
+
+COLUMNS = [
+    column("id", key=True),
+    column("amount", "DECIMAL(18,2)", required=True),
+    column("day", "DATE"),
+    column("code", enum=["A", "B"]),
+    column("note"),
+]
+HEADING = "id,amount,day,code,note\n"
+AMOUNT = ("amount", "type DECIMAL(18,2)")
+
+PLAIN = {
+    "a clean file": ("1,1.00,2026-01-01,A,x\n2,2,,B,\n", [2, 3], []),
+    "short": ("1,1.00,,,\n2,2.00\n3,3,,B,\n", [2, 4], [(3, "day", "missing columns")]),
+    "long": ("1,1.00,,,x\n2,2,,,y,z\n", [2], [(3, None, "too many columns")]),
+    "short first row": ("1\n2,2,,,\n", [3], [(2, "amount", "missing columns")]),
+    "duplicate key": ("1,1,,,a\n2,2,,,\n1,1,,,b\n1,1,,,c\n", [2, 3], [(n, "id", "unique key") for n in (4, 5)]),
+    "a broken row does not use up its key": ("1,x,,,\n1,1,,,\n", [3], [(2, *AMOUNT)]),
+    "several rules": ("1,x,2026-02-30,C,\n", [], [(2, "amount", "type DECIMAL(18,2); type DATE; accepted codes")]),
+    "blank lines": ("1,1,,,\n\n\n2,x,,,\n\n3,3,,,\n\n", [2, 7], [(5, *AMOUNT)]),
+    "CRLF": ("1,1,,,a\r\n\r\n2,x,,,\r\n3,3,,,c\r\n", [2, 5], [(4, *AMOUNT)]),
+    "no trailing newline": ("1,1,,,\n2,2,,,", [2, 3], []),
+    "no trailing newline after a broken row": ("1,1,,,\n2,x,,,", [2], [(3, *AMOUNT)]),
+    "header only": ("", [], []),
+    "a quote is a character where none is declared": ('1,1,,,"a\n2,x,,,b"\n', [2], [(3, *AMOUNT)]),
+    "blanks around a value": (" 1 , 1.5 , 2026-01-01 , A , x \n", [2], []),
+}
+
+
+@pytest.mark.parametrize(("rows", "lines", "kept_out"), PLAIN.values(), ids=PLAIN)
+def test_plain_text(party: Party, rows: str, lines: list[int], kept_out: list[tuple[int, str, str]]) -> None:
+    heading = HEADING.replace("\n", "\r\n") if "\r\n" in rows else HEADING
+    party.declare(*COLUMNS).deliver(heading + rows)
+    party.land()
+    assert (party.lines(), party.quarantined()) == (lines, kept_out)
+
+
+OPEN = "open quote"
+QUOTED = {
+    "separator and doubled quotes inside": ('1,1,,,"a, ""b"""\n2,x,,,\n', [2], [(3, *AMOUNT)]),
+    "line feed inside": ('1,1,,,"a\nb"\n2,x,,,\n3,3,,,\n', [2, 5], [(4, *AMOUNT)]),
+    "blank line inside": ('1,1,,,"a\n\nb"\n\n2,x,,,\n3,3,,,\n', [2, 7], [(6, *AMOUNT)]),
+    "broken row of several lines": ('1,1,,,\n2,x,,,"a\nb"\n3,3,,,\n', [2, 5], [(3, *AMOUNT)]),
+    "open to the end": ('1,1,,,"a\n2,2,,,\n3,3,,,\n', [], [(n, "note", "unquoted value") for n in (2, 3, 4)]),
+    "open, closed by a later row": (
+        '1,1,,,"a\n2,2,,,\n3,3,,,"\n4,x,,,\n5,5,,,\n', [6], [*((n, None, OPEN) for n in (2, 3, 4)), (5, *AMOUNT)]
+    ),
+    "text behind the quote": ('1,1,,,"a"b\n2,2,,,\n', [3], [(2, "note", "unquoted value")]),
+    "a quote inside a bare value": ('1,1,,,a"b\n2,x,,,\n', [2], [(3, *AMOUNT)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "lines", "kept_out"), QUOTED.values(), ids=QUOTED)
+def test_quoted_text(party: Party, rows: str, lines: list[int], kept_out: list[tuple[int, str, str]]) -> None:
+    party.declare(*COLUMNS, quote='"').deliver(HEADING + rows)
+    party.land()
+    assert (party.lines(), party.quarantined()) == (lines, kept_out)
+
+
+def test_good_rows_swallowed_by_an_open_quote_are_sealed_word_by_word(party: Party) -> None:
+    party.declare(*COLUMNS, quote='"').deliver(HEADING + '1,1,,,"open\n2,2,,,good\n3,3,,,"\n4,4,,,\n')
+    party.land()
+    assert party.sealed() == {2: '1,1,,,"open', 3: "2,2,,,good", 4: '3,3,,,"'}
+    assert party.rows("id") == [("4",)]
+
+
+VALUES: list[tuple[str, str, Any]] = [
+    ("amount", "1O.00", "type DECIMAL(18,2)"),
+    ("amount", "1.005", "type DECIMAL(18,2)"),
+    ("amount", "1,00", "type DECIMAL(18,2)"),
+    ("amount", "1e2", "type DECIMAL(18,2)"),
+    ("amount", "￥1", "type DECIMAL(18,2)"),
+    ("amount", "１", "type DECIMAL(18,2)"),
+    ("amount", "12345678901234567.00", "type DECIMAL(18,2)"),
+    ("amount", "nan", "type DECIMAL(18,2)"),
+    ("amount", "1234567890123456.78", Decimal("1234567890123456.78")),
+    ("amount", "1.0500", Decimal("1.05")),
+    ("amount", "-0.10", Decimal("-0.10")),
+    ("amount", "+7", Decimal("7.00")),
+    ("big", "9223372036854775808", "type BIGINT"),
+    ("big", "9223372036854775807", 9223372036854775807),
+    ("big", "1.0", "type BIGINT"),
+    ("big", "1_000", "type BIGINT"),
+    ("big", "007", 7),
+    ("count", "2147483648", "type INTEGER"),
+    ("count", "-1", "minimum 0"),
+    ("count", "0", 0),
+    ("count", "60", 60),
+    ("count", "61", "maximum 60"),
+    ("score", "-999", None),
+    ("score", "-998", -998),
+    ("ratio", "nan", "type DOUBLE"),
+    ("ratio", "inf", "type DOUBLE"),
+    ("ratio", "-Infinity", "type DOUBLE"),
+    ("ratio", "1e999", "type DOUBLE"),
+    ("ratio", "0.1", 0.1),
+    ("ratio", "1e-3", 0.001),
+    ("flag", "true", True),
+    ("flag", "maybe", "type BOOLEAN"),
+    ("day", "2026-02-30", "type DATE"),
+    ("day", "2025-02-29", "type DATE"),
+    ("day", "2024-02-29", date(2024, 2, 29)),
+    ("day", "2026-1-2", "type DATE"),
+    ("day", "2026/01/02", "type DATE"),
+    ("day", "0000-00-00", "type DATE"),
+    ("day", "9999-12-31", date(9999, 12, 31)),
+    ("compact", "20260230", "type DATE"),
+    ("compact", "20260228", date(2026, 2, 28)),
+    ("moment", "2026-03-02 24:00:00", "type TIMESTAMPTZ"),
+    ("moment", "2026-03-02", "type TIMESTAMPTZ"),
+    ("moment", "2026-03-02 00:00:00", datetime(2026, 3, 2, tzinfo=BEIJING)),
+    ("epoch", "1772380800000", datetime(2026, 3, 2, tzinfo=BEIJING)),
+    ("epoch", "1772380800000.5", "type TIMESTAMPTZ"),
+    ("code", "C", "accepted codes"),
+    ("code", "a", "accepted codes"),
+    ("code", " B ", "B"),
+    ("serial", "AB-12", "AB-12"),
+    ("serial", "xAB-12", "pattern"),
+    ("serial", "AB-123", "pattern"),
+    ("name", "张*", "identifier person_name"),
+    ("name", "张＊", "identifier person_name"),
+    ("name", "张3", "identifier person_name"),
+    ("phone", "12812341234", "identifier mobile"),
+    ("phone", "1381234123", "identifier mobile"),
+    ("phone", "1064812341234", "identifier mobile"),
+    ("digest", "abc", "identifier mobile_sha256"),
+    ("digest", "g" * 64, "identifier mobile_sha256"),
+    ("card", "12345678901", "identifier bank_card"),
+    ("cert", "110105194912310021", "identifier cert_no"),
+    ("cert", "11010519491331002X", "identifier cert_no"),
+    ("cert", "110105194902300024", "identifier cert_no"),
+    ("cert", "1101051949123100", "identifier cert_no"),
+    ("cert", "110105491331002", "identifier cert_no"),
+    ("must", "", "required"),
+    ("must", "NULL", "required"),
+    ("must", "x", "x"),
+    ("note", "", None),
+    ("note", " NULL ", None),
+    ("note", "珅倈億𠮷", "珅倈億𠮷"),
+    ("note", "a\0b", "a\0b"),
+    ("note", "\ufeffa", "\ufeffa"),
+]
+WIDE = [
+    column("id", "INTEGER", key=True),
+    column("amount", "DECIMAL(18,2)"),
+    column("big", "BIGINT"),
+    column("count", "INTEGER", logicalTypeOptions={"minimum": 0, "maximum": 60}),
+    column("score", "INTEGER", missing=["-999"]),
+    column("ratio", "DOUBLE"),
+    column("flag", "BOOLEAN"),
+    column("day", "DATE"),
+    column("compact", "DATE", format="%Y%m%d"),
+    column("moment", "TIMESTAMPTZ"),
+    column("epoch", "TIMESTAMPTZ", format="epoch_ms"),
+    column("code", enum=["A", "B"]),
+    column("serial", logicalTypeOptions={"pattern": "[A-Z]{2}-[0-9]{2}"}),
+    *(column(name, protect=kind) for name, kind in [("name", "person_name"), ("phone", "mobile")]),
+    *(column(name, protect=kind) for name, kind in [("digest", "mobile_sha256"), ("card", "bank_card")]),
+    column("cert", protect="cert_no"),
+    column("must", required=True),
+    column("note"),
+]
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory: pytest.TempPathFactory) -> Party:
+    """One file with one row for each entry of VALUES; every other column of the row is absent but `must`."""
+    party = make_party(tmp_path_factory.mktemp("values") / "home")
+    rows = [
+        "|".join({"id": str(line), "must": "-", name: text}.get(entry["name"], "") for entry in WIDE)
+        for line, (name, text, _) in enumerate(VALUES, 1)
+    ]
+    party.declare(*WIDE, header="none", separator="|", missing=["", "NULL"]).deliver("\n".join(rows))
+    party.land()
+    return party
+
+
+@pytest.mark.parametrize("line", range(1, len(VALUES) + 1), ids=[f"{name} {text}" for name, text, _ in VALUES])
+def test_values(values: Party, line: int) -> None:
+    name, _, expected = VALUES[line - 1]
+    told = {at: (where, rule) for at, where, rule in values.quarantined()}
+    if line in told:
+        assert told[line] == (name, expected)
+    else:
+        landed = dict(values.rows("_line_number", name))
+        assert landed[line] == expected and type(landed[line]) is type(expected)
+
+
+def test_an_optional_identifier_that_is_absent_is_no_defect(party: Party) -> None:
+    kinds = ["cert_no", "mobile", "mobile_sha256", "person_name", "bank_card", "opaque"]
+    party.declare(column("id", key=True), *(column(kind, protect=kind) for kind in kinds), header="none")
+    party.deliver("1,,,,,,\n")
+    party.land()
+    assert party.rows("id", *(f"{kind}_token" for kind in kinds)) == [("1", *[None] * 6)]
+
+
+JSON = [column("id", key=True, path="$.id"), column("amount", "DECIMAL(18,2)", path="$.loan.amount")]
+JSON_LINES = {
+    "nested value": ('{"id":"1","loan":{"amount":1.5}}\n{"id":"2"}\n', [1, 2], []),
+    "malformed": ('{"id":"1"}\n{"id":"2",\n\n{"id":"3"}\n', [1, 4], [(2, "", "valid JSON")]),
+    "no object": ('[1]\n"x"\nnull\n{"id":"4"}\n', [4], [(n, "id", "required") for n in (1, 2, 3)]),
+    "wrong type": ('{"id":1,"loan":{"amount":"1O"}}\n', [], [(1, *AMOUNT)]),
+    "third decimal": ('{"id":"1","loan":{"amount":1.505}}\n', [], [(1, *AMOUNT)]),
+    "duplicate key": ('{"id":"1"}\n{"id":1}\n', [1], [(2, "id", "unique key")]),
+    "half a surrogate pair": ('{"id":"\\ud842"}\n{"id":"\\ud842\\udfb7"}', [2], [(1, "", "valid JSON")]),
+    "CRLF and blank lines": ('{"id":"1"}\r\n\r\n{"id":\r\n', [1], [(3, "", "valid JSON")]),
+    "nothing": ("", [], []),
+}
+
+
+@pytest.mark.parametrize(("rows", "lines", "kept_out"), JSON_LINES.values(), ids=JSON_LINES)
+def test_json_lines(party: Party, rows: str, lines: list[int], kept_out: list[tuple[int, str, str]]) -> None:
+    party.declare(*JSON, reader="json_lines").deliver(rows)
+    party.land()
+    assert (party.lines(), party.quarantined()) == (lines, kept_out)
+
+
+def test_a_json_escape_beyond_the_basic_plane_is_one_character(party: Party) -> None:
+    party.declare(*JSON, reader="json_lines").deliver('{"id":"\\ud842\\udfb7"}\n')
+    party.land()
+    assert party.rows("id") == [("𠮷",)]
+
+
+def test_a_bad_byte_in_utf8_costs_its_own_line_only(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(HEADING.encode() + b"1,1,,,a\n2,2,,,b\xff\n3,x,,,\n4,4,,,d\n")
+    party.land()
+    assert party.lines() == [2, 5]
+    assert party.quarantined() == [(3, "note", "invalid encoding"), (4, *AMOUNT)]
+    assert party.sealed()[3] == "2,2,,,b\\xff"
+
+
+def test_a_bad_byte_in_gb18030_costs_its_own_line_only(party: Party) -> None:
+    party.declare(*COLUMNS, encoding="gb18030").deliver(HEADING.encode() + b"1,1,,,\xd5\xc5\n2,2,,,\xff\n3,3,,,\n")
+    party.land()
+    assert party.rows("id", "note") == [("1", "张"), ("3", None)]
+    assert party.quarantined() == [(3, "note", "encoding")]
+
+
+def test_gb18030_characters_that_end_in_the_byte_of_the_separator(party: Party) -> None:
+    content = "1|1||A|珅倈億\n2|2||B|𠮷㐂\n3|x|||億\n".encode("gb18030")
+    assert content.count(b"|") == 3 * 4 + 4
+    party.declare(*COLUMNS, encoding="gb18030", separator="|", header="none").deliver(content)
+    party.land()
+    assert party.rows("id", "code", "note") == [("1", "A", "珅倈億"), ("2", "B", "𠮷㐂")]
+    assert party.quarantined() == [(3, *AMOUNT)]
+
+
+@pytest.mark.parametrize("header", ["names", "none"])
+def test_a_byte_order_mark_is_no_part_of_the_file(party: Party, header: str) -> None:
+    rows = HEADING * (header == "names") + "1,1,,,\n"
+    party.declare(*COLUMNS, header=header).deliver("\ufeff" + rows)
+    party.land()
+    assert party.rows("id", "_line_number") == [("1", 2 if header == "names" else 1)]
+
+
+ANNOUNCED = {"as announced": "dataRowCount,2\n1,1,,,\n2,x,,,\n", "nothing announced": "dataRowCount,0\n"}
+
+
+@pytest.mark.parametrize("content", ANNOUNCED.values(), ids=ANNOUNCED)
+def test_an_announced_number_of_rows_includes_the_broken_ones(party: Party, content: str) -> None:
+    party.declare(*COLUMNS, header="count").deliver(content)
+    assert sum(entry.rows_in for entry in party.land().landed) == int(content[13])
+
+
+REFUSED = {
+    "empty file": ("names", "", "has no heading: line 1 holds 0 of 5 column names"),
+    "no heading": ("names", "1,1,,,\n", "has no heading: line 1 holds 0 of 5 column names"),
+    "missing column": ("names", "id,amount,day,code\n", "missing ['note'], added none"),
+    "renamed column": ("names", "id,sum,day,code,note\n", "missing ['amount'], added ['sum']"),
+    "other order": ("names", "id,day,amount,code,note\n", "in another order"),
+    "fewer rows than announced": ("count", "dataRowCount,2\n1,1,,,\n", "line 1 announces 2 rows, the file has 1"),
+    "more rows than announced": ("count", "dataRowCount,1\n1,1,,,\n2,2,,,\n", "announces 1 rows, the file has 2"),
+    "no announcement": ("count", HEADING, "line 1 is not dataRowCount and a number"),
+    "a lone carriage return": ("names", HEADING + "1,1,,,a\n2,2,,,b\rc\n", "line 3 holds a carriage return without"),
+    "only carriage returns": ("names", (HEADING + "1,1,,,\n").replace("\n", "\r"), "line 1 holds a carriage return"),
+    "mixed line ends": ("names", HEADING + "1,1,,,a\r\n2,2,,,\n", "cannot be split into rows"),
+}
+
+
+@pytest.mark.parametrize(("header", "content", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_file_that_is_no_such_file_is_refused_whole(party: Party, header: str, content: str, reason: str) -> None:
+    party.declare(*COLUMNS, header=header).deliver(content)
+    sentence = party.refusal()
+    assert sentence.startswith("party.rows of 2026-03-02 (rows.csv): ") and reason in sentence
+    assert not party.stored()
+    (held,) = party.ledger()
+    assert (held["state"], held["reason"], held["rows_in"]) == ("refused", sentence, 0)
+
+
+def test_a_refusal_does_not_quote_the_file(party: Party) -> None:
+    party.declare(*COLUMNS).deliver("11010519491231002X,1,,,张三丰\n")
+    sentence = party.refusal()
+    assert "张三丰" not in sentence and "11010519491231002X" not in sentence
+
+
+def test_a_damaged_parquet_file_is_refused(party: Party) -> None:
+    party.declare(*COLUMNS, reader="parquet").deliver(b"PAR1 no more than this PAR1")
+    assert "is not a Parquet file" in party.refusal()
