@@ -105,7 +105,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     landed: list[Landed] = []
     refused: list[str] = []
     absent: list[str] = []
-    with _exclusively(settings.home / "locks" / source):
+    with _exclusively(settings.home / "locks" / source), _emptied(settings.home / "work" / source) as work:
         for dataset in contract.datasets:
             try:
                 pending = _pending(contract, dataset, batch_date, settings, ledger)
@@ -114,7 +114,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
                 continue
             for delivery in pending:
                 try:
-                    landed.append(_land(contract, delivery, settings, ledger, keys))
+                    landed.append(_land(contract, delivery, settings, ledger, keys, work))
                 except DeliveryRefused as error:
                     refused.append(str(error))
     ledger.dispose()
@@ -142,7 +142,20 @@ def _exclusively(lock: Path) -> Iterator[None]:
         yield
 
 
-def _land(contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys) -> Landed:
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """A working folder; what a killed run left in it (decoded text among it) goes first, and all of it at the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _land(
+    contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys, work: Path
+) -> Landed:
     with ledger.connect() as connection:
         held = connection.execute(
             sa.select(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
@@ -155,8 +168,7 @@ def _land(contract: Contract, delivery: Delivery, settings: Settings, ledger: sa
             delivery.dataset.source, delivery.dataset.name, delivery.batch_date, delivery.sequence,
             held.rows_in, held.rows_landed, held.rows_quarantined, "unchanged",
         )  # fmt: skip
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.home, prefix=".landing-") as folder:
+    with tempfile.TemporaryDirectory(dir=work) as folder:
         try:
             counted = _Parse(contract, delivery, settings, keys, Path(folder)).run()
         except (DeliveryRefused, FileUnreadable) as error:
@@ -467,7 +479,10 @@ def lake_schema(dataset: Dataset) -> dict[str, str]:
 def _record(
     delivery: Delivery, ledger: sa.Engine, state: str, reason: str | None, counted: tuple[int, int, int]
 ) -> None:
-    """Write the delivery to the ledger and supersede the older versions of its date, in one transaction."""
+    """Write the delivery to the ledger and supersede the older versions of its date, in one transaction.
+
+    A file that comes after a re-send with a higher number is late: it is superseded the moment it arrives.
+    """
     same_date = sa.and_(
         deliveries.c.source == delivery.dataset.source,
         deliveries.c.dataset == delivery.dataset.name,
@@ -476,8 +491,10 @@ def _record(
     received = delivery.received_at.isoformat()
     with ledger.begin() as connection:
         version = connection.execute(sa.select(sa.func.count()).where(same_date)).scalar_one() + 1
-        if state == "landed":
-            current = sa.and_(same_date, deliveries.c.state == "landed", deliveries.c.superseded_at.is_(None))
+        current = sa.and_(same_date, deliveries.c.state == "landed", deliveries.c.superseded_at.is_(None))
+        newer = sa.select(deliveries.c.sequence).where(current, deliveries.c.sequence > delivery.sequence)
+        is_late = state == "landed" and connection.execute(newer).first() is not None
+        if state == "landed" and not is_late:
             connection.execute(sa.update(deliveries).where(current).values(superseded_at=received))
         connection.execute(
             sa.insert(deliveries).values(
@@ -492,6 +509,7 @@ def _record(
                 state=state,
                 reason=reason,
                 received_at=received,
+                superseded_at=received if is_late else None,
                 file_name=delivery.path.name,
                 file_size=delivery.size,
                 file_mtime_ns=delivery.mtime_ns,
