@@ -90,7 +90,7 @@ def load_keys(path: Path) -> Keys:
             draft.unlink()
     try:
         master = bytes.fromhex(path.read_text().strip())
-    except ValueError:
+    except (ValueError, OSError):
         master = b""
     if len(master) != 32:
         raise KeyUnusable(f"{path} does not hold 64 hexadecimal digits; restore it from your key store.")

@@ -153,9 +153,9 @@ def read_rejects(connection: duckdb.DuckDBPyConnection, reading: Reading) -> pl.
     if reading.text is None:
         return pl.DataFrame(schema=REJECTS)
     errors = pl.DataFrame(
-        connection.execute(
-            "select line_byte_position, arg_min(column_name, column_idx), min(lower(cast(error_type as varchar))), max(csv_line)"
-            " from reject_errors group by line_byte_position order by line_byte_position"
+        connection.sql(
+            "select line_byte_position, arg_min(column_name, column_idx), min(lower(cast(error_type as varchar))),"
+            " max(csv_line) from reject_errors group by line_byte_position order by line_byte_position"
         ).to_arrow_table()
     )
     errors.columns = ["position", "column", "rule", "raw"]
