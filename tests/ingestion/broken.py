@@ -25,6 +25,7 @@ from ingestion.settings import Settings, load_settings
 BEIJING = ZoneInfo("Asia/Shanghai")
 KEY = "00112233445566778899aabbccddeeff" * 2
 DAY = date(2026, 3, 2)
+NO_FILE_IS_NO_DATA = {"absent": "no_data"}
 LOGICAL = {"BIGINT": "integer", "INTEGER": "integer", "DATE": "date", "TIMESTAMPTZ": "timestamp", "BOOLEAN": "boolean"}
 
 
@@ -86,6 +87,16 @@ class Party:
 
     settings: Settings
     source: str = "party"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of its own has to be told to serve the same platform."""
+        return {
+            "PLATFORM_HOME": str(self.settings.home),
+            "PLATFORM_TENANT": str(self.settings.contracts.parent),
+            "PLATFORM_KEY_FILE": str(self.settings.key_file),
+            "PLATFORM_THREADS": str(self.settings.threads),
+        }
 
     def declare(self, *columns: dict[str, Any], **delivery: Any) -> Party:
         """Write the contract of one dataset."""
