@@ -12,9 +12,18 @@ from ingestion.settings import Settings
 
 
 def record(
-    delivery: Delivery, ledger: sa.Engine, state: str, reason: str | None, counted: tuple[int, int, int]
+    delivery: Delivery,
+    ledger: sa.Engine,
+    state: str,
+    reason: str | None,
+    counted: tuple[int, int, int],
+    completes: str | None = None,
 ) -> None:
-    """Write the delivery to the ledger and supersede the older versions of its date, in one transaction."""
+    """Write the delivery to the ledger and supersede the older versions of its date, in one transaction.
+
+    A file that comes after a re-send with a higher number is late: it is superseded the moment it arrives. What
+    `completes` another delivery (the replay of its quarantined rows) stands beside it.
+    """
     same_date = sa.and_(
         deliveries.c.source == delivery.dataset.source,
         deliveries.c.dataset == delivery.dataset.name,
@@ -23,9 +32,13 @@ def record(
     received = delivery.received_at.isoformat()
     with ledger.begin() as connection:
         version = connection.execute(sa.select(sa.func.count()).where(same_date)).scalar_one() + 1
-        if state == "landed":
-            current = sa.and_(same_date, deliveries.c.state == "landed", deliveries.c.superseded_at.is_(None))
+        current = sa.and_(same_date, deliveries.c.state == "landed", deliveries.c.superseded_at.is_(None))
+        newer = sa.select(deliveries.c.sequence).where(current, deliveries.c.sequence > delivery.sequence)
+        is_late = state == "landed" and connection.execute(newer).first() is not None
+        if state == "landed" and not is_late and not completes:
             connection.execute(sa.update(deliveries).where(current).values(superseded_at=received))
+        retried = sa.and_(deliveries.c.delivery_id == delivery.delivery_id, deliveries.c.state == "refused")
+        connection.execute(sa.delete(deliveries).where(retried))
         connection.execute(
             sa.insert(deliveries).values(
                 delivery_id=delivery.delivery_id,
@@ -39,6 +52,7 @@ def record(
                 state=state,
                 reason=reason,
                 received_at=received,
+                superseded_at=received if is_late else None,
                 file_name=delivery.path.name,
                 file_size=delivery.size,
                 file_mtime_ns=delivery.mtime_ns,

@@ -30,6 +30,7 @@ Identifier = Literal["cert_no", "mobile", "mobile_sha256", "person_name", "bank_
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+STAND_INS = ("token", "sha256_token", "masked", "birth_date")
 ENFORCED_OPTIONS = {"pattern", "minimum", "maximum"}
 
 
@@ -383,6 +384,8 @@ def _check(contract: Contract, file: str) -> Iterator[Problem]:
     """What only makes sense across keys."""
     connection = contract.profile.connection or ""
     yield from _check_placeholders(file, "customProperties.source.connection", connection, {"landing"})
+    if not NAME.fullmatch(contract.source):
+        yield Problem(file, "id", "not a lower snake name", "rename it")
     names = [dataset.name for dataset in contract.datasets]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem(file, f"schema.{name}", "declared twice", "one entry a dataset")
@@ -393,6 +396,10 @@ def _check(contract: Contract, file: str) -> Iterator[Problem]:
             yield Problem(file, key, "not a lower snake name", "rename it")
         if len(columns) != len(dataset.columns):
             yield Problem(file, f"{key}.properties", "a column name occurs twice", "name each column once")
+        if len({column.physical_name for column in dataset.columns}) != len(dataset.columns):
+            yield Problem(file, f"{key}.properties", "a physicalName occurs twice", "name each column of the file once")
+        if delivery.separator == delivery.quote:
+            yield Problem(file, f"{key}.delivery.quote", "is the separator too", "correct it")
         if not dataset.key:
             yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
         for name in dataset.key:
@@ -443,6 +450,9 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
         yield Problem(file, f"{key}.column.width", "belongs to fixed_width, and only there", "add or remove it")
     if column.profile.thousands and not column.type.startswith(("DECIMAL", "BIGINT", "INTEGER")):
         yield Problem(file, f"{key}.column.thousands", f"has no meaning for {column.type}", "remove it")
+    for other in dataset.columns if column.profile.protect else ():
+        if other.name in [f"{column.name}_{suffix}" for suffix in STAND_INS]:
+            yield Problem(file, f"{key}.column.protect", f"{other.name} stands in for it in the lake", "rename one")
     if column.profile.protect and not column.classification:
         yield Problem(file, f"{key}.classification", "an identifier without class", "give C1, C2 or C3 (JR/T 0171)")
     if column.classification == "C3":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import sqlalchemy as sa
 from ingestion.contract import Contract, Dataset
 from ingestion.ledger import deliveries
 from ingestion.settings import Settings
+
+KnownFile = tuple[str, date, int, int]
 
 
 class DeliveryIncomplete(Exception):
@@ -57,25 +60,32 @@ def find_deliveries(
 ) -> list[Delivery]:
     """Deliveries of a dataset with business date up to `batch_date` that the ledger does not hold yet, oldest first.
 
-    A file whose name, size and modification time the ledger knows is not read again.
+    A file whose name, size and modification time the ledger knows is not read again, except where the newest one of
+    `batch_date` was refused and nothing has come since: running again must not pass for a success.
 
     Raises:
         DeliveryIncomplete: the file of `batch_date` itself is absent and the contract does not allow that.
     """
-    known = _known_files(dataset, ledger)
+    known, refused = _known_files(dataset, batch_date, ledger)
     found = sorted(_matching_files(dataset, settings.locate(dataset.source), batch_date))
     ready = [entry for entry in found if _is_ready(entry[2], dataset)]
     if "absent" not in dataset.delivery.no_data and not any(day == batch_date for day, _, _ in ready):
         raise DeliveryIncomplete(_tell_missing(dataset, batch_date, found))
-    pending = []
-    for day, sequence, path in ready:
-        stat = path.stat()
-        if (path.name, day, stat.st_size, stat.st_mtime_ns) in known:
-            continue
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        pending.append(Delivery(dataset, contract.version, day, sequence, path, stat.st_size, stat.st_mtime_ns, digest))
-    return pending
+    stats = [(day, sequence, path, path.stat()) for day, sequence, path in ready]
+    pending = [entry for entry in stats if _identify(*entry) not in known]
+    if not any(day == batch_date for day, *_ in pending):
+        pending.extend(entry for entry in stats if _identify(*entry) == refused)
+    return [_open(contract, dataset, *entry) for entry in pending]
+
+
+def _identify(day: date, _sequence: int, path: Path, stat: os.stat_result) -> KnownFile:
+    return path.name, day, stat.st_size, stat.st_mtime_ns
+
+
+def _open(contract: Contract, dataset: Dataset, day: date, sequence: int, path: Path, stat: os.stat_result) -> Delivery:
+    with path.open("rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    return Delivery(dataset, contract.version, day, sequence, path, stat.st_size, stat.st_mtime_ns, digest)
 
 
 def _matching_files(dataset: Dataset, folder: Path, until: date) -> Iterator[tuple[date, int, Path]]:
@@ -113,7 +123,7 @@ def _is_ready(path: Path, dataset: Dataset) -> bool:
     marker = path.with_name(ready.marker.format(name=path.name, stem=path.stem))
     if not marker.is_file():
         return False
-    return ready.content == "empty" or marker.read_text(encoding="utf-8").strip() == path.name
+    return ready.content == "empty" or marker.read_bytes().strip() == path.name.encode()
 
 
 def _tell_missing(dataset: Dataset, batch_date: date, found: list[tuple[date, int, Path]]) -> str:
@@ -125,12 +135,19 @@ def _tell_missing(dataset: Dataset, batch_date: date, found: list[tuple[date, in
     )
 
 
-def _known_files(dataset: Dataset, ledger: sa.Engine) -> set[tuple[str, date, int, int]]:
-    query = sa.select(
-        deliveries.c.file_name, deliveries.c.batch_date, deliveries.c.file_size, deliveries.c.file_mtime_ns
-    ).where(deliveries.c.source == dataset.source, deliveries.c.dataset == dataset.name)
+def _known_files(dataset: Dataset, batch_date: date, ledger: sa.Engine) -> tuple[set[KnownFile], KnownFile | None]:
+    """Files that the ledger holds, and the newest one of `batch_date` if it was refused."""
+    table = deliveries.c
+    query = (
+        sa.select(table.file_name, table.batch_date, table.file_size, table.file_mtime_ns, table.state)
+        .where(table.source == dataset.source, table.dataset == dataset.name)
+        .order_by(table.version)
+    )
     with ledger.connect() as connection:
-        return {(row[0], row[1], row[2], row[3]) for row in connection.execute(query)}
+        held = [((row[0], row[1], row[2], row[3]), row.state) for row in connection.execute(query)]
+    newest = [entry for entry in held if entry[0][1] == batch_date][-1:]
+    refused = [known for known, state in newest if state == "refused"]
+    return {known for known, _ in held}, refused[0] if refused else None
 
 
 def dates_to_extract(contract: Contract, dataset: Dataset, batch_date: date, ledger: sa.Engine) -> list[date]:

@@ -26,7 +26,7 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
     availability on the following day. An extract that equals the kept one leaves it as it is.
 
     Raises:
-        DeliveryIncomplete: the database cannot be reached or the query fails.
+        DeliveryIncomplete: the database cannot be reached, the query fails, or it gives other columns.
     """
     since = date.min if batch_date == contract.profile.go_live else batch_date - timedelta(days=1)
     folder = settings.landing / dataset.source / f"{batch_date:%Y%m%d}"
@@ -35,7 +35,7 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
     url = str(contract.profile.connection).format(landing=settings.locate(dataset.source))
     try:
         _query_to_parquet(url, dataset, since, batch_date, draft)
-    except (sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, pa.ArrowException) as error:
+    except (sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, pa.ArrowException, ValueError, ImportError) as error:
         draft.unlink(missing_ok=True)
         reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
         raise DeliveryIncomplete(

@@ -43,7 +43,12 @@ def open_ledger(settings: Settings) -> sa.Engine:
     engine = sa.create_engine(settings.ledger_url)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_sqlite_pragmas)
-    metadata.create_all(engine)
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            # Not create_all: of several processes that find no table, only one may create it.
+            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
     return engine
 
 

@@ -90,7 +90,7 @@ def load_keys(path: Path) -> Keys:
             draft.unlink()
     try:
         master = bytes.fromhex(path.read_text().strip())
-    except ValueError:
+    except (ValueError, OSError):
         master = b""
     if len(master) != 32:
         raise KeyUnusable(f"{path} does not hold 64 hexadecimal digits; restore it from your key store.")
@@ -174,11 +174,12 @@ def outputs_sql(column: Column, value: str, keys: Keys) -> dict[str, str]:
         outputs[f"{column.name}_sha256_token"] = token_sql(f"sha256({value})", "mobile_sha256", keys.token)
         outputs[f"{column.name}_masked"] = f"substr({value}, 1, 3) || '****' || substr({value}, 8, 4)"
     if kind == "person_name":
-        surname = "(case when substr({v}, 1, 2) in ({list}) then 2 else 1 end)".format(
-            v=value, list=", ".join(f"'{surname}'" for surname in COMPOUND_SURNAMES)
-        )
+        compound = ", ".join(f"'{surname}'" for surname in COMPOUND_SURNAMES)
+        surname = f"(case when length({value}) > 2 and substr({value}, 1, 2) in ({compound}) then 2 else 1 end)"
         outputs[f"{column.name}_masked"] = (
-            f"substr({value}, 1, {surname}) || repeat('*', greatest(length({value}) - {surname}, 1))"
+            f"case when regexp_matches({value}, '^[A-Za-z]+ ') then split_part({value}, ' ', 1) || ' *'"
+            f" when length({value}) = 1 then '*'"
+            f" else substr({value}, 1, {surname}) || repeat('*', length({value}) - {surname}) end"
         )
     return outputs
 

@@ -1,0 +1,346 @@
+"""Contracts: every problem of every file told at once, with key and remedy, before anything runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from open_data_contract_standard.model import OpenDataContractStandard
+
+from ingestion.__main__ import main
+from ingestion.contract import ContractInvalid, Problem, read_contract
+from ingestion.dbt_sources import is_up_to_date, render_sources, write_sources
+from ingestion.registry import Registry, list_sources, load_registry
+from ingestion.settings import PROJECT, load_settings
+from tests.ingestion.broken import Party, column, contract, dataset
+
+SHIPPED = sorted((PROJECT / "ingestion" / "contracts").glob("*.yml"))
+KEY = column("id", key=True)
+
+BROKEN = """
+apiVersion: v3.2.0
+kind: DataContract
+id: another
+version: 1.0.0
+status: active
+team: {description: nobody}
+customProperties:
+  - property: source
+    value: {cron: daily, available_at: noon, go_live: "2026-02-30", color: red}
+  - {property: sla, value: 1}
+schema:
+  - name: rows
+    customProperties:
+      - property: delivery
+        value: {reader: csv, mode: all, header: yes please, separator: "", max_quarantine_share: 2,
+          volume: {minimum: -1}}
+    properties:
+      - {name: id, logicalType: string, logicalTypeOptions: {maxLength: 3}}
+      - {name: amount, logicalType: number}
+      - name: phone
+        logicalType: string
+        customProperties: [{property: column, value: {protect: phone, hide: true}}]
+  - name: bare
+    customProperties: []
+"""
+EVERY_PROBLEM = {
+    "customProperties.sla": "not in the profile",
+    "customProperties.source.available_at": "Input should be in a valid time format, input is too short",
+    "customProperties.source.color": "Extra inputs are not permitted",
+    "customProperties.source.cron": r"String should match pattern '^\S+( \S+){4}$'",
+    "customProperties.source.go_live": "Input should be a valid date or datetime, day value is outside expected range",
+    "id": "'another' is not the file's stem 'party'",
+    "schema[0].customProperties.delivery.header": "Input should be 'none', 'names' or 'count'",
+    "schema[0].customProperties.delivery.max_quarantine_share": "Input should be less than or equal to 1",
+    "schema[0].customProperties.delivery.mode": "Input should be 'snapshot', 'append'",
+    "schema[0].customProperties.delivery.reader": "Input should be 'delimited'",
+    "schema[0].customProperties.delivery.separator": "String should have at least 1 character",
+    "schema[0].customProperties.delivery.volume.maximum": "Field required",
+    "schema[0].customProperties.delivery.volume.minimum": "Input should be greater than or equal to 0",
+    "schema[0].properties[0].logicalTypeOptions.maxLength": "is not enforced here",
+    "schema[0].properties[1].physicalType": "missing",
+    "schema[0].properties[2].customProperties.column.hide": "Extra inputs are not permitted",
+    "schema[0].properties[2].customProperties.column.protect": "Input should be 'cert_no', 'mobile'",
+    "schema[1].customProperties": "'delivery' is missing",
+    "schema[1].customProperties.delivery.mode": "Field required",
+    "schema[1].customProperties.delivery.reader": "Field required",
+    "schema[1].customProperties.delivery.volume": "Field required",
+    "schema[1].properties": "no column",
+    "team.name": "no owner",
+}
+
+
+def problems(document: dict[str, Any] | str, folder: Path, stem: str = "party") -> list[Problem]:
+    path = folder / f"{stem}.yml"
+    text = document if isinstance(document, str) else yaml.safe_dump(document, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+    try:
+        read_contract(path)
+    except ContractInvalid as error:
+        return error.problems
+    return []
+
+
+def test_all_problems_of_a_contract_are_told_at_once(tmp_path: Path) -> None:
+    found = problems(BROKEN, tmp_path)
+    assert [problem.key for problem in found] == list(EVERY_PROBLEM)
+    for problem in found:
+        assert problem.problem.startswith(EVERY_PROBLEM[problem.key])
+        assert problem.file == "party.yml" and problem.remedy
+        assert str(problem) == f"party.yml: {problem.key}: {problem.problem}; {problem.remedy}"
+
+
+def test_unknown_keys_and_wrong_types_of_the_standard_are_told_together(tmp_path: Path) -> None:
+    document = contract("party", dataset(KEY)) | {"dialect": "x", "status": 5}
+    told = {(problem.key, problem.problem.split(" (")[0]) for problem in problems(document, tmp_path)}
+    assert told >= {("(file)", "Additional properties are not allowed"), ("status", "5 is not of type 'string'")}
+
+
+@pytest.mark.parametrize("text", ["a: [1", "", "[]", "just text"])
+def test_a_file_that_is_no_contract_is_one_problem(tmp_path: Path, text: str) -> None:
+    (problem,) = problems(text, tmp_path)
+    assert (problem.file, problem.key) == ("party.yml", "(file)")
+
+
+def test_a_file_that_is_no_utf8_is_one_problem(tmp_path: Path) -> None:
+    (tmp_path / "party.yml").write_bytes("name: 甲".encode("gb18030"))
+    with pytest.raises(ContractInvalid, match=r"^party\.yml: \(file\): not readable YAML: .*; mend it$"):
+        read_contract(tmp_path / "party.yml")
+
+
+SQL = "select id from t where d > :since and d <= :until"
+
+
+def rows(*columns: dict[str, Any], **delivery: Any) -> dict[str, Any]:
+    return contract("party", dataset(KEY, *columns, **delivery))
+
+
+def edited(edit: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    document = rows()
+    edit(document)
+    return document
+
+
+CROSS = {
+    "dataset twice": (contract("party", dataset(KEY), dataset(KEY)), ("schema.rows", "declared twice")),
+    "dataset name": (contract("party", dataset(KEY, name="Rows")), ("schema.Rows", "not a lower snake name")),
+    "column twice": (
+        rows(column("a"), column("a", physicalName="b")),
+        ("schema.rows.properties", "a column name occurs twice"),
+    ),
+    "file column twice": (
+        rows(column("a", physicalName="id")),
+        ("schema.rows.properties", "a physicalName occurs twice"),
+    ),
+    "no key": (contract("party", dataset(column("a"))), ("schema.rows.properties", "no primaryKey")),
+    "dropped key": (
+        contract("party", dataset(column("id", key=True, drop=True))),
+        ("schema.rows.id", "a key column that is dropped"),
+    ),
+    "optional key": (
+        contract("party", dataset(KEY | {"required": False})),
+        ("schema.rows.id", "a key column that may be missing"),
+    ),
+    "query of files": (
+        rows(query=SQL, files="{yyyymmdd}/x"),
+        ("schema.rows.delivery", "wants `query` for a database, `files` otherwise"),
+    ),
+    "files of a database": (
+        contract("party", dataset(KEY, reader="database"), connection="sqlite://"),
+        ("schema.rows.delivery", "wants `query` for a database, `files` otherwise"),
+    ),
+    "no connection": (rows(reader="database", query=SQL), ("customProperties.source.connection", "missing")),
+    "connection": (
+        contract("party", dataset(KEY), connection="sqlite:///{home}/x"),
+        ("customProperties.source.connection", "{home} is unknown"),
+    ),
+    "files without date": (rows(files="rows.csv"), ("schema.rows.delivery.files", "no {yyyymmdd}")),
+    "files": (rows(files="{yyyymmdd}/{day}.csv"), ("schema.rows.delivery.files", "{day} is unknown")),
+    "resend without number": (rows(resend="{yyyymmdd}/again.csv"), ("schema.rows.delivery.resend", "no {nn}")),
+    "resend": (rows(resend="{yyyymmdd}/{nn}{n}.csv"), ("schema.rows.delivery.resend", "{n} is unknown")),
+    "marker": (rows(ready={"marker": "{file}.ok"}), ("schema.rows.delivery.ready.marker", "{file} is unknown")),
+    "volume": (rows(volume={"minimum": 2, "maximum": 1}), ("schema.rows.delivery.volume", "minimum exceeds maximum")),
+    "quote": (rows(separator='"', quote='"'), ("schema.rows.delivery.quote", "is the separator too")),
+    "recorded_at of no column": (
+        rows(recorded_at="at"),
+        ("schema.rows.delivery.recorded_at", "not a kept DATE or TIMESTAMPTZ column"),
+    ),
+    "recorded_at of text": (
+        rows(recorded_at="id"),
+        ("schema.rows.delivery.recorded_at", "not a kept DATE or TIMESTAMPTZ column"),
+    ),
+    "recorded_at that is dropped": (
+        rows(column("at", "DATE", drop=True), recorded_at="at"),
+        ("schema.rows.delivery.recorded_at", "not a kept DATE or TIMESTAMPTZ column"),
+    ),
+    "column name": (rows(column("_x")), ("schema.rows._x", "not a lower snake name")),
+    "type": (rows(column("x", "FLOAT")), ("schema.rows.x.physicalType", "'FLOAT' is unknown")),
+    "width of a type": (
+        rows(column("x", "DECIMAL(50,2)")),
+        ("schema.rows.x.physicalType", "'DECIMAL(50,2)' cannot be used"),
+    ),
+    "identifier that is no text": (
+        rows(column("x", "BIGINT", protect="mobile")),
+        ("schema.rows.x.column.protect", "an identifier that is not text"),
+    ),
+    "identifier and its stand-in": (
+        rows(column("x", protect="opaque"), column("x_token")),
+        ("schema.rows.x.column.protect", "x_token stands in for it in the lake"),
+    ),
+    "identifier without class": (
+        rows(column("x", protect="opaque") | {"classification": ""}),
+        ("schema.rows.x.classification", "an identifier without class"),
+    ),
+    "C3": (rows(column("x", classification="C3")), ("schema.rows.x.classification", "C3 data is refused at the door")),
+    "codes that are no text": (
+        rows(column("x", "INTEGER", enum=["1"])),
+        ("schema.rows.x.enum", "codes that are not text"),
+    ),
+    "format of text": (rows(column("x", format="%Y")), ("schema.rows.x.column.format", "has no meaning for VARCHAR")),
+    "epoch of a date": (
+        rows(column("x", "DATE", format="epoch_ms")),
+        ("schema.rows.x.column.format", "has no meaning for DATE"),
+    ),
+    "format": (rows(column("x", "DATE", format="%Q")), ("schema.rows.x.column.format", "'%Q' cannot be used")),
+    "pattern": (
+        rows(column("x", logicalTypeOptions={"pattern": "("})),
+        ("schema.rows.x.logicalTypeOptions.pattern", "'(' cannot be used"),
+    ),
+    "minimum": (
+        rows(column("x", "INTEGER", logicalTypeOptions={"minimum": 3000000000})),
+        ("schema.rows.x.logicalTypeOptions.minimum", "'3000000000' cannot be used"),
+    ),
+    "maximum": (
+        rows(column("x", "INTEGER", logicalTypeOptions={"maximum": 3000000000})),
+        ("schema.rows.x.logicalTypeOptions.maximum", "'3000000000' cannot be used"),
+    ),
+    "path in a table": (
+        rows(column("x", path="$.x")),
+        ("schema.rows.x.column.path", "belongs to json_lines, and only there"),
+    ),
+    "no path in JSON": (
+        contract("party", dataset(KEY, reader="json_lines")),
+        ("schema.rows.id.column.path", "belongs to json_lines, and only there"),
+    ),
+    "path": (
+        contract("party", dataset(column("id", key=True, path="$["), reader="json_lines")),
+        ("schema.rows.id.column.path", "'$[' cannot be used"),
+    ),
+    "property of a schema": (
+        edited(lambda document: document["schema"][0]["customProperties"].append({"property": "x", "value": 1})),
+        ("schema[0].customProperties.x", "not in the profile"),
+    ),
+    "no dataset": (edited(lambda document: document.update(schema=[])), ("schema", "no dataset")),
+}
+
+
+@pytest.mark.parametrize(("document", "told"), CROSS.values(), ids=CROSS)
+def test_one_wrong_thing_is_one_problem(tmp_path: Path, document: dict[str, Any], told: tuple[str, str]) -> None:
+    assert [(problem.key, problem.problem) for problem in problems(document, tmp_path)] == [told]
+
+
+def test_a_source_is_named_in_lower_snake_case(tmp_path: Path) -> None:
+    (problem,) = problems(contract("Bank-A", dataset(KEY)), tmp_path, "Bank-A")
+    assert (problem.key, problem.problem) == ("id", "not a lower snake name")
+
+
+def test_the_smallest_contract_is_clean(tmp_path: Path) -> None:
+    assert problems(rows(), tmp_path) == []
+
+
+def test_problems_of_all_files_are_told_together(party: Party) -> None:
+    party.agree(contract("bank", dataset(column("a"))))
+    party.agree(contract("court", dataset(KEY, name="Rows")))
+    party.declare(KEY)
+    with pytest.raises(ContractInvalid) as told:
+        load_registry(party.settings)
+    assert [problem.file for problem in told.value.problems] == ["bank.yml", "court.yml"]
+    assert str(told.value).count("\n") == 1
+
+
+def test_a_folder_without_a_contract_is_a_problem(party: Party) -> None:
+    with pytest.raises(ContractInvalid, match=r"holds no contract; add <source>\.yml"):
+        load_registry(party.settings)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
+def test_a_shipped_contract_is_one_that_others_can_load(path: Path) -> None:
+    ours, theirs = read_contract(path), OpenDataContractStandard.from_file(str(path))
+    assert theirs.id == path.stem and theirs.schema_ is not None
+    assert [entry.name for entry in theirs.schema_] == [entry.name for entry in ours.datasets]
+    for entry, own in zip(theirs.schema_, ours.datasets, strict=True):
+        assert [column.name for column in entry.properties or []] == [column.name for column in own.columns]
+        keyed = {column.primaryKeyPosition: column.name for column in entry.properties or [] if column.primaryKey}
+        assert tuple(keyed[position] for position in sorted(keyed)) == own.key
+
+
+def test_five_contracts_are_shipped_and_each_row_says_its_grain() -> None:
+    registry = load_registry(load_settings({}))
+    assert list(registry.contracts) == [path.stem for path in SHIPPED] and len(SHIPPED) >= 5
+    assert all(entry.description.startswith("One row per ") for entry in registry.datasets)
+
+
+@pytest.fixture
+def tenant(party: Party, monkeypatch: pytest.MonkeyPatch) -> Party:
+    """The party as the command line's tenant, with a staging folder of its own."""
+    folder = party.settings.contracts.parent
+    (folder / "staging").mkdir()
+    (folder / "tenant.toml").write_text('contracts = "contracts"\nmodels = "staging"\n')
+    for name, value in party.environment.items():
+        monkeypatch.setenv(name, value)
+    return party
+
+
+def test_check_asks_for_the_generated_sources(tenant: Party, capsys: pytest.CaptureFixture[str]) -> None:
+    tenant.declare(KEY)
+    assert main(["check"]) == 1
+    stale = "_sources.yml is not what the contracts give; run `python -m ingestion sources`.\n"
+    assert capsys.readouterr().out.endswith(stale)
+    assert (main(["sources"]), main(["check"])) == (0, 0)
+    assert capsys.readouterr().out.endswith("1 contracts, 1 datasets: no problem found.\n")
+    tenant.declare(KEY, column("b"))
+    assert main(["check"]) == 1
+
+
+def test_check_tells_problems_on_standard_error(tenant: Party, capsys: pytest.CaptureFixture[str]) -> None:
+    tenant.declare(column("a"), column("_b"))
+    assert main(["check"]) == 1
+    told = capsys.readouterr()
+    assert (told.out, told.err) == (
+        "",
+        "party.yml: schema.rows._b: not a lower snake name; give the source's spelling in physicalName\n"
+        "party.yml: schema.rows.properties: no primaryKey; mark the business key\n",
+    )
+
+
+def test_sources_describe_what_lands(party: Party, tmp_path: Path) -> None:
+    party.declare(KEY, column("phone", protect="mobile"), column("secret", drop=True)).deliver("id,phone,secret\n1,,\n")
+    party.land()
+    document = yaml.safe_load(render_sources(load_registry(party.settings)))
+    (table,) = document["sources"][0]["tables"]
+    assert [entry["name"] for entry in table["columns"]] == [
+        *("id", "phone_token", "phone_sha256_token", "phone_masked"),
+        *("_delivery_id", "_line_number", "_batch_date", "_sequence", "_known_at"),
+    ]
+    assert len(party.rows(*(entry["name"] for entry in table["columns"]))) == 1
+    assert all(entry["description"] for entry in table["columns"])
+
+
+def test_sources_are_up_to_date_only_byte_for_byte(party: Party, tmp_path: Path) -> None:
+    registry: Registry = load_registry(party.declare(KEY).settings)
+    assert not is_up_to_date(registry, tmp_path)
+    path = write_sources(registry, tmp_path)
+    assert is_up_to_date(registry, tmp_path)
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert not is_up_to_date(registry, tmp_path)
+
+
+def test_schedules_are_read_without_the_rest_of_the_contract(party: Party) -> None:
+    shutil.copy(SHIPPED[0], party.settings.contracts)
+    party.declare(column("a"))
+    (party.settings.contracts / "torn.yml").write_text("a: [1")
+    assert list_sources(party.settings) == [(SHIPPED[0].stem, "0 7 * * *"), ("party", "0 7 * * *")]

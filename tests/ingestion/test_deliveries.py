@@ -1,0 +1,349 @@
+"""Whole deliveries: ready, absent, refused, sent again, late, landed twice at once, and killed on the way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ingestion.__main__ import main
+from ingestion.delivery import DeliveryIncomplete
+from ingestion.landing import DeliveryRefused, SourceUnknown, land_source
+from ingestion.settings import PROJECT
+from tests.ingestion.broken import DAY, NO_FILE_IS_NO_DATA, Party, column, contract, dataset, make_party
+
+NEXT = date(2026, 3, 3)
+COLUMNS = [column("id", key=True), column("amount", "DECIMAL(18,2)", required=True)]
+RESEND = {"resend": "{yyyymmdd}/rows_{nn}.csv"}
+NAMED = {"ready": {"marker": "{stem}.ok", "content": "file_name"}}
+
+
+def rows(*values: object) -> str:
+    return "id,amount\n" + "".join(f"{number},{value}\n" for number, value in enumerate(values, 1))
+
+
+def amounts(party: Party) -> list[str]:
+    return [str(row[0]) for row in party.rows("amount")]
+
+
+def versions(party: Party) -> list[tuple[Any, ...]]:
+    return [(row["file_name"], row["version"], row["state"], row["superseded_at"]) for row in party.ledger()]
+
+
+MARKERS = {"absent": None, "another name": b"other.csv", "empty": b"", "no text": b"\xd5\xc5", "path": b"x/rows.csv"}
+
+
+@pytest.mark.parametrize("marker", MARKERS.values(), ids=MARKERS)
+def test_a_file_without_a_valid_marker_is_not_there_yet(party: Party, marker: bytes | None) -> None:
+    party.declare(*COLUMNS, **NAMED).deliver(rows(1))
+    if marker is not None:
+        party.deliver(marker, "rows.ok")
+    with pytest.raises(DeliveryIncomplete, match=r"party\.rows of 2026-03-02: rows\.csv has no valid ready marker; "):
+        party.land()
+    party.deliver("rows.csv\n", "rows.ok")
+    party.land()
+    assert amounts(party) == ["1.00"]
+
+
+def test_a_marker_that_holds_nothing_may_hold_anything(party: Party) -> None:
+    party.declare(*COLUMNS, ready={"marker": "{name}.done"}).deliver(rows(1))
+    party.deliver(b"\xff", "rows.csv.done")
+    assert str(party.land()) == "1 landed, 0 quarantined"
+
+
+def test_no_file_is_late_unless_the_contract_says_no_data(party: Party) -> None:
+    party.declare(*COLUMNS)
+    with pytest.raises(DeliveryIncomplete) as late:
+        party.land()
+    assert str(late.value) == (
+        "party.rows of 2026-03-02: no file {yyyymmdd}/rows.csv;"
+        " wait for the party, or ask it to deliver, and run again."
+    )
+    party.declare(*COLUMNS, **NO_FILE_IS_NO_DATA)
+    assert party.land().landed == ()
+
+
+def test_a_folder_of_an_impossible_date_and_a_date_to_come_are_left_alone(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(1))
+    for day in ("20260230", "20261301", "20260303"):
+        party.deliver(rows(2), day=day)
+    party.land()
+    assert [(row["batch_date"], row["rows_in"]) for row in party.ledger()] == [(DAY, 1)]
+
+
+VOLUMES = {0: False, 1: False, 2: True, 3: True, 4: False}
+
+
+@pytest.mark.parametrize(("count", "fits"), VOLUMES.items())
+def test_a_delivery_outside_its_volume_is_refused(party: Party, count: int, fits: bool) -> None:
+    party.declare(*COLUMNS, volume={"minimum": 2, "maximum": 3}).deliver(rows("x", *[1] * count)[: 10 + 4 * count])
+    if fits:
+        assert party.land().landed[0].rows_in == count
+    else:
+        assert f"has {count} rows, outside the contract's volume 2..3; nothing of it was landed" in party.refusal()
+        assert not party.stored()
+
+
+SHARES = {"one of few": (0, 3, 1), "none": (0, 3, 0), "at the bound": (0.1, 20, 2)}
+
+
+@pytest.mark.parametrize(("share", "count", "broken"), SHARES.values(), ids=SHARES)
+def test_broken_rows_up_to_the_bound_are_set_aside(party: Party, share: float, count: int, broken: int) -> None:
+    party.declare(*COLUMNS, max_quarantine_share=share).deliver(rows(*["x"] * broken, *[1] * (count - broken)))
+    assert str(party.land()) == f"{count - broken} landed, {broken} quarantined"
+
+
+@pytest.mark.parametrize(("share", "count", "broken"), [(0, 3, 2), (0.1, 20, 3)])
+def test_more_broken_rows_than_the_bound_refuse_the_delivery(
+    party: Party, share: float, count: int, broken: int
+) -> None:
+    party.declare(*COLUMNS, max_quarantine_share=share).deliver(rows(*[1] * (count - broken), *["x"] * broken))
+    assert (
+        f"{broken} of {count} rows break a rule, more than the contract's {share:.2%} (most: column amount,"
+        f" rule type DECIMAL(18,2), {broken} rows, first at line {count - broken + 2})"
+    ) in party.refusal()
+    assert not party.stored()
+
+
+def test_a_refusal_is_told_again_until_something_better_comes(party: Party) -> None:
+    party.declare(*COLUMNS, **RESEND).deliver("no heading\n")
+    told = party.refusal()
+    assert party.refusal() == told
+    party.deliver(rows(1), "rows_02.csv")
+    party.land()
+    assert party.land().landed == ()
+    assert [row[:3] for row in versions(party)] == [("rows.csv", 1, "refused"), ("rows_02.csv", 2, "landed")]
+
+
+def test_a_refusal_leaves_the_previous_version_in_place(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(1))
+    party.land()
+    before = party.stored()
+    party.deliver(rows("x", "y")[:10] + "1,1,1\n" * 3, at="2026-03-03T08:00:00")
+    party.declare(*COLUMNS, max_quarantine_share=0)
+    party.refusal()
+    assert (amounts(party), party.stored()) == (["1.00"], before)
+
+
+def test_a_refused_date_does_not_hold_up_the_next(party: Party) -> None:
+    party.declare(*COLUMNS).deliver("no heading\n")
+    party.refusal()
+    party.deliver(rows(3), day=NEXT)
+    party.land(NEXT)
+    assert amounts(party) == ["3.00"]
+
+
+def test_one_refused_dataset_does_not_hold_up_the_others(party: Party) -> None:
+    party.agree(contract("party", dataset(*COLUMNS, name="absent"), dataset(*COLUMNS, name="bad"), dataset(*COLUMNS)))
+    party.deliver("no heading\n", "bad.csv")
+    party.deliver(rows(1))
+    with pytest.raises(DeliveryRefused, match=r"^party\.bad of"):
+        party.land()
+    assert amounts(party) == ["1.00"]
+
+
+def test_the_same_bytes_again_do_nothing(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(1, "x", 3))
+    party.land()
+    before, held = party.stored(), versions(party)
+    assert party.land().landed == ()
+    party.deliver(rows(1, "x", 3), at="2026-03-04T06:00:00")
+    assert [(entry.outcome, entry.rows_in) for entry in party.land().landed] == [("unchanged", 3)]
+    assert party.land().landed == ()
+    assert (party.stored(), versions(party)) == (before, held)
+
+
+def test_other_bytes_supersede_from_their_receipt_on(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(1))
+    party.land()
+    before = party.stored()
+    party.deliver(rows(2), at="2026-03-04T08:30:00")
+    party.land()
+    assert versions(party) == [
+        ("rows.csv", 1, "landed", "2026-03-04T00:30:00+00:00"),
+        ("rows.csv", 2, "landed", None),
+    ]
+    assert amounts(party) == ["2.00"]
+    assert before.items() < party.stored().items()
+
+
+def test_a_numbered_resend_supersedes_the_first_file(party: Party) -> None:
+    party.declare(*COLUMNS, **RESEND).deliver(rows(2), "rows_02.csv", at="2026-03-03T09:00:00")
+    party.deliver(rows(1))
+    party.deliver(rows(10), "rows_10.csv", at="2026-03-03T10:00:00")
+    party.deliver(rows(9), "rows_9.csv")
+    party.land()
+    assert versions(party) == [
+        ("rows.csv", 1, "landed", "2026-03-03T01:00:00+00:00"),
+        ("rows_02.csv", 2, "landed", "2026-03-03T02:00:00+00:00"),
+        ("rows_10.csv", 3, "landed", None),
+    ]
+    assert party.rows("amount", "_sequence") == [(10, 10)]
+
+
+def test_a_first_file_that_comes_after_its_resend_changes_nothing(party: Party) -> None:
+    party.declare(*COLUMNS, **RESEND).deliver(rows(2), "rows_02.csv")
+    party.land()
+    party.deliver(rows(1), at="2026-03-03T12:00:00")
+    party.land()
+    assert amounts(party) == ["2.00"]
+    assert versions(party) == [
+        ("rows_02.csv", 1, "landed", None),
+        ("rows.csv", 2, "landed", "2026-03-03T04:00:00+00:00"),
+    ]
+
+
+def test_a_late_file_lands_under_its_own_date(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(3), day=NEXT)
+    party.land(NEXT)
+    party.deliver(rows(2), at="2026-03-05T06:00:00")
+    party.land(NEXT)
+    assert party.rows("_batch_date", "amount") == [(DAY, 2), (NEXT, 3)]
+    assert [row["superseded_at"] for row in party.ledger()] == [None, None]
+
+
+def test_several_dates_land_in_one_call_oldest_first(party: Party) -> None:
+    party.declare(*COLUMNS)
+    days = [date(2026, 3, day) for day in (4, 2, 3)]
+    for day in days:
+        party.deliver(rows(day.day), day=day)
+    assert [entry.batch_date for entry in party.land(date(2026, 3, 4)).landed] == sorted(days)
+
+
+def test_a_snapshot_without_a_date_in_its_name_belongs_to_the_date_asked_for(party: Party) -> None:
+    party.declare(*COLUMNS, mode="snapshot", files="rows.csv")
+    (party.settings.landing / "party").mkdir(parents=True)
+    (party.settings.landing / "party" / "rows.csv").write_text(rows(1))
+    party.land()
+    party.land(NEXT)
+    assert [row["batch_date"] for row in party.ledger()] == [DAY, NEXT]
+
+
+def test_an_unknown_source_is_told_with_the_known_ones(party: Party) -> None:
+    party.declare(*COLUMNS)
+    with pytest.raises(SourceUnknown, match=r"no contract nobody\.yml in .*; known are party\."):
+        land_source("nobody", DAY, party.settings)
+
+
+def test_the_command_line_lands_all_it_can(
+    party: Party, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in party.environment.items():
+        monkeypatch.setenv(name, value)
+    party.agree(contract("silent", dataset(*COLUMNS)))
+    party.declare(*COLUMNS).deliver(rows(1, "x"))
+    assert main(["land", "--date", "2026-03-02"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "party: 1 landed, 1 quarantined\n"
+    assert told.err.startswith("silent.rows of 2026-03-02: no file") and told.err.count("\n") == 1
+    assert main(["land", "party", "--date", "2026-03-02"]) == 0
+    assert main(["land", "nobody", "--date", "2026-03-02"]) == 1
+    manifest = pl.read_parquet(party.settings.lake / "deliveries.parquet")
+    assert manifest.select("source", "dataset", "batch_date", "rows_in", "rows_landed", "rows_quarantined").rows() == [
+        ("party", "rows", DAY, 2, 1, 1)
+    ]
+
+
+def run(party: Party, script: str) -> subprocess.Popen[str]:
+    """Start a process of its own that serves the same platform."""
+    environment = {**os.environ, **party.environment, "PYTHONPATH": str(PROJECT)}
+    return subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+RACE = """
+import os, time
+from datetime import date
+from pathlib import Path
+from ingestion.landing import land_source
+home = Path(os.environ["PLATFORM_HOME"])
+(home / f"waiting.{os.getpid()}").touch()
+while len(list(home.glob("waiting.*"))) < 3:
+    time.sleep(0.002)
+print(land_source("party", date(2026, 3, 2)))
+"""
+
+
+def test_processes_that_land_at_once_give_one_result(tmp_path: Path) -> None:
+    party = make_party(tmp_path / "home", draw_key=True)
+    party.declare(column("id", key=True, protect="opaque"), COLUMNS[1]).deliver(rows(1, "x", 3))
+    processes = [run(party, RACE) for _ in range(3)]
+    told = sorted(process.communicate(timeout=60)[0] for process in processes)
+    assert told == ["0 landed, 0 quarantined\n"] * 2 + ["2 landed, 1 quarantined\n"]
+    before = party.stored()
+    assert len(before) == 3 and len(versions(party)) == 1
+    party.settings.key_file.with_name("ledger.db").unlink()
+    party.land()
+    assert party.stored() == before
+
+
+KILLED = """
+import os, signal, sys
+from datetime import date
+import sqlalchemy as sa
+from ingestion.landing import land_source
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def watch(event, arguments):
+    if event == "open" and STEP == "write" and str(arguments[0]).endswith("raw.sealed"):
+        die()
+    if event == "os.rename" and f"/{STEP}/party/" in str(arguments[1]):
+        die()
+
+def before_execute(connection, cursor, statement, *rest):
+    if statement.startswith("INSERT INTO deliveries"):
+        if STEP == "insert":
+            die()
+        if STEP == "commit":
+            sa.event.listen(sa.Engine, "commit", lambda connection: die())
+
+sys.addaudithook(watch)
+sa.event.listen(sa.Engine, "before_cursor_execute", before_execute)
+land_source("party", date(2026, 3, 2))
+"""
+
+
+def deliver_twice(party: Party) -> None:
+    party.declare(*COLUMNS, encoding="gb18030").deliver(rows(1, "x"))
+    party.land()
+    party.deliver(rows(2, "y", 3), at="2026-03-03T09:00:00")
+
+
+@pytest.mark.parametrize("step", ["write", "quarantine", "lake", "insert", "commit"])
+def test_a_run_killed_anywhere_leaves_the_old_state_and_the_next_finishes_it(tmp_path: Path, step: str) -> None:
+    killed, clean = make_party(tmp_path / "killed"), make_party(tmp_path / "clean")
+    deliver_twice(killed)
+    process = run(killed, f"STEP = {step!r}\n{KILLED}")
+    assert (process.wait(60), amounts(killed)) == (-9, ["1.00"])
+    killed.land()
+    deliver_twice(clean)
+    clean.land()
+    assert amounts(killed) == ["2.00", "3.00"]
+    assert killed.stored() == clean.stored()
+    assert versions(killed) == versions(clean)
+    left = {path.name for path in killed.settings.home.rglob("*") if path.is_file() and "rows.csv" in path.name}
+    assert left == {"rows.csv"}
+
+
+def test_the_bytes_of_the_lake_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
+    count = 250_000
+    lines = [f'{line},{line}.00,"a ""{line}"""\n' for line in range(2, count + 2)]
+    for line in (7, 100_003, 249_999):
+        lines[line - 2] = f'{line},x,"b"\n'
+    parties = [make_party(tmp_path / str(threads), threads=threads) for threads in (1, 4)]
+    for party in parties:
+        party.declare(column("id", "BIGINT", key=True), COLUMNS[1], column("note"), quote='"')
+        party.deliver("id,amount,note\n" + "".join(lines))
+        party.land()
+    assert [line for line, _, _ in parties[0].quarantined()] == [7, 100_003, 249_999]
+    assert all(line == number for line, number in parties[1].rows("_line_number", "id"))
+    assert parties[0].stored() == parties[1].stored()
