@@ -8,8 +8,8 @@ from datetime import date
 
 from ingestion.contract import ContractInvalid
 from ingestion.dbt_sources import is_up_to_date, write_sources
-from ingestion.delivery import DeliveryIncomplete
-from ingestion.landing import DeliveryRefused, SourceUnknown, land_source, write_manifest
+from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
+from ingestion.landing import SourceUnknown, land_source, write_manifest
 from ingestion.protection import KeyUnusable
 from ingestion.registry import load_registry
 from ingestion.settings import Settings, SettingsInvalid, load_settings

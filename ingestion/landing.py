@@ -23,7 +23,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from ingestion.contract import Column, Contract, Dataset
-from ingestion.delivery import Delivery, DeliveryIncomplete, dates_to_extract, find_deliveries
+from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, dates_to_extract, find_deliveries
 from ingestion.extraction import extract
 from ingestion.ledger import deliveries, open_ledger
 from ingestion.protection import Keys, load_keys, normalise_sql, output_types, outputs_sql, seal
@@ -44,10 +44,6 @@ LINEAGE = {
 RULES_A_WORD = 60
 SPANS = pl.Schema({"at": pl.Int64, "lines": pl.Int64})
 BLOCKS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
-
-
-class DeliveryRefused(Exception):
-    """A whole delivery contradicts its contract; it is kept where it arrived, and nothing of it is landed."""
 
 
 class SourceUnknown(Exception):
