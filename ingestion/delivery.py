@@ -109,12 +109,13 @@ def find_deliveries(
     candidates = _candidates(dataset, settings.locate(dataset.source), batch_date)
     ready = [candidate for candidate in candidates if not candidate.lacks]
     there = {(row.batch_date, row.sequence) for row in held} | {(entry.day, entry.sequence) for entry in ready}
-    told = [_tell(dataset, batch_date, what) for what in _lateness(dataset, batch_date, candidates, held)]
+    told = [tell_incomplete(dataset, batch_date, what) for what in _lateness(dataset, batch_date, candidates, held)]
     known: dict[_Key, dict[str, str]] = {}
+    named: dict[date, set[str]] = {}
     for row in held:
+        named.setdefault(row.batch_date, set()).add(row.file_name)
         key = (row.file_name, row.batch_date, row.file_size, row.file_mtime_ns)
         known.setdefault(key, {})[row.delivery_id] = row.state
-    named = {(row.batch_date, row.file_name) for row in held}
     complete = []
     for candidate in ready:
         gap = next((number for number in range(1, candidate.sequence) if (candidate.day, number) not in there), None)
@@ -122,18 +123,17 @@ def find_deliveries(
             weight = _weigh((candidate.path, *candidate.parts))
             before = known.get((candidate.path.name, candidate.day, *weight), {})
             is_settled = "landed" in before.values() or (before and not _companions(candidate, dataset))
-            had_data = any(day == candidate.day and name != candidate.path.name for day, name in named)
-            if is_settled or (candidate.is_empty and had_data):
+            if is_settled or (candidate.is_empty and any(named.get(candidate.day, set()) - {candidate.path.name})):
                 continue
             if gap is not None:
                 name = _expected_name(dataset, candidate.day, gap)
                 raise DeliveryIncomplete(f"{candidate.path.name} has to wait for {name}, which is not there")
             delivery = _deliver(contract, dataset, candidate, weight)
         except DeliveryIncomplete as error:
-            told.append(_tell(dataset, candidate.day, str(error)))
+            told.append(tell_incomplete(dataset, candidate.day, str(error)))
         except OSError as error:
             name = Path(str(error.filename or candidate.path)).name
-            told.append(_tell(dataset, candidate.day, f"{name} {explain(error)}"))
+            told.append(tell_incomplete(dataset, candidate.day, f"{name} {explain(error)}"))
         else:
             complete.extend([] if delivery.delivery_id in before else [delivery])
     if told:
@@ -174,8 +174,7 @@ def stray_files(contract: Contract, batch_date: date, settings: Settings) -> lis
     return sorted(
         path
         for folder in folders
-        if folder.is_dir()
-        for path in folder.iterdir()
+        for path in folder.glob("*")
         if _is_file(path)
         and not path.name.startswith(".")
         and not any(_is_named(path.relative_to(root).as_posix(), expression) for expression in expressions)
@@ -194,7 +193,7 @@ def check_unchanged(delivery: Delivery) -> None:
         is_same = False
     if not is_same:
         raise DeliveryIncomplete(
-            _tell(delivery.dataset, delivery.batch_date, f"{delivery.path.name} changed since it was found")
+            tell_incomplete(delivery.dataset, delivery.batch_date, f"{delivery.path.name} changed since it was found")
         )
 
 
@@ -220,6 +219,11 @@ def read_companion(path: Path, dataset: Dataset) -> str:
         return content.decode(dataset.delivery.encoding, "replace")
 
 
+def tell_incomplete(dataset: Dataset, day: date, what: str) -> str:
+    """One sentence on a delivery that cannot be taken yet."""
+    return f"{dataset.source}.{dataset.name} of {day}: {what}; wait for the party, or ask it to deliver, and run again."
+
+
 def explain(error: OSError) -> str:
     """What the operating system found wrong with a file, in a few words."""
     match error:
@@ -229,10 +233,6 @@ def explain(error: OSError) -> str:
             return "may not be read by this account"
         case _:
             return f"cannot be read ({error.strerror or type(error).__name__})"
-
-
-def _tell(dataset: Dataset, day: date, what: str) -> str:
-    return f"{dataset.source}.{dataset.name} of {day}: {what}; wait for the party, or ask it to deliver, and run again."
 
 
 def _lateness(

@@ -24,6 +24,7 @@ from ingestion.delivery import (
     companion,
     explain,
     read_companion,
+    tell_incomplete,
 )
 from ingestion.settings import Settings
 
@@ -63,9 +64,9 @@ def verify(delivery: Delivery, settings: Settings) -> Stated:
             if contracted.signature is not None:
                 _check_signature(path, contracted.signature)
     except OSError as error:
+        name = Path(str(error.filename or delivery.path)).name
         raise DeliveryIncomplete(
-            f"{delivery}: {Path(str(error.filename or delivery.path)).name} {explain(error)};"
-            " see to it that its files stay readable, and run again."
+            tell_incomplete(delivery.dataset, delivery.batch_date, f"{name} {explain(error)}")
         ) from None
     check_unchanged(delivery)
     return stated

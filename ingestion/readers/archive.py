@@ -14,7 +14,7 @@ from pathlib import Path
 import pyzipper
 
 from ingestion.contract import Archive, Dataset
-from ingestion.delivery import Delivery, DeliveryIncomplete, explain
+from ingestion.delivery import Delivery, DeliveryIncomplete, explain, tell_incomplete
 from ingestion.readers.reading import FileUnreadable
 from ingestion.settings import Settings
 
@@ -63,10 +63,8 @@ def plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:
     except OSError as error:
         if error.filename is None or Path(str(error.filename)) not in (delivery.path, *delivery.parts):
             raise
-        raise DeliveryIncomplete(
-            f"{delivery}: {Path(error.filename).name} {explain(error)};"
-            " see to it that its files stay readable, and run again."
-        ) from None
+        what = f"{Path(error.filename).name} {explain(error)}"
+        raise DeliveryIncomplete(tell_incomplete(delivery.dataset, delivery.batch_date, what)) from None
 
 
 def part_lines(delivery: Delivery) -> PartLines:
@@ -158,7 +156,9 @@ def _unpack(delivery: Delivery, archive: Archive, settings: Settings, folder: Pa
     try:
         # The standard library knows no AES.
         container = pyzipper.AESZipFile(delivery.path) if archive.password else zipfile.ZipFile(delivery.path)
-    except (*DAMAGE, NotImplementedError):
+    except (*DAMAGE, NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
         raise FileUnreadable("is not a whole zip archive; ask for it again") from None
     with container, target.open("wb") as sink:
         info = _find(container.infolist(), name, archive)
@@ -176,7 +176,7 @@ def _unpack(delivery: Delivery, archive: Archive, settings: Settings, folder: Pa
 
 def _find(infos: list[zipfile.ZipInfo], name: str, archive: Archive) -> zipfile.ZipInfo:
     """The one member of that name; names of others are never told, for they may hold identifiers."""
-    members = [info for info in infos if not info.is_dir()]
+    members = [info for info in infos if not info.orig_filename.endswith("/")]
     found = [info for info in members if _decoded_name(info, archive) == name]
     if not found:
         raise FileUnreadable(
@@ -214,10 +214,19 @@ def _password(delivery: Delivery, archive: Archive, settings: Settings) -> bytes
 
 
 def _pieces(container: zipfile.ZipFile, info: zipfile.ZipInfo, password: bytes | None) -> Iterator[bytes]:
-    """The member's bytes, in chunks; their checksum is compared at the end."""
+    """The member's bytes, in chunks; at the end they have to be as many as declared, and their checksum right."""
+    damaged = FileUnreadable(
+        "is a damaged zip archive: its size, checksum or structure does not hold; ask for it again"
+        if password is None
+        else "cannot be decrypted: the password is wrong or the archive is damaged; compare the secret with the"
+        " party's, or ask for it again"
+    )
+    left = info.file_size
+    info.file_size += 1  # the library stops at the declared size without looking whether there is more
     try:
         with container.open(info, pwd=password) as member:
             while piece := member.read(CHUNK):
+                left -= len(piece)
                 yield piece
     except NotImplementedError:
         raise FileUnreadable(
@@ -225,9 +234,6 @@ def _pieces(container: zipfile.ZipFile, info: zipfile.ZipInfo, password: bytes |
             " ask for deflate and AES"
         ) from None
     except (*DAMAGE, RuntimeError, OSError):
-        raise FileUnreadable(
-            "cannot be decrypted: the password is wrong or the archive is damaged; compare the secret with the"
-            " party's, or ask for it again"
-            if password is not None
-            else "is a damaged zip archive: its checksum or structure does not hold; ask for it again"
-        ) from None
+        raise damaged from None
+    if left != 0:
+        raise damaged
