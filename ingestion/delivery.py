@@ -1,14 +1,15 @@
-"""A delivery (交付): one dataset of one business date in one file, as announced by its ready marker."""
+"""A delivery (交付): one dataset of one business date in one file or its parts, as announced by its ready marker."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,11 +17,18 @@ from ingestion.contract import Contract, Dataset
 from ingestion.ledger import deliveries
 from ingestion.settings import Settings
 
-KnownFile = tuple[str, date, int, int]
+DAY, PART, NUMBER = "{yyyymmdd}", "{part}", "{nn}"
+SMALL_FILE = 1 << 20
+
+_Key = tuple[str, date, int, int]
 
 
 class DeliveryIncomplete(Exception):
-    """A contracted delivery is not there yet, or its ready marker is missing."""
+    """A contracted delivery is not there yet, or not all of it; `complete` are the dataset's others, to be landed."""
+
+    def __init__(self, message: str, complete: Iterable[Delivery] = ()) -> None:
+        self.complete = tuple(complete)
+        super().__init__(message)
 
 
 class DeliveryRefused(Exception):
@@ -29,7 +37,13 @@ class DeliveryRefused(Exception):
 
 @dataclass(frozen=True)
 class Delivery:
-    """Identity and provenance of one delivered file; `received_at` is its arrival as the transport left it."""
+    """Identity and provenance of one delivery; `received_at` is its arrival as the transport left it.
+
+    Of a split delivery, `path` is the list file and `parts` are the data files in its order; `size` is the sum of
+    all and `mtime_ns` the last of all. With `is_empty`, `path` is the ready marker that alone says: no rows today.
+    Where the contract has a control, checksum or signature file, `content_hash` covers it too, so that with a
+    corrected one a refused delivery is another one.
+    """
 
     dataset: Dataset
     contract_version: str
@@ -39,6 +53,8 @@ class Delivery:
     size: int
     mtime_ns: int
     content_hash: str
+    parts: tuple[Path, ...] = ()
+    is_empty: bool = False
 
     @property
     def received_at(self) -> datetime:
@@ -51,8 +67,30 @@ class Delivery:
         identity = (self.dataset.source, self.dataset.name, self.batch_date, self.sequence, self.content_hash)
         return hashlib.sha256("\x1f".join(str(part) for part in identity).encode()).hexdigest()[:32]
 
+    @property
+    def data_files(self) -> tuple[Path, ...]:
+        """The files that hold the rows: the parts, or the one file; none where a marker came alone."""
+        return () if self.is_empty else self.parts or (self.path,)
+
+    @property
+    def announced_name(self) -> str:
+        """Name of the delivered file; where a marker came alone, of the file that did not come."""
+        return _expected_name(self.dataset, self.batch_date, 1) if self.is_empty else self.path.name
+
     def __str__(self) -> str:
         return f"{self.dataset.source}.{self.dataset.name} of {self.batch_date} ({self.path.name})"
+
+
+@dataclass(frozen=True, order=True)
+class _Candidate:
+    """What lies there under one date and number; `lacks` says why it does not count as delivered yet."""
+
+    day: date
+    sequence: int
+    path: Path
+    parts: tuple[Path, ...] = ()
+    is_empty: bool = False
+    lacks: str = ""
 
 
 def find_deliveries(
@@ -60,52 +98,337 @@ def find_deliveries(
 ) -> list[Delivery]:
     """Deliveries of a dataset with business date up to `batch_date` that the ledger does not hold yet, oldest first.
 
-    A file whose name, size and modification time the ledger knows is not read again, except where the newest one of
-    `batch_date` was refused and nothing has come since: running again must not pass for a success.
+    A file whose name, size and modification time the ledger knows is not read again, unless it was refused and a
+    control, checksum or signature file beside it may have been corrected. A re-send waits for those before it.
 
     Raises:
-        DeliveryIncomplete: the file of `batch_date` itself is absent and the contract does not allow that.
+        DeliveryIncomplete: `batch_date` has no complete delivery and the contract does not allow that; a re-send is
+            left out; or a file cannot be read or is still being written. One sentence a line.
     """
-    known, refused = _known_files(dataset, batch_date, ledger)
-    found = sorted(_matching_files(dataset, settings.locate(dataset.source), batch_date))
-    ready = [entry for entry in found if _is_ready(entry[2], dataset)]
-    if "absent" not in dataset.delivery.no_data and not any(day == batch_date for day, _, _ in ready):
-        raise DeliveryIncomplete(_tell_missing(dataset, batch_date, found))
-    stats = [(day, sequence, path, path.stat()) for day, sequence, path in ready]
-    pending = [entry for entry in stats if _identify(*entry) not in known]
-    if not any(day == batch_date for day, *_ in pending):
-        pending.extend(entry for entry in stats if _identify(*entry) == refused)
-    return [_open(contract, dataset, *entry) for entry in pending]
-
-
-def _identify(day: date, _sequence: int, path: Path, stat: os.stat_result) -> KnownFile:
-    return path.name, day, stat.st_size, stat.st_mtime_ns
-
-
-def _open(contract: Contract, dataset: Dataset, day: date, sequence: int, path: Path, stat: os.stat_result) -> Delivery:
-    with path.open("rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
-    return Delivery(dataset, contract.version, day, sequence, path, stat.st_size, stat.st_mtime_ns, digest)
-
-
-def _matching_files(dataset: Dataset, folder: Path, until: date) -> Iterator[tuple[date, int, Path]]:
-    """Files named by the contract's patterns; a pattern without a date belongs to the date asked for."""
-    for pattern in filter(None, (dataset.delivery.files, dataset.delivery.resend)):
-        glob = pattern.replace("{yyyymmdd}", "[0-9]" * 8).replace("{nn}", "[0-9]" * 2)
-        regex = re.compile(
-            re.escape(pattern)
-            .replace(r"\{yyyymmdd\}", r"(?P<day>\d{8})", 1)
-            .replace(r"\{yyyymmdd\}", r"(?P=day)")
-            .replace(r"\{nn\}", r"(?P<nn>\d{2})")
-        )
-        for path in folder.glob(glob):
-            match = regex.fullmatch(path.relative_to(folder).as_posix())
-            if match is None:
+    held = _held(dataset, ledger)
+    candidates = _candidates(dataset, settings.locate(dataset.source), batch_date)
+    ready = [candidate for candidate in candidates if not candidate.lacks]
+    there = {(row.batch_date, row.sequence) for row in held} | {(entry.day, entry.sequence) for entry in ready}
+    told = [tell_incomplete(dataset, batch_date, what) for what in _lateness(dataset, batch_date, candidates, held)]
+    known: dict[_Key, dict[str, str]] = {}
+    named: dict[date, set[str]] = {}
+    for row in held:
+        named.setdefault(row.batch_date, set()).add(row.file_name)
+        key = (row.file_name, row.batch_date, row.file_size, row.file_mtime_ns)
+        known.setdefault(key, {})[row.delivery_id] = row.state
+    complete = []
+    for candidate in ready:
+        gap = next((number for number in range(1, candidate.sequence) if (candidate.day, number) not in there), None)
+        try:
+            weight = _weigh((candidate.path, *candidate.parts))
+            before = known.get((candidate.path.name, candidate.day, *weight), {})
+            is_settled = "landed" in before.values() or (before and not _companions(candidate, dataset))
+            if is_settled or (candidate.is_empty and any(named.get(candidate.day, set()) - {candidate.path.name})):
                 continue
-            groups = match.groupdict()
-            day = _business_date(groups["day"]) if groups.get("day") else until
-            if day is not None and day <= until:
-                yield day, int(groups.get("nn") or 1), path
+            if gap is not None:
+                name = _expected_name(dataset, candidate.day, gap)
+                raise DeliveryIncomplete(f"{candidate.path.name} has to wait for {name}, which is not there")
+            delivery = _deliver(contract, dataset, candidate, weight)
+        except DeliveryIncomplete as error:
+            told.append(tell_incomplete(dataset, candidate.day, str(error)))
+        except OSError as error:
+            name = Path(str(error.filename or candidate.path)).name
+            told.append(tell_incomplete(dataset, candidate.day, f"{name} {explain(error)}"))
+        else:
+            complete.extend([] if delivery.delivery_id in before else [delivery])
+    if told:
+        raise DeliveryIncomplete("\n".join(told), complete)
+    return complete
+
+
+def missing_dates(
+    contract: Contract, dataset: Dataset, batch_date: date, settings: Settings, ledger: sa.Engine
+) -> list[date]:
+    """Business dates from go-live to the day before `batch_date` of which nothing was landed and nothing is there.
+
+    Where go-live is yet to come, dates count from the first landed one. Every calendar day is expected, but where
+    the contract's schedule is not daily, `absent` is legal or file names bear no date, none can be missing.
+    """
+    delivery = dataset.delivery
+    is_daily = contract.profile.cron.split()[2:] == ["*", "*", "*"]
+    if DAY not in (delivery.files or "") or "absent" in delivery.no_data or not is_daily:
+        return []
+    landed = {row.batch_date for row in _held(dataset, ledger) if row.state == "landed"}
+    go_live = contract.profile.go_live
+    first = go_live if go_live <= batch_date else min(landed, default=batch_date)
+    candidates = _candidates(dataset, settings.locate(dataset.source), batch_date)
+    there = landed | {candidate.day for candidate in candidates if not candidate.lacks}
+    days = (first + timedelta(days=offset) for offset in range((batch_date - first).days))
+    return [day for day in days if day not in there]
+
+
+def stray_files(contract: Contract, batch_date: date, settings: Settings) -> list[Path]:
+    """Files that no dataset's patterns name, in the folders where `batch_date` is delivered.
+
+    Names that begin with a dot are left alone: transports write drafts under them.
+    """
+    root = settings.locate(contract.source)
+    patterns = {pattern for dataset in contract.datasets for pattern in _all_patterns(dataset)}
+    folders = {(root / _on(pattern, batch_date)).parent for pattern in patterns}
+    expressions = [_expression(pattern) for pattern in patterns]
+    return sorted(
+        path
+        for folder in folders
+        for path in folder.glob("*")
+        if _is_file(path)
+        and not path.name.startswith(".")
+        and not any(_is_named(path.relative_to(root).as_posix(), expression) for expression in expressions)
+    )
+
+
+def check_unchanged(delivery: Delivery) -> None:
+    """Compare the delivery's files with what they were when it was found.
+
+    Raises:
+        DeliveryIncomplete: one was written to, replaced or removed since.
+    """
+    try:
+        is_same = _weigh((delivery.path, *delivery.parts)) == (delivery.size, delivery.mtime_ns)
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise DeliveryIncomplete(
+            tell_incomplete(delivery.dataset, delivery.batch_date, f"{delivery.path.name} changed since it was found")
+        )
+
+
+def companion(path: Path, pattern: str) -> Path:
+    """The file beside `path` that a contract names by {name} and {stem}."""
+    return path.with_name(pattern.format(name=path.name, stem=path.stem))
+
+
+def read_companion(path: Path, dataset: Dataset) -> str:
+    """Text of a small file beside the data, in UTF-8 or else in the data's own character set.
+
+    Raises:
+        DeliveryRefused: it is not small.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as handle:
+        content = handle.read(SMALL_FILE + 1)
+    if len(content) > SMALL_FILE:
+        raise DeliveryRefused(f"{path.name} is larger than {SMALL_FILE:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode(dataset.delivery.encoding, "replace")
+
+
+def tell_incomplete(dataset: Dataset, day: date, what: str) -> str:
+    """One sentence on a delivery that cannot be taken yet."""
+    return f"{dataset.source}.{dataset.name} of {day}: {what}; wait for the party, or ask it to deliver, and run again."
+
+
+def explain(error: OSError) -> str:
+    """What the operating system found wrong with a file, in a few words."""
+    match error:
+        case FileNotFoundError():
+            return "is not there any more"
+        case PermissionError():
+            return "may not be read by this account"
+        case _:
+            return f"cannot be read ({error.strerror or type(error).__name__})"
+
+
+def _lateness(
+    dataset: Dataset, batch_date: date, candidates: list[_Candidate], held: Sequence[sa.Row[Any]]
+) -> list[str]:
+    """Why `batch_date` itself has no delivery; nothing where it has one, or where none is legal."""
+    today = [candidate for candidate in candidates if candidate.day == batch_date]
+    is_landed = any(row.batch_date == batch_date and row.state == "landed" for row in held)
+    if is_landed or any(not candidate.lacks for candidate in today):
+        return []
+    if not today and "absent" not in dataset.delivery.no_data:
+        return [f"no file {dataset.delivery.parts or dataset.delivery.files}"]
+    return [candidate.lacks for candidate in today]
+
+
+def _candidates(dataset: Dataset, folder: Path, until: date) -> list[_Candidate]:
+    """Everything that bears the name of a delivery up to a date, oldest first."""
+    delivery = dataset.delivery
+    if delivery.parts:
+        found = list(_split_candidates(dataset, folder, until))
+    else:
+        found = [
+            _Candidate(day, number, path, lacks=_lack(path, (path,), dataset))
+            for pattern in filter(None, (delivery.files, delivery.resend))
+            for day, number, path in _matching_files(pattern, folder, until)
+            if (number > 1) == (NUMBER in pattern)
+        ]
+    first = {candidate.day for candidate in found if candidate.sequence == 1}
+    found.extend(candidate for candidate in _lone_markers(dataset, folder, until) if candidate.day not in first)
+    return sorted(found)
+
+
+def _split_candidates(dataset: Dataset, folder: Path, until: date) -> Iterator[_Candidate]:
+    delivery = dataset.delivery
+    lists = {day: path for day, _, path in _matching_files(str(delivery.parts), folder, until)}
+    parts: dict[date, dict[str, tuple[int, Path]]] = {}
+    for day, number, path in _matching_files(str(delivery.files), folder, until):
+        parts.setdefault(day, {})[path.name] = (number, path)
+    for day in sorted({*lists, *parts}):
+        there, name = parts.get(day, {}), _expected_name(dataset, day, 1)
+        if day not in lists:
+            yield _Candidate(day, 1, folder / name, lacks=f"{len(there)} parts are there without their list {name}")
+            continue
+        path = lists[day]
+        lacks = _lack(path, (), dataset)
+        names: list[str] = []
+        if not lacks:
+            try:
+                names = [line.strip() for line in read_companion(path, dataset).split("\n") if line.strip()]
+                shape = _expression(Path(_on(str(delivery.files), day)).name)
+                lacks = _list_lack(name, names, there, shape)
+            except DeliveryRefused as error:
+                lacks = str(error)
+            except OSError as error:
+                lacks = f"{name} {explain(error)}"
+        listed = () if lacks else tuple(there[name][1] for name in names)
+        yield _Candidate(day, 1, path, listed, lacks=lacks or _lack(path, listed, dataset))
+
+
+def _list_lack(name: str, listed: list[str], there: dict[str, tuple[int, Path]], shape: re.Pattern[str]) -> str:
+    """What is wrong between a list file and the parts beside it; nothing of a line that is no part's name is told."""
+    if not listed:
+        return f"{name} names no part"
+    if len(set(listed)) < len(listed):
+        return f"{name} names a part twice"
+    foreign = [place for place, part in enumerate(listed, 1) if not shape.fullmatch(part)]
+    if foreign:
+        return f"entry {foreign[0]} of {name} is not the name of a part"
+    absent = [part for part in listed if part not in there]
+    if absent:
+        return f"{absent[0]} is named by {name}, but not there"
+    unnamed = sorted(set(there) - set(listed))
+    if unnamed:
+        return f"{unnamed[0]} is there, but {name} does not name it"
+    numbers = sorted(there[part][0] for part in listed)
+    first = min(numbers[0], 1)
+    gap = next((number for number in range(first, first + len(numbers)) if number not in numbers), None)
+    return (
+        "" if gap is None else f"{name} names {len(listed)} parts up to number {numbers[-1]}, but none has number {gap}"
+    )
+
+
+def _lone_markers(dataset: Dataset, folder: Path, until: date) -> Iterator[_Candidate]:
+    """Ready markers as deliveries of their own: what they say where there is no data file."""
+    ready, is_legal = dataset.delivery.ready, "marker_only" in dataset.delivery.no_data
+    if ready is None or not (is_legal or "{" in ready.marker):
+        return  # a marker that datasets share says nothing of one without a file
+    expected = Path(str(dataset.delivery.parts or dataset.delivery.files))
+    for day, _, path in _matching_files(companion(expected, ready.marker).as_posix(), folder, until):
+        name = _expected_name(dataset, day, 1)
+        if is_legal:
+            lacks = _marker_lack(path, name, dataset, may_be_blank=ready.content == "file_name")
+            yield _Candidate(day, 1, path, is_empty=True, lacks=lacks)
+        else:
+            yield _Candidate(day, 1, path, lacks=f"{path.name} is there without {name}")
+
+
+def _lack(path: Path, data: tuple[Path, ...], dataset: Dataset) -> str:
+    """What a file still lacks to count as delivered: its marker, or a file beside one of the data files."""
+    delivery = dataset.delivery
+    if not _is_file(path):
+        return f"{path.name} is not a file"
+    lacks = _marker_lack(companion(path, delivery.ready.marker), path.name, dataset) if delivery.ready else ""
+    absent = (beside.name for beside in _proofs(data, dataset) if not _is_file(beside))
+    return lacks or next((f"{name} is not there" for name in absent), "")
+
+
+def _marker_lack(marker: Path, name: str, dataset: Dataset, may_be_blank: bool = False) -> str:
+    content = dataset.delivery.ready.content if dataset.delivery.ready else "empty"
+    if not _is_file(marker):
+        return f"{name} has no ready marker {marker.name}"
+    if content == "empty":
+        return ""
+    try:
+        text = read_companion(marker, dataset).strip()
+    except DeliveryRefused as error:
+        return str(error)
+    except OSError as error:
+        return f"{marker.name} {explain(error)}"
+    if not text and not may_be_blank:
+        return f"{marker.name} is empty"
+    return f"{marker.name} does not name {name}" if content == "file_name" and text not in ("", name) else ""
+
+
+def _proofs(data: tuple[Path, ...], dataset: Dataset) -> list[Path]:
+    """Checksum and signature files of the data files."""
+    declared = (dataset.delivery.checksum, dataset.delivery.signature)
+    return [companion(path, proof.file) for path in data for proof in declared if proof]
+
+
+def _deliver(contract: Contract, dataset: Dataset, candidate: _Candidate, weight: tuple[int, int]) -> Delivery:
+    files = (candidate.path, *candidate.parts)
+    digests = [_digest(path) for path in (*files, *_companions(candidate, dataset))]
+    if _weigh(files) != weight:
+        raise DeliveryIncomplete(f"{candidate.path.name} is still being written")
+    digest = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return Delivery(
+        dataset, contract.version, candidate.day, candidate.sequence, candidate.path, *weight, digest,
+        candidate.parts, candidate.is_empty,
+    )  # fmt: skip
+
+
+def _companions(candidate: _Candidate, dataset: Dataset) -> list[Path]:
+    """Control, checksum and signature files: with another one of them the same data may be judged otherwise."""
+    if candidate.is_empty:
+        return []
+    ready = dataset.delivery.ready
+    control = [companion(candidate.path, ready.marker)] if ready and ready.control else []
+    return control + _proofs(candidate.parts or (candidate.path,), dataset)
+
+
+def _weigh(files: tuple[Path, ...]) -> tuple[int, int]:
+    """Size of all files and modification time of the last one."""
+    stats = [path.stat() for path in files]
+    return sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _matching_files(pattern: str, folder: Path, until: date) -> Iterator[tuple[date, int, Path]]:
+    """What one pattern names, with its number (of the part or the re-send, else 1).
+
+    A pattern without a date belongs to the date asked for.
+    """
+    wild = glob.escape(pattern).replace(DAY, "[0-9]" * 8).replace(NUMBER, "[0-9]" * 2).replace(PART, "[0-9]*")
+    expression = _expression(pattern)
+    for path in folder.glob(wild):
+        match = expression.fullmatch(path.relative_to(folder).as_posix())
+        if match is None:
+            continue
+        groups = match.groupdict()
+        day = _business_date(groups["day"]) if groups.get("day") else until
+        if day is not None and day <= until:
+            yield day, int(groups.get("number") or 1), path
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """What a pattern's names look like; a placeholder that occurs again holds the same."""
+    text = re.escape(pattern)
+    for word, group, digits in ((DAY, "day", "{8}"), (NUMBER, "number", "{2}"), (PART, "number", "{1,9}")):
+        first, *others = text.split(re.escape(word))
+        text = first + "".join(
+            (f"(?P<{group}>[0-9]{digits})" if place == 0 else f"(?P={group})") + other
+            for place, other in enumerate(others)
+        )
+    return re.compile(text)
 
 
 def _business_date(digits: str) -> date | None:
@@ -116,38 +439,40 @@ def _business_date(digits: str) -> date | None:
         return None
 
 
-def _is_ready(path: Path, dataset: Dataset) -> bool:
-    ready = dataset.delivery.ready
-    if ready is None:
-        return True
-    marker = path.with_name(ready.marker.format(name=path.name, stem=path.stem))
-    if not marker.is_file():
-        return False
-    return ready.content == "empty" or marker.read_bytes().strip() == path.name.encode()
+def _is_named(name: str, expression: re.Pattern[str]) -> bool:
+    match = expression.fullmatch(name)
+    return match is not None and ("day" not in match.groupdict() or _business_date(match["day"]) is not None)
 
 
-def _tell_missing(dataset: Dataset, batch_date: date, found: list[tuple[date, int, Path]]) -> str:
-    waiting = [path.name for day, _, path in found if day == batch_date]
-    what = f"{waiting[0]} has no valid ready marker" if waiting else f"no file {dataset.delivery.files}"
-    return (
-        f"{dataset.source}.{dataset.name} of {batch_date}: {what};"
-        " wait for the party, or ask it to deliver, and run again."
-    )
+def _on(pattern: str, day: date) -> str:
+    return pattern.replace(DAY, f"{day:%Y%m%d}")
 
 
-def _known_files(dataset: Dataset, batch_date: date, ledger: sa.Engine) -> tuple[set[KnownFile], KnownFile | None]:
-    """Files that the ledger holds, and the newest one of `batch_date` if it was refused."""
-    table = deliveries.c
-    query = (
-        sa.select(table.file_name, table.batch_date, table.file_size, table.file_mtime_ns, table.state)
-        .where(table.source == dataset.source, table.dataset == dataset.name)
-        .order_by(table.version)
-    )
+def _expected_name(dataset: Dataset, day: date, number: int) -> str:
+    """Name of the data file, or the list of parts, of a date and number."""
+    delivery = dataset.delivery
+    pattern = str(delivery.parts or delivery.files if number == 1 else delivery.resend)
+    return Path(_on(pattern, day).replace(NUMBER, f"{number:02}")).name
+
+
+def _all_patterns(dataset: Dataset) -> Iterator[str]:
+    """Every pattern of a file that a dataset may bring, also beside its data files."""
+    delivery = dataset.delivery
+    if delivery.query:
+        yield f"{DAY}/{dataset.name}.parquet"
+    beside = [
+        *([delivery.ready.marker] if delivery.ready else []),
+        *(proof.file for proof in (delivery.checksum, delivery.signature) if proof),
+    ]
+    for pattern in filter(None, (delivery.files, delivery.resend, delivery.parts)):
+        yield pattern
+        yield from (companion(Path(pattern), name).as_posix() for name in beside)
+
+
+def _held(dataset: Dataset, ledger: sa.Engine) -> Sequence[sa.Row[Any]]:
+    query = sa.select(deliveries).where(deliveries.c.source == dataset.source, deliveries.c.dataset == dataset.name)
     with ledger.connect() as connection:
-        held = [((row[0], row[1], row[2], row[3]), row.state) for row in connection.execute(query)]
-    newest = [entry for entry in held if entry[0][1] == batch_date][-1:]
-    refused = [known for known, state in newest if state == "refused"]
-    return {known for known, _ in held}, refused[0] if refused else None
+        return connection.execute(query).all()
 
 
 def dates_to_extract(contract: Contract, dataset: Dataset, batch_date: date, ledger: sa.Engine) -> list[date]:
