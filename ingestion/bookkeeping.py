@@ -63,6 +63,22 @@ def record(
         )
 
 
+def superseded_by(delivery: Delivery, ledger: sa.Engine) -> list[str]:
+    """The deliveries that are current for its date, and will not be once it is recorded."""
+    table = deliveries.c
+    query = sa.select(table.delivery_id, table.sequence).where(
+        table.source == delivery.dataset.source,
+        table.dataset == delivery.dataset.name,
+        table.batch_date == delivery.batch_date,
+        table.state == "landed",
+        table.superseded_at.is_(None),
+    )
+    with ledger.connect() as connection:
+        current = connection.execute(query.order_by(table.version)).all()
+    is_late = any(row.sequence > delivery.sequence for row in current)
+    return [] if is_late else [row.delivery_id for row in current]
+
+
 def remember_file(delivery: Delivery, ledger: sa.Engine) -> None:
     """The same bytes under a new modification time: note it, so that the file is not hashed again."""
     with ledger.begin() as connection:

@@ -38,11 +38,14 @@ class Difference:
         )
 
 
-def compare(dataset: Dataset, batch_date: date, before: list[str], after: str, settings: Settings) -> Difference:
+def compare(dataset: Dataset, batch_date: date, before: list[str], after: str, settings: Settings) -> Difference | None:
     """Compare two versions of a business date in the lake and keep the report under `reports/differences`.
 
-    `before` are the deliveries that were current together (a delivery and its replays), `after` is the new one.
+    `before` are the deliveries that were current together (a delivery and its replays), `after` is the new one; None
+    where nothing was superseded.
     """
+    if not before:
+        return None
     folder = settings.lake / dataset.source / dataset.name / f"batch_date={batch_date}"
     columns = [name for name in lake_schema(dataset) if name not in LINEAGE]
     protected = {column.name for column in dataset.columns if column.profile.protect}
@@ -65,18 +68,19 @@ def compare(dataset: Dataset, batch_date: date, before: list[str], after: str, s
             from old full join new on {on}
             """
         ).fetchall()[0]
-        totals = [
-            connection.execute(
-                f"select {', '.join(f'cast(coalesce(sum({quoted(name)}), 0) as varchar)' for name in amounts)} from {side}"
-            ).fetchall()[0]
-            if amounts
-            else ()
-            for side in ("old", "new")
-        ]
+        totals = [_sums(connection, side, amounts) for side in ("old", "new")]
     difference = Difference(
-        dataset.source, dataset.name, str(batch_date), "+".join(before), after, *counts,
-        dict(zip(amounts, zip(*totals, strict=True), strict=True)) if amounts else {},
-    )  # fmt: skip
+        source=dataset.source,
+        dataset=dataset.name,
+        batch_date=str(batch_date),
+        before="+".join(before),
+        after=after,
+        rows_added=counts[0],
+        rows_removed=counts[1],
+        rows_changed=counts[2],
+        rows_unchanged=counts[3],
+        sums={name: (totals[0][name], totals[1][name]) for name in amounts},
+    )
     _write(difference, settings.reports / "differences" / dataset.source / dataset.name)
     return difference
 
@@ -87,3 +91,11 @@ def _write(difference: Difference, folder: Path) -> None:
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(asdict(difference), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     draft.replace(path)
+
+
+def _sums(connection: duckdb.DuckDBPyConnection, side: str, amounts: list[str]) -> dict[str, str]:
+    if not amounts:
+        return {}
+    sums = ", ".join(f"cast(coalesce(sum({quoted(name)}), 0) as varchar)" for name in amounts)
+    row = connection.execute(f"select {sums} from {side}").fetchall()[0]
+    return dict(zip(amounts, row, strict=True))

@@ -98,8 +98,10 @@ def find_deliveries(
 ) -> list[Delivery]:
     """Deliveries of a dataset with business date up to `batch_date` that the ledger does not hold yet, oldest first.
 
-    A file whose name, size and modification time the ledger knows is not read again, unless it was refused and a
-    control, checksum or signature file beside it may have been corrected. A re-send waits for those before it.
+    A file whose name, size and modification time the ledger knows is not read again, unless it was refused and may
+    be judged otherwise now (a control, checksum or signature file beside it may have been corrected, the contract has
+    another version), or it is the newest of `batch_date` and nothing has come since: running again must not pass for a
+    success. A re-send waits for those before it.
 
     Raises:
         DeliveryIncomplete: `batch_date` has no complete delivery and the contract does not allow that; a re-send is
@@ -116,13 +118,20 @@ def find_deliveries(
         named.setdefault(row.batch_date, set()).add(row.file_name)
         key = (row.file_name, row.batch_date, row.file_size, row.file_mtime_ns)
         known.setdefault(key, {})[row.delivery_id] = row.state
-    complete = []
+    newest = [row for row in held if row.batch_date == batch_date][-1:]
+    refused = {row.delivery_id for row in newest if row.state == "refused"}
+    again = refused | {
+        row.delivery_id for row in held if row.state == "refused" and row.contract_version != contract.version
+    }
+    complete: list[Delivery] = []
     for candidate in ready:
         gap = next((number for number in range(1, candidate.sequence) if (candidate.day, number) not in there), None)
         try:
             weight = _weigh((candidate.path, *candidate.parts))
             before = known.get((candidate.path.name, candidate.day, *weight), {})
-            is_settled = "landed" in before.values() or (before and not _companions(candidate, dataset))
+            is_settled = "landed" in before.values() or (
+                before and not again & set(before) and not _companions(candidate, dataset)
+            )
             if is_settled or (candidate.is_empty and any(named.get(candidate.day, set()) - {candidate.path.name})):
                 continue
             if gap is not None:
@@ -135,10 +144,20 @@ def find_deliveries(
             name = Path(str(error.filename or candidate.path)).name
             told.append(tell_incomplete(dataset, candidate.day, f"{name} {explain(error)}"))
         else:
-            complete.extend([] if delivery.delivery_id in before else [delivery])
+            is_known = delivery.delivery_id in set(before) - again
+            complete.extend([] if is_known else [delivery])
+    if any(entry.batch_date == batch_date and entry.delivery_id not in refused for entry in complete):
+        complete = [entry for entry in complete if entry.delivery_id not in refused]
     if told:
         raise DeliveryIncomplete("\n".join(told), complete)
     return complete
+
+
+def list_files(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
+    """Every complete delivery of one business date that lies in the landing folder, known to the ledger or not."""
+    for candidate in _candidates(dataset, settings.locate(dataset.source), day):
+        if candidate.day == day and not candidate.lacks:
+            yield _deliver(contract, dataset, candidate, _weigh((candidate.path, *candidate.parts)))
 
 
 def missing_dates(
@@ -472,7 +491,7 @@ def _all_patterns(dataset: Dataset) -> Iterator[str]:
 def _held(dataset: Dataset, ledger: sa.Engine) -> Sequence[sa.Row[Any]]:
     query = sa.select(deliveries).where(deliveries.c.source == dataset.source, deliveries.c.dataset == dataset.name)
     with ledger.connect() as connection:
-        return connection.execute(query).all()
+        return connection.execute(query.order_by(deliveries.c.version)).all()
 
 
 def dates_to_extract(contract: Contract, dataset: Dataset, batch_date: date, ledger: sa.Engine) -> list[date]:

@@ -17,17 +17,28 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ingestion.bookkeeping import record, remember_file
+from ingestion.bookkeeping import record, remember_file, superseded_by
+from ingestion.comparison import compare
 from ingestion.contract import Contract, Dataset
-from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, dates_to_extract, find_deliveries
+from ingestion.delivery import (
+    Delivery,
+    DeliveryIncomplete,
+    DeliveryRefused,
+    dates_to_extract,
+    find_deliveries,
+    missing_dates,
+    stray_files,
+)
 from ingestion.drift import LayoutChanged
 from ingestion.extraction import extract
 from ingestion.ledger import deliveries, open_ledger
 from ingestion.parsing import Parse, Parsed
 from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable
+from ingestion.readers.archive import plain_file
 from ingestion.registry import load_registry
 from ingestion.settings import Settings, load_settings
+from ingestion.verification import check_stated, verify
 
 
 class SourceUnknown(Exception):
@@ -46,6 +57,7 @@ class Landed:
     rows_landed: int
     rows_quarantined: int
     outcome: str
+    difference: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,11 +67,14 @@ class LandingReport:
     source: str
     batch_date: date
     landed: tuple[Landed, ...]
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rows = sum(entry.rows_landed for entry in self.landed)
         quarantined = sum(entry.rows_quarantined for entry in self.landed)
-        return f"{rows:,} landed, {quarantined:,} quarantined"
+        differences = "".join(f"\n  {entry.difference}" for entry in self.landed if entry.difference)
+        warnings = "".join(f"\n  {warning}" for warning in self.warnings)
+        return f"{rows:,} landed, {quarantined:,} quarantined{differences}{warnings}"
 
 
 def land_source(source: str, batch_date: date, settings: Settings | None = None) -> LandingReport:
@@ -85,24 +100,27 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     landed: list[Landed] = []
     refused: list[str] = []
     absent: list[str] = []
-    with _exclusively(settings.home / "locks" / source):
+    with exclusively(source, settings), _emptied(settings.home / "work" / source) as work:
         for dataset in contract.datasets:
             try:
                 pending = _pending(contract, dataset, batch_date, settings, ledger)
             except DeliveryIncomplete as error:
                 absent.append(str(error))
-                continue
+                pending = list(error.complete)
             for delivery in pending:
                 try:
-                    landed.append(_land(contract, delivery, settings, ledger, keys))
+                    landed.append(_land(contract, delivery, settings, ledger, keys, work))
+                except DeliveryIncomplete as error:
+                    absent.append(str(error))
                 except DeliveryRefused as error:
                     refused.append(str(error))
+        warnings = list(_warnings(contract, batch_date, settings, ledger))
     ledger.dispose()
     if refused:
         raise DeliveryRefused("\n".join(refused))
     if absent:
         raise DeliveryIncomplete("\n".join(absent))
-    return LandingReport(source, batch_date, tuple(landed))
+    return LandingReport(source, batch_date, tuple(landed), tuple(warnings))
 
 
 def _pending(
@@ -114,20 +132,45 @@ def _pending(
     return [extract(contract, dataset, day, settings) for day in dates]
 
 
+def _warnings(contract: Contract, batch_date: date, settings: Settings, ledger: sa.Engine) -> Iterator[str]:
+    """What does not stop a landing, but somebody should look at."""
+    for dataset in contract.datasets:
+        if dataset.delivery.reader != "database":
+            for day in missing_dates(contract, dataset, batch_date, settings, ledger):
+                yield f"{contract.source}.{dataset.name} of {day} never came; ask the party to deliver it."
+    for path in stray_files(contract, batch_date, settings):
+        yield f"{path.name} is named by no dataset of {contract.source}.yml; add it to the contract, or remove it."
+
+
 @contextmanager
-def _exclusively(lock: Path) -> Iterator[None]:
+def exclusively(source: str, settings: Settings) -> Iterator[None]:
+    """Wait for other runs of a source, and let others wait for this one."""
+    lock = settings.home / "locks" / source
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def _land(contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys) -> Landed:
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """A working folder; what a killed run left in it (decoded text among it) goes first, and all of it at the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _land(
+    contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys, work: Path
+) -> Landed:
     with ledger.connect() as connection:
         held = connection.execute(
             sa.select(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
         ).one_or_none()
-    if held is not None:
+    if held is not None and (held.state == "landed" or held.contract_version == contract.version):
         remember_file(delivery, ledger)
         if held.state == "refused":
             raise DeliveryRefused(held.reason)
@@ -135,31 +178,44 @@ def _land(contract: Contract, delivery: Delivery, settings: Settings, ledger: sa
             delivery.dataset.source, delivery.dataset.name, delivery.batch_date, delivery.sequence,
             held.rows_in, held.rows_landed, held.rows_quarantined, "unchanged",
         )  # fmt: skip
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.home, prefix=".landing-") as folder:
+    with tempfile.TemporaryDirectory(dir=work) as folder:
         try:
-            parsed = Parse(contract, delivery, delivery.path, settings, keys, Path(folder)).run([])
+            parsed = parse(contract, delivery, settings, keys, Path(folder))
         except (DeliveryRefused, FileUnreadable, LayoutChanged) as error:
             told, _, table = str(error).partition("\n")
             reason = (
-                f"{delivery}: {told}; nothing of it was landed, the previous data stays."
+                f"{delivery}: {told.rstrip(':')}; nothing of it was landed, the previous data stays."
                 f" Ask the party to deliver again.\n{table}"
             ).rstrip()
             record(delivery, ledger, "refused", reason, (0, 0, 0))
             raise DeliveryRefused(reason) from None
-        _commit(delivery, parsed, settings)
+        commit(delivery, parsed, settings)
+    before = superseded_by(delivery, ledger)
+    difference = compare(delivery.dataset, delivery.batch_date, before, delivery.delivery_id, settings)
     record(delivery, ledger, "landed", None, parsed.counted)
     return Landed(
-        delivery.dataset.source,
-        delivery.dataset.name,
-        delivery.batch_date,
-        delivery.sequence,
-        *parsed.counted,
-        "landed",
-    )
+        delivery.dataset.source, delivery.dataset.name, delivery.batch_date, delivery.sequence, *parsed.counted,
+        "landed", str(difference or ""),
+    )  # fmt: skip
 
 
-def _commit(delivery: Delivery, parsed: Parsed, settings: Settings) -> None:
+def parse(contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, work: Path) -> Parsed:
+    """Verify, open, type and count one delivery in a working folder; nothing outside it is touched.
+
+    Raises:
+        DeliveryRefused: it contradicts its contract or what its sender says of it.
+        FileUnreadable: it is not of the contracted dialect.
+        LayoutChanged: its columns are not the contract's.
+        DeliveryIncomplete: a file of it changed or went away meanwhile.
+    """
+    stated = verify(delivery, settings)
+    path = plain_file(delivery, settings, work)
+    parsed = Parse(contract, delivery, path, settings, keys, work).run(list(stated.sums))
+    check_stated(stated, parsed.rows_in, parsed.sums)
+    return parsed
+
+
+def commit(delivery: Delivery, parsed: Parsed, settings: Settings) -> None:
     """Rename both outcomes into their places; a folder left by a killed run is replaced."""
     dataset = delivery.dataset
     where = Path(dataset.source, dataset.name, f"batch_date={delivery.batch_date}", delivery.delivery_id)

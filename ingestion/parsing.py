@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery, DeliveryRefused
-from ingestion.lake import connect
+from ingestion.lake import connect, lake_schema
 from ingestion.protection import Keys, outputs_sql, seal
 from ingestion.readers import Lines, Reading, open_reading
 from ingestion.readers.layout import Layout, each_line, survey
@@ -77,6 +77,8 @@ class Parse:
             FileUnreadable: the file as a whole is not of the contracted dialect.
             LayoutChanged: its columns are not the contract's.
         """
+        if self.delivery.is_empty:
+            return self._nothing(summed)
         try:
             reading = open_reading(self.path, self.dataset, self.work)
             layout = survey(self.connection, reading) if reading.lines else None
@@ -252,6 +254,14 @@ class Parse:
         self._check_business_date()
         self._keep(reading, layout, quarantine)
         return Parsed(rows_in, landed, quarantine, sums, self.work)
+
+    def _nothing(self, summed: list[str]) -> Parsed:
+        """A marker came alone: no rows today, in the lake's schema."""
+        self.part.parent.mkdir()
+        columns = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in lake_schema(self.dataset).items())
+        self._run(f"copy (select {columns} limit 0) to '{self.part}' (format parquet, compression zstd)")
+        self.connection.close()
+        return Parsed(0, 0, pl.DataFrame(schema=QUARANTINE), dict.fromkeys(summed, Decimal(0)), self.work)
 
     def _judge_empty(self, lines: Lines) -> None:
         """A file without rows is legal only in the form that the contract names."""

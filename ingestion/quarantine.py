@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from ingestion.bookkeeping import record
 from ingestion.delivery import Delivery, list_files
 from ingestion.ledger import deliveries, metadata, open_ledger
-from ingestion.parsing import Parse, Parsed
+from ingestion.parsing import Parsed
 from ingestion.protection import load_keys, unseal
 from ingestion.registry import load_registry
 from ingestion.settings import Settings
@@ -109,7 +109,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
     Raises:
         QuarantineUnknown: no such delivery, its file is gone or has other bytes, or no row passes.
     """
-    from ingestion.landing import commit, exclusively, prepare
+    from ingestion.landing import commit, exclusively, parse
 
     held = _find(delivery, settings)
     contract = load_registry(settings).contracts.get(held.source)
@@ -122,8 +122,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         moment = int(at.timestamp()) * 1_000_000_000
         again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
         keys = load_keys(settings.key_file)
-        path, stated = prepare(original, settings, Path(work))
-        parsed = Parse(contract, again, path, settings, keys, Path(work)).run(stated)
+        parsed = parse(contract, again, settings, keys, Path(work))
         wanted = show(held.delivery_id, settings)["line_number"]
         parsed = _restrict(parsed, wanted, Path(work))
         if not parsed.rows_landed:
@@ -145,8 +144,7 @@ def _restrict(parsed: Parsed, wanted: pl.Series, work: Path) -> Parsed:
     with duckdb.connect(":memory:") as connection:
         connection.register("wanted", pl.DataFrame({"_line_number": wanted}).to_arrow())
         copied = connection.execute(
-            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}'"
-            " (format parquet, compression zstd)"
+            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}' (format parquet, compression zstd)"
         ).fetchall()
     kept.replace(part)
     still = parsed.quarantine.filter(pl.col("line_number").is_in(wanted.implode()))
