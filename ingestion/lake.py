@@ -34,6 +34,7 @@ def connect(settings: Settings, memory_limit: str, spill: Path) -> duckdb.DuckDB
         config={"threads": settings.threads, "memory_limit": memory_limit, "temp_directory": str(spill)},
     )
     connection.execute(f"set TimeZone = '{BUSINESS_TIMEZONE.key}'").fetchall()
+    connection.execute("set enable_progress_bar = false").fetchall()
     return connection
 
 

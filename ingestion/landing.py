@@ -199,8 +199,12 @@ def _land(
     )  # fmt: skip
 
 
-def parse(contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, work: Path) -> Parsed:
+def parse(
+    contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, work: Path, lands_as: Delivery | None = None
+) -> Parsed:
     """Verify, open, type and count one delivery in a working folder; nothing outside it is touched.
+
+    A replay `lands_as` a delivery of its own.
 
     Raises:
         DeliveryRefused: it contradicts its contract or what its sender says of it.
@@ -210,7 +214,7 @@ def parse(contract: Contract, delivery: Delivery, settings: Settings, keys: Keys
     """
     stated = verify(delivery, settings)
     path = plain_file(delivery, settings, work)
-    parsed = Parse(contract, delivery, path, settings, keys, work).run(list(stated.sums))
+    parsed = Parse(contract, lands_as or delivery, path, settings, keys, work).run(list(stated.sums))
     check_stated(stated, parsed.rows_in, parsed.sums)
     return parsed
 

@@ -65,7 +65,7 @@ class Parse:
         self, contract: Contract, delivery: Delivery, path: Path, settings: Settings, keys: Keys, work: Path
     ) -> None:
         self.contract, self.delivery, self.path, self.keys, self.work = contract, delivery, path, keys, work
-        self.dataset = delivery.dataset
+        self.dataset, self.threads = delivery.dataset, settings.threads
         self.part = work / "landed" / "part-00.parquet"
         self.connection = connect(settings, MEMORY_LIMIT, work / "spill")
 
@@ -107,6 +107,7 @@ class Parse:
         noted = ["_ordinal", *(_mask_sql(word) for word in words), *totals]
         note = ", ".join(f"'{place}': {sql}" for place, sql in enumerate(noted))
         self.part.parent.mkdir()
+        self._run("set threads = 1")  # how rows fall into row groups would depend on it, and with that the bytes
         self._run(
             f"""
             copy (
@@ -117,6 +118,7 @@ class Parse:
             ) to '{self.part}' (format parquet, compression zstd)
             """
         )
+        self._run(f"set threads = {self.threads}")
         frame = pl.DataFrame(pa.Table.from_batches(notes.batches)) if notes.batches else pl.DataFrame()
         held = frame[:, 1 + len(words) :]
         sums = {

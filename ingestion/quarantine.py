@@ -53,6 +53,12 @@ class Held:
     file_name: str
     rows: int
 
+    def __str__(self) -> str:
+        return (
+            f"{self.delivery_id[:12]}  {self.source}.{self.dataset} of {self.batch_date}  {self.file_name}:"
+            f" {self.rows:,} rows"
+        )
+
 
 def list_held(settings: Settings, source: str | None = None, batch_date: date | None = None) -> list[Held]:
     """Quarantines of current deliveries that were not replayed yet, by source, dataset and date."""
@@ -122,7 +128,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         moment = int(at.timestamp()) * 1_000_000_000
         again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
         keys = load_keys(settings.key_file)
-        parsed = parse(contract, again, settings, keys, Path(work))
+        parsed = parse(contract, original, settings, keys, Path(work), lands_as=again)
         wanted = show(held.delivery_id, settings)["line_number"]
         parsed = _restrict(parsed, wanted, Path(work))
         if not parsed.rows_landed:

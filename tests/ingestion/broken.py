@@ -25,7 +25,7 @@ from ingestion.settings import Settings, load_settings
 BEIJING = ZoneInfo("Asia/Shanghai")
 KEY = "00112233445566778899aabbccddeeff" * 2
 DAY = date(2026, 3, 2)
-NO_FILE_IS_NO_DATA = {"absent": "no_data"}
+NO_FILE_IS_NO_DATA = {"no_data": ["absent"]}
 LOGICAL = {"BIGINT": "integer", "INTEGER": "integer", "DATE": "date", "TIMESTAMPTZ": "timestamp", "BOOLEAN": "boolean"}
 
 

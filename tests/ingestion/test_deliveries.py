@@ -36,15 +36,21 @@ def versions(party: Party) -> list[tuple[Any, ...]]:
     return [(row["file_name"], row["version"], row["state"], row["superseded_at"]) for row in party.ledger()]
 
 
-MARKERS = {"absent": None, "another name": b"other.csv", "empty": b"", "no text": b"\xd5\xc5", "path": b"x/rows.csv"}
+MARKERS = {
+    "absent": (None, "rows.csv has no ready marker rows.ok"),
+    "another name": (b"other.csv", "rows.ok does not name rows.csv"),
+    "empty": (b"", "rows.ok is empty"),
+    "no text": (b"\xd5\xc5", "rows.ok does not name rows.csv"),
+    "path": (b"x/rows.csv", "rows.ok does not name rows.csv"),
+}
 
 
-@pytest.mark.parametrize("marker", MARKERS.values(), ids=MARKERS)
-def test_a_file_without_a_valid_marker_is_not_there_yet(party: Party, marker: bytes | None) -> None:
+@pytest.mark.parametrize(("marker", "reason"), MARKERS.values(), ids=MARKERS)
+def test_a_file_without_a_valid_marker_is_not_there_yet(party: Party, marker: bytes | None, reason: str) -> None:
     party.declare(*COLUMNS, **NAMED).deliver(rows(1))
     if marker is not None:
         party.deliver(marker, "rows.ok")
-    with pytest.raises(DeliveryIncomplete, match=r"party\.rows of 2026-03-02: rows\.csv has no valid ready marker; "):
+    with pytest.raises(DeliveryIncomplete, match=f"party.rows of 2026-03-02: {reason}; wait for the party"):
         party.land()
     party.deliver("rows.csv\n", "rows.ok")
     party.land()
@@ -176,27 +182,26 @@ def test_other_bytes_supersede_from_their_receipt_on(party: Party) -> None:
 def test_a_numbered_resend_supersedes_the_first_file(party: Party) -> None:
     party.declare(*COLUMNS, **RESEND).deliver(rows(2), "rows_02.csv", at="2026-03-03T09:00:00")
     party.deliver(rows(1))
-    party.deliver(rows(10), "rows_10.csv", at="2026-03-03T10:00:00")
+    party.deliver(rows(3), "rows_03.csv", at="2026-03-03T10:00:00")
     party.deliver(rows(9), "rows_9.csv")
     party.land()
     assert versions(party) == [
         ("rows.csv", 1, "landed", "2026-03-03T01:00:00+00:00"),
         ("rows_02.csv", 2, "landed", "2026-03-03T02:00:00+00:00"),
-        ("rows_10.csv", 3, "landed", None),
+        ("rows_03.csv", 3, "landed", None),
     ]
-    assert party.rows("amount", "_sequence") == [(10, 10)]
+    assert party.rows("amount", "_sequence") == [(3, 3)]
 
 
-def test_a_first_file_that_comes_after_its_resend_changes_nothing(party: Party) -> None:
-    party.declare(*COLUMNS, **RESEND).deliver(rows(2), "rows_02.csv")
+def test_a_resend_waits_for_those_before_it(party: Party) -> None:
+    party.declare(*COLUMNS, **RESEND).deliver(rows(1))
+    party.deliver(rows(3), "rows_03.csv", at="2026-03-03T10:00:00")
+    with pytest.raises(DeliveryIncomplete, match=r"rows_03\.csv has to wait for rows_02\.csv, which is not there"):
+        party.land()
+    assert amounts(party) == ["1.00"]
+    party.deliver(rows(2), "rows_02.csv", at="2026-03-03T11:00:00")
     party.land()
-    party.deliver(rows(1), at="2026-03-03T12:00:00")
-    party.land()
-    assert amounts(party) == ["2.00"]
-    assert versions(party) == [
-        ("rows_02.csv", 1, "landed", None),
-        ("rows.csv", 2, "landed", "2026-03-03T04:00:00+00:00"),
-    ]
+    assert party.rows("amount", "_sequence") == [(3, 3)]
 
 
 def test_a_late_file_lands_under_its_own_date(party: Party) -> None:

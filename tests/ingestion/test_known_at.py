@@ -63,7 +63,8 @@ def test_receipt_is_cut_to_the_second(party: Party) -> None:
 
 
 def test_lineage_names_delivery_line_date_and_sequence(party: Party) -> None:
-    party.declare(*COLUMNS, resend="{yyyymmdd}/rows_{nn}.csv").deliver("id,at,on\n\n1,,\n", "rows_02.csv")
+    party.declare(*COLUMNS, resend="{yyyymmdd}/rows_{nn}.csv").deliver("id,at,on\n")
+    party.deliver("id,at,on\n\n1,,\n", "rows_02.csv")
     party.land()
-    held = party.ledger()[0]["delivery_id"]
+    held = party.ledger()[1]["delivery_id"]
     assert party.rows("_delivery_id", "_line_number", "_batch_date", "_sequence") == [(held, 3, date(2026, 3, 2), 2)]

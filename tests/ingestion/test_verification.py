@@ -296,8 +296,9 @@ def test_a_file_that_moves_or_is_closed_is_told_and_others_are_found(
 def test_a_refused_delivery_is_looked_at_again_when_its_checksum_is_corrected(settings: Settings) -> None:
     contract = make_contract(**checksum("md5"))
     folder = drop(settings, {"LOAN_20260304.csv": DATA, "LOAN_20260304.csv.sum": b"0" * 32})
-    record(settings, find(contract, settings)[0], "refused")
-    assert find(contract, settings) == []
+    (refused,) = find(contract, settings)
+    record(settings, refused, "refused")
+    assert find(contract, settings) == [refused], "running again must not pass for a success"
     (folder / "LOAN_20260304.csv.sum").write_text(hashlib.md5(DATA).hexdigest())
     (again,) = find(contract, settings)
     assert verify(again, settings) == Stated()

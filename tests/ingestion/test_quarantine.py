@@ -1,0 +1,130 @@
+"""What is kept out can be listed, looked into, and tried again under a mended contract; versions are compared."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import pytest
+
+from ingestion.__main__ import main
+from ingestion.quarantine import QuarantineUnknown, list_held, replay, show, unlock
+from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
+
+NOW = datetime(2026, 3, 9, 9, 30, tzinfo=BEIJING)
+CONTENT = "id,code,amount\n1,A,1.00\n2,N,2.00\n3,A,x\n4,N,4.00\n"
+
+
+def declare(party: Party, version: str, *codes: str) -> None:
+    columns = (
+        column("id", "BIGINT", key=True),
+        column("code", enum=list(codes)),
+        column("amount", "DECIMAL(18,2)"),
+    )
+    party.agree(contract("party", dataset(*columns)) | {"version": version})
+
+
+def test_quarantined_rows_are_listed_and_shown_without_their_text(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    party.land()
+    (held,) = list_held(party.settings)
+    assert (held.source, held.dataset, held.file_name, held.rows) == ("party", "rows", "rows.csv", 3)
+    assert show(held.delivery_id[:8], party.settings).rows() == [
+        (3, "code", "accepted codes"),
+        (4, "amount", "type DECIMAL(18,2)"),
+        (5, "code", "accepted codes"),
+    ]
+    assert list_held(party.settings, source="other") == []
+
+
+def test_who_unlocks_the_text_is_recorded(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    party.land()
+    (held,) = list_held(party.settings)
+    shown = unlock(held.delivery_id, "li.si", "ticket 7", NOW, party.settings)
+    assert shown["raw"].to_list() == ["2,N,2.00", "3,A,x", "4,N,4.00"]
+    import sqlalchemy as sa
+
+    from ingestion.ledger import open_ledger
+    from ingestion.quarantine import openings
+
+    with open_ledger(party.settings).connect() as connection:
+        (opened,) = connection.execute(sa.select(openings)).all()
+    assert (opened.delivery_id, opened.actor, opened.reason) == (held.delivery_id, "li.si", "ticket 7")
+
+
+def test_a_replay_lands_what_a_mended_contract_accepts(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    party.land()
+    first = party.ledger()[0]
+    declare(party, "1.1.0", "A", "N")
+    assert replay(first["delivery_id"], NOW, party.settings) == (2, 1)
+    assert party.rows("id", "_line_number") == [(1, 2), (2, 3), (4, 5)]
+    assert {str(known) for (known,) in party.rows("_known_at")[1:]} == {"2026-03-09 01:30:00+00:00"}
+    original, again = party.ledger()
+    assert original["superseded_at"] is None and (again["rows_in"], again["rows_landed"]) == (3, 2)
+    (still,) = list_held(party.settings)
+    assert (still.delivery_id, still.rows) == (again["delivery_id"], 1)
+    party.land()
+    assert len(party.ledger()) == 2
+
+
+def test_a_resend_supersedes_a_delivery_and_its_replay(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    party.land()
+    declare(party, "1.1.0", "A", "N")
+    replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
+    party.deliver("id,code,amount\n1,A,1.50\n2,N,2.00\n9,A,9.00\n", at="2026-03-10T06:00:00")
+    (entry,) = party.land().landed
+    assert party.rows("id") == [(1,), (2,), (9,)]
+    assert entry.difference == (
+        "party.rows of 2026-03-02 was superseded: 1 rows added, 1 removed, 1 changed; sums: amount 7.00 to 12.50"
+    )
+    (report,) = (party.settings.reports / "differences" / "party" / "rows").glob("*.json")
+    told = json.loads(report.read_text())
+    assert (told["rows_unchanged"], told["sums"]) == (1, {"amount": ["7.00", "12.50"]})
+
+
+def test_nothing_passes_nothing_changes(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    party.land()
+    before = party.stored()
+    with pytest.raises(QuarantineUnknown, match="none of the 3 rows of .* passes the present contract"):
+        replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
+    assert party.stored() == before
+
+
+def test_a_replay_needs_the_file_as_it_was(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    path = party.deliver(CONTENT)
+    party.land()
+    path.write_text(CONTENT + "5,A,5.00\n")
+    with pytest.raises(QuarantineUnknown, match=r"rows\.csv of party\.rows of 2026-03-02 is not in the landing folder"):
+        replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
+
+
+def test_from_the_command_line(
+    party: Party, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in party.environment.items():
+        monkeypatch.setenv(name, value)
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    party.land()
+    assert main(["quarantine", "list"]) == 0
+    name, _, rest = capsys.readouterr().out.partition("  ")
+    assert rest == "party.rows of 2026-03-02  rows.csv: 3 rows\n"
+    assert main(["quarantine", "show", name]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "3\tcode\taccepted codes"
+    assert main(["quarantine", "show", name, "--raw", "--reason", "ticket 7"]) == 0
+    assert "2,N,2.00" in capsys.readouterr().out
+    assert main(["quarantine", "replay", "nothing"]) == 1
+    assert "0 quarantined deliveries begin with 'nothing'" in capsys.readouterr().err
+    declare(party, "1.1.0", "A", "N")
+    assert main(["quarantine", "replay", name]) == 0
+    assert capsys.readouterr().out == "2 landed, 1 still quarantined\n"
