@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 BUSINESS_TIMEZONE = ZoneInfo("Asia/Shanghai")
@@ -34,6 +34,7 @@ class Settings:
     sources: Mapping[str, str]
     threads: int
     memory_limit: str
+    token_algorithm: Literal["sha256", "sm3"] | None = None
 
     @property
     def landing(self) -> Path:
@@ -74,11 +75,12 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Resolve the settings from environment variables and, if named, a tenant's `tenant.toml`.
 
     `PLATFORM_HOME` (default `./var`), `PLATFORM_TENANT` (a folder whose `tenant.toml` may name `contracts`,
-    `models`, `suites`, `views` relative to itself, `entity`, and `[sources]` folders in which `${NAME}` is an
-    environment variable), `PLATFORM_LEDGER_URL`, `PLATFORM_KEY_FILE`, `PLATFORM_THREADS`, `PLATFORM_MEMORY_LIMIT`.
+    `models`, `suites`, `views` relative to itself, `entity`, `token_algorithm`, and `[sources]` folders in which
+    `${NAME}` is an environment variable), `PLATFORM_LEDGER_URL`, `PLATFORM_KEY_FILE`, `PLATFORM_TOKEN_ALGORITHM`
+    (`sha256` or `sm3`), `PLATFORM_THREADS`, `PLATFORM_MEMORY_LIMIT`.
 
     Raises:
-        SettingsInvalid: the tenant folder or one of its entries does not exist.
+        SettingsInvalid: the tenant folder or one of its entries does not exist, or a value means nothing.
     """
     env = os.environ if environment is None else environment
     home = Path(env.get("PLATFORM_HOME", "var")).resolve()
@@ -106,7 +108,21 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         sources={name: _expand(str(path), env) for name, path in dict(declared.get("sources", {})).items()},
         threads=int(env.get("PLATFORM_THREADS", os.cpu_count() or 2)),
         memory_limit=env.get("PLATFORM_MEMORY_LIMIT", "4GB"),
+        token_algorithm=_token_algorithm(env, declared),
     )
+
+
+def _token_algorithm(env: Mapping[str, str], declared: Mapping[str, Any]) -> Literal["sha256", "sm3"] | None:
+    """What the newest key has to be for; None leaves it to the key file (a first key is for SHA-256)."""
+    match env.get("PLATFORM_TOKEN_ALGORITHM", declared.get("token_algorithm")):
+        case None:
+            return None
+        case "sha256":
+            return "sha256"
+        case "sm3":
+            return "sm3"
+        case other:
+            raise SettingsInvalid(f"token algorithm {other!r} is unknown; set sha256 or sm3.")
 
 
 def _read_tenant(tenant: Path) -> dict[str, Any]:

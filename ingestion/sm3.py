@@ -29,9 +29,9 @@ def _turned(constant: int, by: int) -> int:
     return (constant << by | constant >> (32 - by)) & 0xFFFFFFFF if by else constant
 
 
-ROUND_CONSTANTS = np.array(
-    [_turned(0x79CC4519 if number < 16 else 0x7A879D8A, number) for number in range(64)], np.uint32
-)
+# As arrays: a NumPy call converts a scalar each time.
+SHIFTS = [np.array(number, np.uint32) for number in range(32)]
+CONSTANTS = [np.array(_turned(0x79CC4519 if number < 16 else 0x7A879D8A, number), np.uint32) for number in range(64)]
 
 
 def sm3_hex(values: pa.Array) -> pa.Array:
@@ -127,48 +127,64 @@ def _digest_lanes(
 
 
 def _compressed(state: Words, block: Words) -> Words:
-    """One step of the compression function CF for all lanes; `state` is 8 × n, `block` 16 × n."""
+    """One step of the compression function CF for all lanes; `state` is 8 × n, `block` 16 × n.
+
+    Arrays are few and reused: at the two thousand lanes of an engine's vector, the calls cost more than their work.
+    """
     words = np.empty((68, state.shape[1]), np.uint32)
     words[:16] = block
     for first in range(16, 68, 3):  # three words at a time: the nearest that one needs is three before it
         last = min(first + 3, 68)
-        step = last - first
-        mixed = words[first - 16 : last - 16] ^ words[first - 9 : last - 9] ^ _rotated(words[first - 3 : last - 3], 15)
-        mixed ^= _rotated(mixed, 15) ^ _rotated(mixed, 23)
-        mixed ^= _rotated(words[first - 13 : last - 13], 7)
-        np.bitwise_xor(mixed, words[first - 6 : first - 6 + step], out=words[first:last])
+        mixed = words[first - 16 : last - 16] ^ words[first - 9 : last - 9]
+        spare = np.empty_like(mixed)
+        mixed ^= _rotate(words[first - 3 : last - 3], 15, spare, np.empty_like(mixed))
+        turned, other = _rotate(mixed, 15, spare, np.empty_like(mixed)), np.empty_like(mixed)
+        turned ^= _rotate(mixed, 23, spare, other)
+        mixed ^= turned
+        mixed ^= _rotate(words[first - 13 : last - 13], 7, spare, other)
+        np.bitwise_xor(mixed, words[first - 6 : last - 6], out=words[first:last])
     pairs = words[:64] ^ words[4:68]
-    a, b, c, d, e, f, g, h = state
+    a, b, c, d, e, f, g, h = state.copy()
+    spare, left, right = np.empty((3, state.shape[1]), np.uint32)
     for number in range(64):
-        turned = _rotated(a, 12)
-        first_sum = turned + e
-        first_sum += ROUND_CONSTANTS[number]
-        first_sum = _rotated(first_sum, 7)
-        turned ^= first_sum
-        turned += d
-        turned += pairs[number]
-        first_sum += h
-        first_sum += words[number]
+        _rotate(a, 12, spare, left)
+        np.add(left, e, out=right)
+        right += CONSTANTS[number]
+        np.left_shift(right, SHIFTS[7], out=spare)
+        right >>= SHIFTS[25]
+        right |= spare
+        left ^= right
+        left += d
+        left += pairs[number]
+        right += h
+        right += words[number]
         if number < 16:
-            turned += a ^ b ^ c
-            first_sum += e ^ f ^ g
+            np.bitwise_xor(a, b, out=d)
+            d ^= c
+            np.bitwise_xor(e, f, out=h)
+            h ^= g
         else:
-            turned += (a & (b | c)) | (b & c)
-            first_sum += g ^ (e & (f ^ g))
-        a, b, c, d = turned, a, _rotated(b, 9), c
-        e, f, g, h = _spread(first_sum), e, _rotated(f, 19), g
+            np.bitwise_or(b, c, out=d)
+            d &= a
+            np.bitwise_and(b, c, out=spare)
+            d |= spare
+            np.bitwise_xor(f, g, out=h)
+            h &= e
+            h ^= g
+        d += left
+        right += h
+        _rotate(right, 9, spare, h)
+        h ^= right
+        _rotate(right, 17, spare, left)
+        h ^= left
+        _rotate(b, 9, spare, b)
+        _rotate(f, 19, spare, f)
+        a, b, c, d, e, f, g, h = d, a, b, c, h, e, f, g
     return np.stack([a, b, c, d, e, f, g, h]) ^ state
 
 
-def _spread(words: Words) -> Words:
-    """Permutation P0."""
-    mixed = _rotated(words, 9)
-    mixed ^= _rotated(words, 17)
-    mixed ^= words
-    return mixed
-
-
-def _rotated(words: Words, by: int) -> Words:
-    left = words << np.uint32(by)
-    left |= words >> np.uint32(32 - by)
-    return left
+def _rotate(words: Words, by: int, spare: Words, out: Words) -> Words:
+    """`words` rotated left, in `out`."""
+    np.left_shift(words, SHIFTS[by], out=spare)
+    np.right_shift(words, SHIFTS[32 - by], out=out)
+    return np.bitwise_or(out, spare, out=out)

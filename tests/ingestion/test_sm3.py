@@ -56,7 +56,7 @@ def test_serves_as_a_function_of_the_engine() -> None:
     with duckdb.connect() as connection:
         connection.create_function("sm3", sm3_hex, ["VARCHAR"], "VARCHAR", type="arrow")
         rows = connection.execute(
-            "select count(distinct sm3(text)), max(sm3(text)) filter (text = 'abc'), count(*) filter (sm3(text) is null)"
+            "select count(distinct sm3(text)), max(sm3(text)) filter (text = 'abc'), count(*) - count(sm3(text))"
             " from (select case when i % 1000 = 7 then 'abc' when i % 1000 = 8 then null else i::varchar end as text"
             " from range(50000) r(i))"
         ).fetchall()
