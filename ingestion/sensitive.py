@@ -17,9 +17,10 @@ SHORTEST = 15
 TRACK_1 = r"B[0-9]{12,19}\^[^\^]{2,26}\^[0-9]{4}"
 TRACK_2 = "(^|[^0-9])[0-9]{12,19}=[0-9]{7,}"
 CARD_WITH_CODE = (
-    r"(?:^|[^0-9])([0-9]{13,19}|[0-9]{4} [0-9]{4} [0-9]{4} [0-9]{4}(?: [0-9]{3})?)[^0-9]{1,12}"
-    r"(?:0[1-9]|1[0-2])[/-]?(?:20)?[2-4][0-9][^0-9]{1,12}[0-9]{3}(?:[^0-9]|$)"
+    r"(?:^|[^0-9A-Za-z])([0-9]{13,19}|[0-9]{4} [0-9]{4} [0-9]{4} [0-9]{4}(?: [0-9]{3})?)[^0-9A-Za-z][^0-9]{0,11}"
+    r"(?:0[1-9]|1[0-2])[/-]?(?:20)?[2-4][0-9][^0-9A-Za-z][^0-9]{0,11}[0-9]{3}(?:[^0-9A-Za-z]|$)"
 )
+CARD_WITH_CODE_LENGTH = 22
 PASSWORD_HASH = r"(\$(1|2[abxy]?|5|6|y|apr1|argon2(id|i|d))\$.{8,}|\{(SSHA|SHA|SMD5|CRYPT|BCRYPT)[0-9]*\}.{12,})"
 IMAGE_STARTS = ("data:image/", "/9j/", "iVBORw0KGgo", "Rk1SA", "RkFDA")
 IMAGE_LENGTH, BLOB_LENGTH = 64, 1000
@@ -63,7 +64,7 @@ def forbidden_kind_sql(text: str) -> str:
         f" when contains({text}, '^') and regexp_matches({text}, '{TRACK_1}') then 'magnetic_track'"
         f" when contains({text}, '=') and regexp_matches({text}, '{TRACK_2}') then 'magnetic_track'"
         f" when ascii({text}) in (36, 123) and regexp_full_match({text}, '{PASSWORD_HASH}') then 'password'"
-        f" when strlen({text}) < 20 then null"
+        f" when strlen({text}) < {CARD_WITH_CODE_LENGTH} then null"
         f" when strlen({text}) >= {IMAGE_LENGTH} and ({starts}) then 'biometric'"
         f" when strlen({text}) >= {BLOB_LENGTH} and regexp_full_match({text}, '{BLOB}') then 'biometric'"
         f" when regexp_matches({text}, '[0-9]{{13}}|[0-9]{{4}} [0-9]{{4}}') then {_card_kind_sql(text)} end"
