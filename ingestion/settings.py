@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 BUSINESS_TIMEZONE = ZoneInfo("Asia/Shanghai")
@@ -34,6 +34,10 @@ class Settings:
     sources: Mapping[str, str]
     threads: int
     memory_limit: str
+    token_algorithm: Literal["sha256", "sm3"] | None = None
+    vault_url: str | None = None
+    vault_deposit: bool = True
+    vault_purposes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def landing(self) -> Path:
@@ -74,11 +78,13 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Resolve the settings from environment variables and, if named, a tenant's `tenant.toml`.
 
     `PLATFORM_HOME` (default `./var`), `PLATFORM_TENANT` (a folder whose `tenant.toml` may name `contracts`,
-    `models`, `suites`, `views` relative to itself, `entity`, and `[sources]` folders in which `${NAME}` is an
-    environment variable), `PLATFORM_LEDGER_URL`, `PLATFORM_KEY_FILE`, `PLATFORM_THREADS`, `PLATFORM_MEMORY_LIMIT`.
+    `models`, `suites`, `views` relative to itself, `entity`, `token_algorithm`, `[vault]` with `deposit` and
+    `purposes`, and `[sources]` folders in which `${NAME}` is an environment variable), `PLATFORM_LEDGER_URL`,
+    `PLATFORM_KEY_FILE`, `PLATFORM_TOKEN_ALGORITHM` (`sha256` or `sm3`), `PLATFORM_VAULT_URL`, `PLATFORM_THREADS`,
+    `PLATFORM_MEMORY_LIMIT`.
 
     Raises:
-        SettingsInvalid: the tenant folder or one of its entries does not exist.
+        SettingsInvalid: the tenant folder or one of its entries does not exist, or a value means nothing.
     """
     env = os.environ if environment is None else environment
     home = Path(env.get("PLATFORM_HOME", "var")).resolve()
@@ -106,7 +112,34 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         sources={name: _expand(str(path), env) for name, path in dict(declared.get("sources", {})).items()},
         threads=int(env.get("PLATFORM_THREADS", os.cpu_count() or 2)),
         memory_limit=env.get("PLATFORM_MEMORY_LIMIT", "4GB"),
+        token_algorithm=_token_algorithm(env, declared),
+        vault_url=env.get("PLATFORM_VAULT_URL", f"sqlite:///{home / 'vault' / 'vault.db'}"),
+        vault_deposit=bool(dict(declared.get("vault", {})).get("deposit", True)),
+        vault_purposes=_vault_purposes(declared),
     )
+
+
+def _token_algorithm(env: Mapping[str, str], declared: Mapping[str, Any]) -> Literal["sha256", "sm3"] | None:
+    """What the newest key has to be for; None leaves it to the key file (a first key is for SHA-256)."""
+    match env.get("PLATFORM_TOKEN_ALGORITHM", declared.get("token_algorithm")):
+        case None:
+            return None
+        case "sha256":
+            return "sha256"
+        case "sm3":
+            return "sm3"
+        case other:
+            raise SettingsInvalid(f"token algorithm {other!r} is unknown; set sha256 or sm3.")
+
+
+def _vault_purposes(declared: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Purposes for which the vault answers, each with the kinds of identifier that it may see."""
+    path = PROJECT / "ingestion" / "codes" / "vault_purposes.toml"
+    builtin = tomllib.loads(path.read_text(encoding="utf-8"))
+    purposes = dict(declared.get("vault", {})).get("purposes", builtin)
+    if not isinstance(purposes, dict) or not all(isinstance(kinds, list) for kinds in purposes.values()):
+        raise SettingsInvalid("tenant.toml: [vault.purposes] is not a table of lists; write PURPOSE = [kinds].")
+    return {str(purpose): tuple(str(kind) for kind in kinds) for purpose, kinds in purposes.items()}
 
 
 def _read_tenant(tenant: Path) -> dict[str, Any]:

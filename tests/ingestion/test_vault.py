@@ -1,0 +1,210 @@
+"""The vault: bulk deposit, reveal for a purpose with an audit row first, and forgetting for good."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from cryptography.exceptions import InvalidTag
+
+from ingestion.protection import add_key, load_keys
+from ingestion.settings import BUSINESS_TIMEZONE, Settings, SettingsInvalid, load_settings
+from ingestion.vault import Deposited, Vault, VaultRefused, sealed_values, subjects
+from ingestion.vault_commands import add_commands
+
+AT = datetime(2026, 3, 5, 9, 30, tzinfo=BUSINESS_TIMEZONE)
+WHO = {"actor": "li.ming", "reason": "customer asked for a call", "ticket": "T-17", "at": AT}
+
+
+def token(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def values(*rows: tuple[str, str, str | None]) -> pa.Table:
+    """Rows of person, kind, clear value."""
+    return pa.table(
+        {
+            "kind": [kind for _, kind, _ in rows],
+            "token": [None if clear is None else token(kind + clear) for _, kind, clear in rows],
+            "clear": pa.array([clear for _, _, clear in rows], pa.string()),
+            "subject": [token(person) for person, _, _ in rows],
+        }
+    )
+
+
+PEOPLE = values(
+    ("zhang", "cert_no", "11010519491231002X"),
+    ("zhang", "mobile", "13812341234"),
+    ("li", "cert_no", "34052419800101001X"),
+    ("li", "mobile", "13812341234"),
+    ("li", "email", None),
+)
+SHARED = token("mobile13812341234")
+ZHANG = token("cert_no11010519491231002X")
+
+
+@pytest.fixture
+def vault(settings: Settings) -> Iterator[Vault]:
+    opened = Vault(settings, load_keys(settings.key_file))
+    yield opened
+    opened.close()
+
+
+def files(settings: Settings) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted((settings.home / "vault").iterdir()))
+
+
+def test_deposit_keeps_each_value_once(vault: Vault) -> None:
+    assert vault.deposit(PEOPLE) == Deposited(new=4, known=0, passed_over=0)
+    assert vault.deposit(PEOPLE) == Deposited(new=0, known=4, passed_over=0)
+    assert vault.deposit(iter(values(("zhang", "email", "z@example.com")).to_batches())).new == 1
+    assert vault.deposit(values()).new == 0
+
+
+def test_reveal_gives_the_value_and_leaves_a_row(vault: Vault) -> None:
+    vault.deposit(PEOPLE)
+    assert vault.reveal(SHARED, "COLLECTION", **WHO) == "13812341234"
+    (entry,) = vault.entries()
+    assert entry["outcome"] == "granted" and entry["purpose"] == "COLLECTION" and entry["kind"] == "mobile"
+    assert (entry["actor"], entry["reason"], entry["ticket"]) == ("li.ming", "customer asked for a call", "T-17")
+    assert entry["at"] == "2026-03-05T09:30:00+08:00"
+    assert "13812341234" not in str(entry)
+
+
+def test_the_row_is_written_even_if_opening_fails(vault: Vault) -> None:
+    vault.deposit(PEOPLE)
+    with vault.engine.begin() as connection:
+        connection.execute(sealed_values.update().values(sealed=b"\0" * 60))
+    with pytest.raises(InvalidTag):
+        vault.reveal(SHARED, "COLLECTION", **WHO)
+    assert [entry["outcome"] for entry in vault.entries()] == ["granted"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "purpose", "outcome", "sentence"),
+    [
+        (ZHANG, "COLLECTION", "refused", "purpose COLLECTION may not see a cert_no; it may see mobile"),
+        (ZHANG, "CURIOSITY", "refused", "purpose 'CURIOSITY' may see nothing; allowed are BUREAU_QUERY, COLLECTION"),
+        (token("nobody"), "DSR", "unknown", "the vault holds no value for this token"),
+    ],
+)
+def test_refusals_are_told_and_noted(vault: Vault, asked: str, purpose: str, outcome: str, sentence: str) -> None:
+    vault.deposit(PEOPLE)
+    with pytest.raises(VaultRefused, match=sentence) as error:
+        vault.reveal(asked, purpose, **WHO)
+    assert "11010519491231002X" not in str(error.value)
+    assert [entry["outcome"] for entry in vault.entries()] == [outcome]
+
+
+@pytest.mark.parametrize("missing", ["actor", "reason", "ticket"])
+def test_who_why_and_ticket_are_needed(vault: Vault, missing: str) -> None:
+    with pytest.raises(VaultRefused, match=f"no {missing} given"):
+        vault.reveal(SHARED, "COLLECTION", **{**WHO, missing: " "})
+    with pytest.raises(VaultRefused, match=f"the {missing} holds what looks like an identifier"):
+        vault.forget(SHARED, **{**WHO, missing: "about 13812341234"})
+    assert vault.entries() == []
+
+
+def test_what_is_no_token_is_told(vault: Vault) -> None:
+    with pytest.raises(VaultRefused, match="a token has 64 hexadecimal digits"):
+        vault.reveal("13812341234", "COLLECTION", **WHO)
+
+
+def test_forgetting_is_for_good(vault: Vault, settings: Settings) -> None:
+    vault.deposit(PEOPLE)
+    with vault.engine.connect() as connection:
+        rows = connection.execute(subjects.select().where(subjects.c.subject == bytes.fromhex(token("zhang")))).all()
+    wrapped = bytes(rows[0].wrapped_key)
+    assert wrapped in files(settings)
+    assert vault.forget(token("zhang"), **WHO) == 2
+    assert wrapped not in files(settings)
+    with pytest.raises(VaultRefused, match="its subject was forgotten"):
+        vault.reveal(ZHANG, "DSR", **WHO)
+    assert vault.reveal(SHARED, "DSR", **WHO) == "13812341234", "the other person's copy stays"
+    assert vault.deposit(PEOPLE) == Deposited(new=0, known=2, passed_over=2)
+    assert [entry["action"] for entry in vault.entries()] == ["forget", "reveal", "reveal"]
+
+
+def test_a_person_forgotten_before_the_first_delivery_is_passed_over(vault: Vault) -> None:
+    assert vault.forget(token("zhang"), **WHO) == 0
+    assert vault.deposit(PEOPLE).passed_over == 2
+
+
+def test_readmission_starts_anew(vault: Vault) -> None:
+    vault.deposit(PEOPLE)
+    vault.forget(token("zhang"), **WHO)
+    vault.readmit(token("zhang"), **WHO)
+    assert vault.deposit(PEOPLE) == Deposited(new=2, known=2, passed_over=0)
+    assert vault.reveal(ZHANG, "DSR", **WHO) == "11010519491231002X"
+    with pytest.raises(VaultRefused, match="is not forgotten"):
+        vault.readmit(token("zhang"), **WHO)
+
+
+def test_a_value_cannot_be_passed_off_as_another(vault: Vault) -> None:
+    vault.deposit(PEOPLE)
+    with vault.engine.begin() as connection:
+        cert_no = sealed_values.c.kind == "cert_no"
+        connection.execute(sealed_values.update().where(cert_no).values(kind="mobile"))
+    with pytest.raises(InvalidTag):
+        vault.reveal(ZHANG, "COLLECTION", **WHO)
+
+
+def test_rotated_platform_keys_still_open_what_older_ones_wrapped(vault: Vault, settings: Settings) -> None:
+    vault.deposit(PEOPLE)
+    rotated = Vault(settings, add_key(settings.key_file, "sm3"))
+    assert rotated.reveal(ZHANG, "DSR", **WHO) == "11010519491231002X"
+    assert rotated.deposit(values(("wang", "mobile", "13912341234"))).new == 1
+    with pytest.raises(VaultRefused, match="the key file has no version 2"):
+        vault.reveal(token("mobile13912341234"), "DSR", **WHO)
+    rotated.close()
+
+
+def test_no_clear_value_is_in_the_files(vault: Vault, settings: Settings) -> None:
+    vault.deposit(PEOPLE)
+    held = files(settings)
+    assert all(clear.encode() not in held for clear in PEOPLE["clear"].drop_null().to_pylist())
+
+
+def test_purposes_and_place_are_configured(tmp_path: Path) -> None:
+    tenant = tmp_path / "tenant"
+    tenant.mkdir()
+    (tenant / "tenant.toml").write_text('[vault]\ndeposit = false\n[vault.purposes]\nCALLS = ["mobile"]\n')
+    environment = {"PLATFORM_HOME": str(tmp_path / "home"), "PLATFORM_TENANT": str(tenant)}
+    settings = load_settings(environment)
+    assert settings.vault_purposes == {"CALLS": ("mobile",)} and not settings.vault_deposit
+    assert settings.vault_url == f"sqlite:///{tmp_path / 'home' / 'vault' / 'vault.db'}"
+    (tenant / "tenant.toml").write_text('[vault]\npurposes = ["CALLS"]\n')
+    with pytest.raises(SettingsInvalid, match="write PURPOSE = "):
+        load_settings(environment)
+
+
+def test_command_line(vault: Vault, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers(required=True))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        arguments = parser.parse_args(words)
+        code = int(arguments.run(arguments, settings))
+        return code, *capsys.readouterr()
+
+    vault.deposit(PEOPLE)
+    why = ("--reason", "complaint", "--ticket", "T-18", "--actor", "wang")
+    assert run("vault", "reveal", SHARED, "--purpose", "SERVICING", *why) == (0, "13812341234\n", "")
+    code, out, error = run("vault", "reveal", ZHANG, "--purpose", "SERVICING", *why)
+    assert (code, out) == (1, "") and "purpose SERVICING may not see a cert_no" in error
+    assert run("vault", "forget", token("zhang"), *why)[1] == "forgotten; 2 values are gone for good.\n"
+    assert run("vault", "readmit", token("zhang"), *why)[0] == 0
+    listed = run("vault", "audit")[1].splitlines()
+    assert [line.split()[2:4] for line in listed] == [
+        ["reveal", "granted"],
+        ["reveal", "refused"],
+        ["forget", "done"],
+        ["readmit", "done"],
+    ]
+    assert run("keys", "add", "sm3")[1] == "hmac-sm3:2\nhmac-sha256:1\n"
+    assert run("keys", "list")[1] == "hmac-sm3:2\nhmac-sha256:1\n"
