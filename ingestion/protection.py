@@ -71,7 +71,7 @@ def load_keys(path: Path, algorithm: Algorithm | None = None) -> Keys:
     if not path.exists():
         key = secrets.token_hex(32)
         _create(path, key if algorithm in (None, "sha256") else f"1 {algorithm} {key}\n")
-    found = [KEY_LINE.fullmatch(line.strip()) for line in path.read_text().splitlines() if line.strip()]
+    found = [KEY_LINE.fullmatch(line.strip()) for line in _text(path).splitlines() if line.strip()]
     lines = [match for match in found if match]
     bare = [match for match in lines if match["version"] is None]
     versions = [int(match["version"] or 1) for match in lines]
@@ -93,6 +93,13 @@ def load_keys(path: Path, algorithm: Algorithm | None = None) -> Keys:
             f" add a key for it (python -m ingestion keys add {algorithm}) or set {newest.algorithm}."
         )
     return newest
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def add_key(path: Path, algorithm: Algorithm) -> Keys:

@@ -64,7 +64,7 @@ EVERY_PROBLEM = {
     "schema[0].properties[0].logicalTypeOptions.maxLength": "is not enforced here",
     "schema[0].properties[1].physicalType": "missing",
     "schema[0].properties[2].customProperties.column.hide": "Extra inputs are not permitted",
-    "schema[0].properties[2].customProperties.column.protect": "Input should be 'cert_no', 'mobile'",
+    "schema[0].properties[2].customProperties.column.protect": "Input should be 'cert_no', 'cert_no_masked'",
     "schema[1].customProperties": "'delivery' is missing",
     "schema[1].customProperties.delivery.mode": "Field required",
     "schema[1].customProperties.delivery.reader": "Field required",

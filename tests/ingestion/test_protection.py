@@ -173,7 +173,10 @@ def test_an_unusable_key_gives_one_sentence(
     party.declare(column("id", key=True)).deliver("id\n1\n")
     assert main(["land", "party", "--date", "2026-03-02"]) == 1
     path = party.settings.key_file
-    told = f"{path} does not hold 64 hexadecimal digits; restore it from your key store.\n"
+    told = (
+        f"{path} does not hold 64 hexadecimal digits, or lines of `version algorithm key` with each version once;"
+        " restore it from your key store.\n"
+    )
     assert capsys.readouterr().err == told
     assert (path.read_bytes(), party.stored()) == (content, {})
 
