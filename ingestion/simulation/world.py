@@ -8,12 +8,16 @@ from functools import cached_property
 
 import polars as pl
 
+from ingestion.simulation.advertising import draw_ad_costs, draw_clicks
 from ingestion.simulation.applications import draw_applications
+from ingestion.simulation.collecting import draw_contacts, list_cases
 from ingestion.simulation.consenting import draw_consents
 from ingestion.simulation.lending import append_reversals, draw_loans
 from ingestion.simulation.persons import draw_leads, draw_persons
 from ingestion.simulation.plans import build_plan
+from ingestion.simulation.registering import draw_logins, draw_registrations
 from ingestion.simulation.repaying import draw_course, list_compensations, list_repayments, replan_settled
+from ingestion.simulation.serving import draw_tickets, list_complaints
 
 MOMENT = pl.Datetime("us")
 COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
@@ -36,6 +40,49 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "campaign": pl.String(),
         "cost_fen": pl.Int64(),
         "device_os": pl.String(),
+    },
+    "clicks": {
+        "click_no": pl.String(),
+        "lead_id": pl.String(),
+        "mobile": pl.String(),
+        "clicked_at": MOMENT,
+        "platform_code": pl.String(),
+        "campaign": pl.String(),
+        "ad_copy": pl.String(),
+        "cost_fen": pl.Int64(),
+        "budget_amount_fen": pl.Int64(),
+        "commission_per_ten_thousand": pl.Int64(),
+    },
+    "ad_costs": {
+        "report_date": pl.Date(),
+        "closed_date": pl.Date(),
+        "campaign_code": pl.String(),
+        "campaign_name": pl.String(),
+        "impression_count": pl.Int64(),
+        "click_count": pl.Int64(),
+        "cost_cents": pl.Int64(),
+    },
+    "registrations": {
+        "user_id": pl.String(),
+        "person_id": pl.String(),
+        "mobile": pl.String(),
+        "registered_at": MOMENT,
+        "channel_code": pl.String(),
+        "device_id": pl.String(),
+        "device_os": pl.String(),
+        "device_model": pl.String(),
+        "app_store": pl.String(),
+        "app_version": pl.String(),
+    },
+    "logins": {
+        "login_no": pl.String(),
+        "user_id": pl.String(),
+        "logged_in_at": MOMENT,
+        "device_id": pl.String(),
+        "method_code": pl.String(),
+        "result_code": pl.String(),
+        "ip_address": pl.String(),
+        "city": pl.String(),
     },
     "applications": {
         "application_no": pl.String(),
@@ -114,6 +161,61 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "interest_amount_fen": pl.Int64(),
         "comp_type_code": pl.String(),
     },
+    "cases": {
+        "case_no": pl.String(),
+        "version": pl.Int32(),
+        "loan_no": pl.String(),
+        "stage_code": pl.String(),
+        "agency_code": pl.String(),
+        "opened_date": pl.Date(),
+        "closed_date": pl.Date(),
+        "assigned_until_date": pl.Date(),
+        "overdue_amount_fen": pl.Int64(),
+        "overdue_term_count": pl.Int32(),
+        "commission_per_mille": pl.Int64(),
+        "changed_date": pl.Date(),
+    },
+    "contacts": {
+        "contact_no": pl.String(),
+        "case_no": pl.String(),
+        "contacted_at": MOMENT,
+        "channel_code": pl.String(),
+        "agent_no": pl.String(),
+        "result_code": pl.String(),
+        "duration_seconds": pl.Int64(),
+        "promised_date": pl.Date(),
+        "promised_amount_fen": pl.Int64(),
+        "remark": pl.String(),
+    },
+    "tickets": {
+        "ticket_no": pl.String(),
+        "person_id": pl.String(),
+        "cert_no": pl.String(),
+        "customer_name": pl.String(),
+        "mobile": pl.String(),
+        "channel_code": pl.String(),
+        "category_code": pl.String(),
+        "content": pl.String(),
+        "opened_at": MOMENT,
+        "closed_at": MOMENT,
+        "satisfaction_score": pl.Int64(),
+        "status_code": pl.String(),
+        "changed_at": MOMENT,
+    },
+    "complaints": {
+        "complaint_no": pl.String(),
+        "ticket_no": pl.String(),
+        "person_id": pl.String(),
+        "cert_no": pl.String(),
+        "customer_name": pl.String(),
+        "mobile": pl.String(),
+        "received_date": pl.Date(),
+        "source_code": pl.String(),
+        "category_code": pl.String(),
+        "demanded_amount_fen": pl.Int64(),
+        "description": pl.String(),
+        "reply_due_date": pl.Date(),
+    },
     "consents": {
         "event_no": pl.String(),
         "person_id": pl.String(),
@@ -130,33 +232,50 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
 }
 CLOCKS = {
     "leads": "clicked_at",
+    "clicks": "clicked_at",
+    "ad_costs": "closed_date",
+    "registrations": "registered_at",
+    "logins": "logged_in_at",
     "applications": "applied_at",
     "decisions": "decided_at",
     "loans": "posted_at",
     "plan_terms": "posted_at",
     "repayments": "posted_at",
     "compensations": "compensated_date",
+    "cases": "changed_date",
+    "contacts": "contacted_at",
+    "tickets": "changed_at",
+    "complaints": "received_date",
     "consents": "occurred_at",
 }
 
 
 @dataclass(frozen=True)
 class World:
-    """Nine frames with the columns of `COLUMNS`; money in fen, clocks naive Beijing time.
+    """Frames with the columns of `COLUMNS`; money in fen, clocks naive Beijing time.
 
     Grain: a person, a lead, an application, a decision, a posted state of a loan, an instalment and plan
-    version, a payment and instalment, a compensation and instalment, a consent event. `CLOCKS` says which
-    column decides the business date of a row's delivery; `posted_at` is when the loan core learns of it.
+    version, a payment and instalment, a compensation and instalment, a consent event; a click, a campaign and
+    day, a user, a login; a version of a collection case, a contact; a state of a ticket, a complaint. `CLOCKS`
+    says which column decides the business date of a row's delivery; `posted_at` is when the loan core learns of it.
     """
 
     persons: pl.DataFrame
     leads: pl.DataFrame
+    clicks: pl.DataFrame
+    ad_costs: pl.DataFrame
+    registrations: pl.DataFrame
+    logins: pl.DataFrame
     applications: pl.DataFrame
     decisions: pl.DataFrame
     loans: pl.DataFrame
     plan_terms: pl.DataFrame
     repayments: pl.DataFrame
     compensations: pl.DataFrame
+    cases: pl.DataFrame
+    contacts: pl.DataFrame
+    tickets: pl.DataFrame
+    complaints: pl.DataFrame
     consents: pl.DataFrame
 
     @classmethod
@@ -248,15 +367,26 @@ def build_world(customers: int, seed: int) -> World:
     repayments = list_repayments(kept, course, seed)
     compensations = list_compensations(kept, course)
     plan = pl.concat([plan, replan_settled(kept, plan, course, repayments)])
+    users = draw_registrations(persons, leads, applications, seed)
+    cases = list_cases(append_reversals(lent), plan, repayments)
+    tickets = draw_tickets(applications, seed)
     frames = {
         "persons": persons,
         "leads": leads,
+        "clicks": draw_clicks(leads, seed),
+        "ad_costs": draw_ad_costs(seed),
+        "registrations": users,
+        "logins": draw_logins(users, applications, lent, repayments, seed),
         "applications": applications,
         "decisions": _list_decisions(applications),
         "loans": append_reversals(lent),
         "plan_terms": plan,
         "repayments": repayments,
         "compensations": compensations,
+        "cases": cases,
+        "contacts": draw_contacts(cases, seed),
+        "tickets": tickets,
+        "complaints": list_complaints(tickets),
         "consents": draw_consents(persons, applications, seed),
     }
     return World.assemble(**{name: frame.select(*COLUMNS[name]) for name, frame in frames.items()})
