@@ -99,6 +99,9 @@ DEFECTS = (
         "CPZ",
         pl.col("principal_fen").str.replace(r".$", "O"),
     ),
+    Defect("bank_b", "loans", "wrong_id_checksum", "cert_no", "fund_loan_no", "BKBX", _break_check_character()),
+    Defect("bank_b", "loans", "impossible_date", "value_date", "fund_loan_no", "BKBZ", pl.lit("2026-02-30")),
+    Defect("bank_b", "compensations", "unknown_code", "comp_type_code", "comp_no", "CPY", pl.lit("ZZ")),
     Defect(
         "traffic_e",
         "leads",

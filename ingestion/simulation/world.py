@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from functools import cached_property
 
 import polars as pl
@@ -220,6 +221,24 @@ class World:
             (pl.col("principal_amount_fen") * sign).alias("change_fen"),
         )
         return pl.concat([lent, paid.select(lent.columns)]).filter(pl.col("change_fen") != 0)
+
+    def balances_at(self, day: date, funder_code: str) -> pl.DataFrame:
+        """Loans with principal outstanding at a funder at the end of a date: `fund_loan_no, balance_fen`."""
+        loans = self.loans.filter(pl.col("funder_code") == funder_code)
+        return (
+            self.fund_movements.filter(pl.col("moved_date") <= day)
+            .group_by("loan_no")
+            .agg(pl.col("change_fen").sum().alias("balance_fen"))
+            .filter(pl.col("balance_fen") > 0)
+            .join(loans.select("loan_no", "fund_loan_no").unique(), on="loan_no")
+            .sort("fund_loan_no")
+            .select("fund_loan_no", "balance_fen")
+        )
+
+    def compensations_to(self, funder_code: str) -> pl.DataFrame:
+        """The compensations that a funder receives."""
+        loans = self.loans.filter(pl.col("funder_code") == funder_code)
+        return self.compensations.join(loans, on="fund_loan_no", how="semi")
 
 
 def _conform(frame: pl.DataFrame | None, name: str) -> pl.DataFrame:

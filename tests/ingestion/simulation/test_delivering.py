@@ -1,4 +1,4 @@
-"""Five dialects, written for hand-made worlds: the golden portfolio of Annex B, and an empty one."""
+"""Dialects, written for hand-made worlds: the golden portfolio of Annex B, and an empty one."""
 
 import hashlib
 import json
