@@ -1,4 +1,4 @@
-"""Bank B's dialect: UTF-8 without heading, `|` after every value, yuan; totals, digest and signature beside each file."""
+"""Bank B's dialect: UTF-8, no heading, `|` after every value, yuan; totals, digest and signature beside each file."""
 
 from __future__ import annotations
 

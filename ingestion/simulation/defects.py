@@ -103,6 +103,11 @@ DEFECTS = (
     Defect("bank_b", "loans", "impossible_date", "value_date", "fund_loan_no", "BKBZ", pl.lit("2026-02-30")),
     Defect("bank_b", "compensations", "unknown_code", "comp_type_code", "comp_no", "CPY", pl.lit("ZZ")),
     Defect(
+        "guarantor_c", "guarantees", "wrong_id_checksum", "cert_no", "guarantee_no", "GCX", _break_check_character()
+    ),
+    Defect("guarantor_c", "guarantees", "impossible_date", "start_date", "guarantee_no", "GCZ", pl.lit("20260230")),
+    Defect("guarantor_c", "compensations", "unknown_code", "comp_type_code", "pay_no", "GPZ", pl.lit("9")),
+    Defect(
         "traffic_e",
         "leads",
         "malformed_json",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from ingestion.simulation import bank_a, bank_b, dept_compliance, dept_loan_core, dept_risk, traffic_e
+from ingestion.simulation import bank_a, bank_b, dept_compliance, dept_loan_core, dept_risk, guarantor_c, traffic_e
 from ingestion.simulation.dropping import Spoiler, leave_intact
 from ingestion.simulation.world import World
 
@@ -21,3 +21,4 @@ def deliver(world: World, landing: Path, batch_date: date, since: date | None, s
     traffic_e.deliver(world, landing, batch_date, since, spoil)
     bank_a.deliver(world, landing, batch_date, since, spoil)
     bank_b.deliver(world, landing, batch_date, since, spoil)
+    guarantor_c.deliver(world, landing, batch_date, since, spoil)

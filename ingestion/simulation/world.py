@@ -222,6 +222,43 @@ class World:
         )
         return pl.concat([lent, paid.select(lent.columns)]).filter(pl.col("change_fen") != 0)
 
+    @cached_property
+    def guarantees(self) -> pl.DataFrame:
+        """Guaranteed loans with the signing of the guarantee and its end: `signed_at`, `ended_date`, `end_code`.
+
+        It ends when the loan is paid off (2), reversed (3) or bought back (4), whichever comes first.
+        """
+        loans = self.loans.filter(pl.col("guarantor_code").is_not_null())
+        signed = loans.filter(pl.col("status_code") == "RP")
+        paid = self.repayments.group_by("loan_no").agg(
+            pl.col("principal_amount_fen").sum().alias("paid_fen"),
+            pl.col("posted_at").max().dt.date().alias("ended_date"),
+        )
+        paid_off = signed.join(paid, on="loan_no").filter(pl.col("paid_fen") == pl.col("principal_amount_fen"))
+        ends = pl.concat(
+            [
+                paid_off.select("loan_no", "ended_date", end_code=pl.lit("2")),
+                loans.filter(pl.col("status_code") == "RV").select(
+                    "loan_no", pl.col("posted_at").dt.date().alias("ended_date"), end_code=pl.lit("3")
+                ),
+                self.compensations.filter(pl.col("comp_type_code") == "02").select(
+                    "loan_no", pl.col("compensated_date").alias("ended_date"), end_code=pl.lit("4")
+                ),
+            ]
+        )
+        first = ends.sort("loan_no", "ended_date", "end_code").unique("loan_no", keep="first", maintain_order=True)
+        return signed.rename({"posted_at": "signed_at"}).join(first, on="loan_no", how="left").sort("loan_no")
+
+    @cached_property
+    def recoveries(self) -> pl.DataFrame:
+        """Repayments of instalments that the guarantor had paid before, with the number of its payment."""
+        paid = self.compensations.select("loan_no", "term_no", "comp_no", "compensated_date")
+        return (
+            self.repayments.join(paid, on=["loan_no", "term_no"])
+            .filter(pl.col("posted_at").dt.date() > pl.col("compensated_date"))
+            .sort("posted_at", "repay_no", "term_no")
+        )
+
     def balances_at(self, day: date, funder_code: str) -> pl.DataFrame:
         """Loans with principal outstanding at a funder at the end of a date: `fund_loan_no, balance_fen`."""
         loans = self.loans.filter(pl.col("funder_code") == funder_code)

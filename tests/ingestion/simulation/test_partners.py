@@ -15,6 +15,7 @@ from ingestion.contract import read_contract
 from ingestion.settings import PROJECT
 from ingestion.simulation import SimulationReport, World, build_world, deliver, simulate
 from ingestion.simulation.defects import DEFECTS
+from ingestion.simulation.guarantor_c import WIDTHS, measure
 from ingestion.simulation.identities import complete_cert_numbers
 
 CUSTOMERS, DAYS, SEED = 5_000, 3, 8
@@ -135,8 +136,97 @@ def test_bank_b_compensations_are_labelled(report: SimulationReport, world: Worl
     assert sorted(pl.concat(told)["comp_no"]) == sorted(paid["comp_no"])
 
 
+def read_fixed_width(path: Path, dataset: str) -> pl.DataFrame:
+    """Records cut by the contract's widths, in bytes."""
+    contract = read_contract(PROJECT / "ingestion" / "contracts" / "guarantor_c.yml")
+    columns = {column.physical_name: column.profile.width or 0 for column in contract.dataset(dataset).columns}
+    assert columns == WIDTHS[dataset]
+    *lines, end = path.read_bytes().split(b"\n")
+    assert end == b""
+    assert {len(line) for line in lines} <= {sum(columns.values())}
+    starts = [sum(list(columns.values())[:place]) for place in range(len(columns))]
+    cells = [
+        [line[start : start + width].decode("gb18030").rstrip(" ") for line in lines]
+        for start, width in zip(starts, columns.values(), strict=True)
+    ]
+    return pl.DataFrame(cells, schema=list(columns), orient="col")
+
+
+def guarantor_files(report: SimulationReport, kind: str, dataset: str) -> Iterator[tuple[str, pl.DataFrame]]:
+    for path in sorted(report.landing.glob(f"guarantor_c/*/{kind}_*.TXT")):
+        rows = read_fixed_width(path, dataset)
+        amount = rows.select(pl.col("^(guaranteed|principal)_(amount|fen)$").str.replace(".", "", literal=True))
+        total = int(amount.to_series().cast(pl.Int64).sum())
+        told = str(total) if dataset == "recoveries" else f"{Decimal(total) / 100:.2f}"
+        assert path.with_suffix(".CTL").read_text() == f"FILE={path.name}\nROWS={rows.height}\nAMT={told}\n"
+        yield path.relative_to(report.landing).as_posix(), rows
+
+
+def test_guarantor_tells_each_guarantee_as_it_stands(
+    report: SimulationReport, world: World, defects: pl.DataFrame
+) -> None:
+    parts = []
+    for file, rows in guarantor_files(report, "GUAR", "guarantees"):
+        assert wrong_lines(rows, has_wrong_checksum(rows)) == labelled(defects, file, "wrong_id_checksum")
+        assert wrong_lines(rows, is_impossible("start_date", "%Y%m%d")) == labelled(defects, file, "impossible_date")
+        good = without(defects, file, rows)
+        assert good["guarantee_no"].is_unique().all()
+        parts.append(good)
+    latest = pl.concat(parts).unique("guarantee_no", keep="last")
+    guaranteed = world.loans.filter(
+        (pl.col("guarantor_code") == "GTC") & (pl.col("status_code") == "RP") & (pl.col("posted_at").dt.date() <= LAST)
+    )
+    joined = latest.join(guaranteed, on=["loan_no", "cert_no", "customer_name"])
+    assert joined.height == latest.height == guaranteed.height
+    assert (joined["guaranteed_amount"].cast(pl.Decimal(18, 2)) * 100 == joined["principal_amount_fen"]).all()
+    in_force = latest.filter(pl.col("released_date") == "00000000")
+    assert set(in_force["status_code"]) == {"1"}
+    assert set(latest["status_code"]) == {"1", "2", "3", "4"}
+    assert 0 < latest.filter(pl.col("valid_to") == "99991231").height < latest.height
+    owed = world.fund_movements.filter(pl.col("moved_date") <= LAST).group_by("loan_no").agg(pl.col("change_fen").sum())
+    owed = owed.filter(pl.col("change_fen") > 0)
+    assert owed.join(in_force, on="loan_no", how="semi").height == owed.join(latest, on="loan_no", how="semi").height
+
+
+def test_guarantor_says_it_paid_what_the_banks_say_they_got(
+    report: SimulationReport, world: World, defects: pl.DataFrame
+) -> None:
+    parts = []
+    for file, rows in guarantor_files(report, "COMP", "compensations"):
+        unknown = wrong_lines(rows, ~pl.col("comp_type_code").is_in(["1", "2"]))
+        assert unknown == labelled(defects, file, "unknown_code")
+        parts.append(without(defects, file, rows))
+    told = pl.concat(parts)
+    paid = world.compensations.filter(pl.col("compensated_date") <= LAST)
+    assert told.height == paid.height
+    fen = told["principal_amount"].str.replace(".", "", literal=True).cast(pl.Int64)
+    assert fen.sum() == paid["principal_amount_fen"].sum()
+    assert set(told["bank_code"]) == {"BKA", "BKB"}
+
+
+def test_guarantor_recovers_only_what_it_had_paid(report: SimulationReport) -> None:
+    paid = pl.concat(rows for _, rows in guarantor_files(report, "COMP", "compensations"))
+    back = pl.concat(rows for _, rows in guarantor_files(report, "RECV", "recoveries"))
+    assert back.unique(["recovery_no", "term_no"]).height == back.height > 100
+    joined = back.join(paid, on=["pay_no", "term_no"])
+    assert joined.height == back.height
+    assert (joined["received_date"] > joined["paid_date"]).all()
+
+
+def test_guarantor_sends_nothing_on_a_day_without_compensation(tmp_path: Path) -> None:
+    deliver(World.assemble(), tmp_path, LAST, None)
+    assert {path.name for path in (tmp_path / "guarantor_c/20260304").iterdir()} == {
+        "GUAR_20260304.TXT", "GUAR_20260304.CTL",
+    }  # fmt: skip
+    assert (tmp_path / "guarantor_c/20260304/GUAR_20260304.TXT").read_bytes() == b""
+
+
+def test_width_of_a_name_is_measured_in_bytes() -> None:
+    assert measure(pl.Series(["张三", "欧阳珅𠮷", "", "Li"])).tolist() == [4, 10, 0, 2]
+
+
 def test_every_partner_has_each_kind_of_its_defects(defects: pl.DataFrame) -> None:
-    partners = ("bank_b",)
+    partners = ("bank_b", "guarantor_c")
     found = set(defects.filter(pl.col("source").is_in(partners)).select("source", "dataset", "kind").iter_rows())
     assert found == {(d.source, d.dataset, d.kind) for d in DEFECTS if d.source in partners}
     assert set(defects.filter(pl.col("source").is_in(partners))["expected"]) == {"quarantined"}
