@@ -26,7 +26,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 Reader = Literal["delimited", "fixed_width", "json_lines", "parquet", "excel", "database"]
 NoData = Literal["absent", "marker_only", "empty_file", "header_only"]
 Digest = Literal["md5", "sha256", "sm3"]
-Identifier = Literal["cert_no", "mobile", "mobile_sha256", "person_name", "bank_card", "opaque"]
+Identifier = Literal[
+    "cert_no", "cert_no_sm3", "mobile", "mobile_md5", "mobile_sha256", "person_name", "bank_card", "opaque",
+]  # fmt: skip
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -136,7 +136,7 @@ def normalise_sql(column: Column, value: str) -> str:
             )
         case "mobile":
             return f"regexp_replace(trim({value}), '^(\\+?86|0086)[- ]?', '')"
-        case "mobile_sha256":
+        case "cert_no_sm3" | "mobile_md5" | "mobile_sha256":
             return f"lower(trim({value}))"
         case _:
             return f"trim({value})"
@@ -153,7 +153,9 @@ def valid_sql(column: Column, value: str) -> str | None:
             )
         case "mobile":
             return f"regexp_full_match({value}, '1[3-9][0-9]{{9}}')"
-        case "mobile_sha256":
+        case "mobile_md5":
+            return f"regexp_full_match({value}, '[0-9a-f]{{32}}')"
+        case "cert_no_sm3" | "mobile_sha256":
             return f"regexp_full_match({value}, '[0-9a-f]{{64}}')"
         case "person_name":
             return f"not regexp_matches({value}, '[0-9*＊]')"

@@ -107,6 +107,8 @@ DEFECTS = (
     ),
     Defect("guarantor_c", "guarantees", "impossible_date", "start_date", "guarantee_no", "GCZ", pl.lit("20260230")),
     Defect("guarantor_c", "compensations", "unknown_code", "comp_type_code", "pay_no", "GPZ", pl.lit("9")),
+    Defect("bureau_d", "reports", "malformed_json", None, "query_no", "BQX", in_line=pl.col("line").str.head(-17)),
+    Defect("bureau_d", "reports", "short_hash", "id_sm3", "query_no", "BQZ", pl.col("id_sm3").str.head(63)),
     Defect(
         "traffic_e",
         "leads",

@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from ingestion.simulation import bank_a, bank_b, dept_compliance, dept_loan_core, dept_risk, guarantor_c, traffic_e
+from ingestion.simulation import (
+    bank_a,
+    bank_b,
+    bureau_d,
+    dept_compliance,
+    dept_loan_core,
+    dept_risk,
+    guarantor_c,
+    traffic_e,
+)
 from ingestion.simulation.dropping import Spoiler, leave_intact
 from ingestion.simulation.world import World
 
@@ -22,3 +31,4 @@ def deliver(world: World, landing: Path, batch_date: date, since: date | None, s
     bank_a.deliver(world, landing, batch_date, since, spoil)
     bank_b.deliver(world, landing, batch_date, since, spoil)
     guarantor_c.deliver(world, landing, batch_date, since, spoil)
+    bureau_d.deliver(world, landing, batch_date, since, spoil)

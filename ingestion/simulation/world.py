@@ -14,6 +14,7 @@ from ingestion.simulation.consenting import draw_consents
 from ingestion.simulation.lending import append_reversals, draw_loans
 from ingestion.simulation.persons import draw_leads, draw_persons
 from ingestion.simulation.plans import build_plan
+from ingestion.simulation.querying import draw_bureau_reports
 from ingestion.simulation.repaying import draw_course, list_compensations, list_repayments, replan_settled
 
 MOMENT = pl.Datetime("us")
@@ -115,6 +116,26 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "interest_amount_fen": pl.Int64(),
         "comp_type_code": pl.String(),
     },
+    "bureau_reports": {
+        "query_no": pl.String(),
+        "auth_no": pl.String(),
+        "application_no": pl.String(),
+        "person_id": pl.String(),
+        "cert_no": pl.String(),
+        "mobile": pl.String(),
+        "institutions_7d": pl.Int64(),
+        "institutions_30d": pl.Int64(),
+        "institutions_90d": pl.Int64(),
+        "institutions_180d": pl.Int64(),
+        "banks_180d": pl.Int64(),
+        "consumer_finance_180d": pl.Int64(),
+        "micro_loan_180d": pl.Int64(),
+        "balance_band_code": pl.String(),
+        "overdue_count_24m": pl.Int64(),
+        "score": pl.Int64(),
+        "queried_at": MOMENT,
+        "reported_at": MOMENT,
+    },
     "consents": {
         "event_no": pl.String(),
         "person_id": pl.String(),
@@ -137,17 +158,19 @@ CLOCKS = {
     "plan_terms": "posted_at",
     "repayments": "posted_at",
     "compensations": "compensated_date",
+    "bureau_reports": "reported_at",
     "consents": "occurred_at",
 }
 
 
 @dataclass(frozen=True)
 class World:
-    """Nine frames with the columns of `COLUMNS`; money in fen, clocks naive Beijing time.
+    """Frames with the columns of `COLUMNS`; money in fen, clocks naive Beijing time.
 
     Grain: a person, a lead, an application, a decision, a posted state of a loan, an instalment and plan
-    version, a payment and instalment, a compensation and instalment, a consent event. `CLOCKS` says which
-    column decides the business date of a row's delivery; `posted_at` is when the loan core learns of it.
+    version, a payment and instalment, a compensation and instalment, a bureau query, a consent event.
+    `CLOCKS` says which column decides the business date of a row's delivery; `posted_at` is when the loan core
+    learns of it.
     """
 
     persons: pl.DataFrame
@@ -158,6 +181,7 @@ class World:
     plan_terms: pl.DataFrame
     repayments: pl.DataFrame
     compensations: pl.DataFrame
+    bureau_reports: pl.DataFrame
     consents: pl.DataFrame
 
     @classmethod
@@ -304,6 +328,7 @@ def build_world(customers: int, seed: int) -> World:
     repayments = list_repayments(kept, course, seed)
     compensations = list_compensations(kept, course)
     plan = pl.concat([plan, replan_settled(kept, plan, course, repayments)])
+    consents = draw_consents(persons, applications, seed)
     frames = {
         "persons": persons,
         "leads": leads,
@@ -313,7 +338,8 @@ def build_world(customers: int, seed: int) -> World:
         "plan_terms": plan,
         "repayments": repayments,
         "compensations": compensations,
-        "consents": draw_consents(persons, applications, seed),
+        "bureau_reports": draw_bureau_reports(persons, applications, consents, seed),
+        "consents": consents,
     }
     return World.assemble(**{name: frame.select(*COLUMNS[name]) for name, frame in frames.items()})
 

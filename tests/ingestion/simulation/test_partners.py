@@ -2,13 +2,19 @@
 
 import base64
 import hashlib
+import io
+import itertools
+import json
+import zipfile
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+import pyzipper
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ingestion.contract import read_contract
@@ -17,6 +23,7 @@ from ingestion.simulation import SimulationReport, World, build_world, deliver, 
 from ingestion.simulation.defects import DEFECTS
 from ingestion.simulation.guarantor_c import WIDTHS, measure
 from ingestion.simulation.identities import complete_cert_numbers
+from ingestion.simulation.packing import pack
 
 CUSTOMERS, DAYS, SEED = 5_000, 3, 8
 LAST = date(2026, 3, 4)
@@ -225,8 +232,94 @@ def test_width_of_a_name_is_measured_in_bytes() -> None:
     assert measure(pl.Series(["张三", "欧阳珅𠮷", "", "Li"])).tolist() == [4, 10, 0, 2]
 
 
+def read_member(path: Path, password: str | None = None) -> tuple[str, bytes]:
+    """Name and content of an archive's only member, whose name is in GBK."""
+    with pyzipper.AESZipFile(path) as archive:
+        [info] = archive.infolist()
+        assert info.date_time[:3] > (2026, 3, 1)
+        name = info.orig_filename.encode("cp437").decode("gbk")
+        return name, archive.read(info, pwd=None if password is None else password.encode())
+
+
+def read_reports(path: Path) -> list[str]:
+    name, content = read_member(path)
+    assert name == f"征信报告_{path.parent.name}.jsonl"
+    *lines, end = content.decode().split("\n")
+    assert end == ""
+    return lines
+
+
+def is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def test_bureau_reports_every_query_under_hashes(report: SimulationReport, world: World, defects: pl.DataFrame) -> None:
+    told: dict[str, dict[str, dict[str, object]]] = {}
+    for path in sorted(report.landing.glob("bureau_d/*/BUREAU_*.zip")):
+        assert path.with_suffix(".fin").read_bytes() == b""
+        file, lines = path.relative_to(report.landing).as_posix(), read_reports(path)
+        broken = {number for number, line in enumerate(lines, 1) if not is_json(line)}
+        assert broken == labelled(defects, file, "malformed_json")
+        queries = {number: json.loads(line) for number, line in enumerate(lines, 1) if number not in broken}
+        short = {number for number, query in queries.items() if len(query["subject"]["id_sm3"]) != 64}
+        assert short == labelled(defects, file, "short_hash")
+        assert len(broken | short) < 0.02 * len(lines)
+        told |= {query["query_no"]: query for number, query in queries.items() if number not in short}
+    reports = world.bureau_reports.filter(pl.col("reported_at").dt.date() <= LAST)
+    assert sorted(told) == sorted(reports["query_no"])
+    for row in reports.sample(50, seed=1).iter_rows(named=True):
+        query = told[row["query_no"]]
+        assert query["subject"] == {
+            "id_sm3": hashlib.new("sm3", row["cert_no"].encode()).hexdigest(),
+            "phone_md5": hashlib.md5(row["mobile"].encode()).hexdigest(),
+        }
+        at = row["reported_at"].replace(tzinfo=ZoneInfo("Asia/Shanghai"))
+        assert query["report"]["reported_at"] == round(at.timestamp() * 1000)
+        assert query["report"]["score"] == (-1 if row["score"] is None else row["score"])
+        institutions = query["report"]["multi_institution"]
+        assert sum(institutions["by_type"].values()) == institutions["d180"]
+
+
+def test_bureau_is_queried_with_consent_before_a_decision(world: World) -> None:
+    reports = world.bureau_reports
+    assert (
+        reports.join(world.decisions, on="application_no")
+        .filter(pl.col("queried_at") > pl.col("decided_at"))
+        .is_empty()
+    )
+    assert (
+        reports.join(world.applications, on="application_no")
+        .filter(pl.col("queried_at") < pl.col("applied_at"))
+        .is_empty()
+    )
+    granted = world.consents.filter(pl.col("purpose_code") == "UNDERWRITE")
+    authorised = reports.join(granted, left_on=["auth_no", "cert_no"], right_on=["event_no", "cert_no"])
+    assert authorised.height == reports.height
+    assert (authorised["occurred_at"] <= authorised["queried_at"]).all()
+    assert 0.04 < reports["score"].null_count() / reports.height < 0.1
+    ladder = ["institutions_7d", "institutions_30d", "institutions_90d", "institutions_180d"]
+    for shorter, longer in itertools.pairwise(ladder):
+        assert (reports[shorter] <= reports[longer]).all()
+
+
+def test_packing_is_deterministic_and_depends_on_the_password() -> None:
+    moment = datetime(2026, 3, 3, 5, 30)
+    first = pack("结算.csv", b"a,b\r\n" * 100, moment, "x20260302")
+    assert first == pack("结算.csv", b"a,b\r\n" * 100, moment, "x20260302")
+    assert first != pack("结算.csv", b"a,b\r\n" * 100, moment, "x20260303")
+    with pyzipper.AESZipFile(io.BytesIO(first)) as archive, pytest.raises(RuntimeError, match="password"):
+        archive.read(archive.infolist()[0], pwd=b"x20260303")
+    with zipfile.ZipFile(io.BytesIO(pack("空.jsonl", b"", moment)), metadata_encoding="gbk") as archive:
+        assert archive.namelist() == ["空.jsonl"]
+        assert archive.testzip() is None
+
+
 def test_every_partner_has_each_kind_of_its_defects(defects: pl.DataFrame) -> None:
-    partners = ("bank_b", "guarantor_c")
+    partners = ("bank_b", "guarantor_c", "bureau_d")
     found = set(defects.filter(pl.col("source").is_in(partners)).select("source", "dataset", "kind").iter_rows())
     assert found == {(d.source, d.dataset, d.kind) for d in DEFECTS if d.source in partners}
     assert set(defects.filter(pl.col("source").is_in(partners))["expected"]) == {"quarantined"}
