@@ -110,6 +110,16 @@ DEFECTS = (
     Defect("bureau_d", "reports", "malformed_json", None, "query_no", "BQX", in_line=pl.col("line").str.head(-17)),
     Defect("bureau_d", "reports", "short_hash", "id_sm3", "query_no", "BQZ", pl.col("id_sm3").str.head(63)),
     Defect(
+        "payment_f",
+        "settlements",
+        "letter_in_amount",
+        "amount",
+        "channel_txn_no",
+        "PFX",
+        pl.col("amount").str.replace(r".$", "O"),
+    ),
+    Defect("payment_f", "settlements", "unknown_code", "status", "channel_txn_no", "PFZ", pl.lit("处理中")),
+    Defect(
         "traffic_e",
         "leads",
         "malformed_json",

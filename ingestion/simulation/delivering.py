@@ -13,6 +13,7 @@ from ingestion.simulation import (
     dept_loan_core,
     dept_risk,
     guarantor_c,
+    payment_f,
     traffic_e,
 )
 from ingestion.simulation.dropping import Spoiler, leave_intact
@@ -32,3 +33,4 @@ def deliver(world: World, landing: Path, batch_date: date, since: date | None, s
     bank_b.deliver(world, landing, batch_date, since, spoil)
     guarantor_c.deliver(world, landing, batch_date, since, spoil)
     bureau_d.deliver(world, landing, batch_date, since, spoil)
+    payment_f.deliver(world, landing, batch_date, since, spoil)

@@ -10,6 +10,7 @@ from functools import cached_property
 import polars as pl
 
 from ingestion.simulation.applications import draw_applications
+from ingestion.simulation.channelling import draw_channel_payments
 from ingestion.simulation.consenting import draw_consents
 from ingestion.simulation.lending import append_reversals, draw_loans
 from ingestion.simulation.persons import draw_leads, draw_persons
@@ -24,6 +25,7 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "cert_no": pl.String(),
         "customer_name": pl.String(),
         "mobile": pl.String(),
+        "bank_card": pl.String(),
         "is_customer": pl.Boolean(),
         "latent_risk": pl.Float64(),
         "lateness_habit": pl.Float64(),
@@ -116,6 +118,21 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "interest_amount_fen": pl.Int64(),
         "comp_type_code": pl.String(),
     },
+    "channel_payments": {
+        "channel_txn_no": pl.String(),
+        "original_txn_no": pl.String(),
+        "repay_no": pl.String(),
+        "loan_no": pl.String(),
+        "person_id": pl.String(),
+        "payer_name": pl.String(),
+        "bank_card": pl.String(),
+        "amount_fen": pl.Int64(),
+        "fee_fen": pl.Int64(),
+        "fee_rate_per_million": pl.Int64(),
+        "status_code": pl.String(),
+        "traded_at": MOMENT,
+        "settled_date": pl.Date(),
+    },
     "bureau_reports": {
         "query_no": pl.String(),
         "auth_no": pl.String(),
@@ -158,6 +175,7 @@ CLOCKS = {
     "plan_terms": "posted_at",
     "repayments": "posted_at",
     "compensations": "compensated_date",
+    "channel_payments": "settled_date",
     "bureau_reports": "reported_at",
     "consents": "occurred_at",
 }
@@ -168,7 +186,8 @@ class World:
     """Frames with the columns of `COLUMNS`; money in fen, clocks naive Beijing time.
 
     Grain: a person, a lead, an application, a decision, a posted state of a loan, an instalment and plan
-    version, a payment and instalment, a compensation and instalment, a bureau query, a consent event.
+    version, a payment and instalment, a compensation and instalment, a transaction of the payment
+    channel, a bureau query, a consent event.
     `CLOCKS` says which column decides the business date of a row's delivery; `posted_at` is when the loan core
     learns of it.
     """
@@ -181,6 +200,7 @@ class World:
     plan_terms: pl.DataFrame
     repayments: pl.DataFrame
     compensations: pl.DataFrame
+    channel_payments: pl.DataFrame
     bureau_reports: pl.DataFrame
     consents: pl.DataFrame
 
@@ -338,6 +358,7 @@ def build_world(customers: int, seed: int) -> World:
         "plan_terms": plan,
         "repayments": repayments,
         "compensations": compensations,
+        "channel_payments": draw_channel_payments(persons, kept, repayments, seed),
         "bureau_reports": draw_bureau_reports(persons, applications, consents, seed),
         "consents": consents,
     }

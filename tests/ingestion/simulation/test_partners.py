@@ -24,6 +24,7 @@ from ingestion.simulation.defects import DEFECTS
 from ingestion.simulation.guarantor_c import WIDTHS, measure
 from ingestion.simulation.identities import complete_cert_numbers
 from ingestion.simulation.packing import pack
+from ingestion.simulation.payment_f import HEADINGS, grouped_yuan_text, hand_over_secret, password_of
 
 CUSTOMERS, DAYS, SEED = 5_000, 3, 8
 LAST = date(2026, 3, 4)
@@ -306,6 +307,71 @@ def test_bureau_is_queried_with_consent_before_a_decision(world: World) -> None:
         assert (reports[shorter] <= reports[longer]).all()
 
 
+def read_settlements(path: Path) -> pl.DataFrame:
+    day = path.parent.name
+    name, content = read_member(path, password_of(datetime.strptime(day, "%Y%m%d").date()))
+    assert name == f"结算明细_{day}.csv"
+    assert (
+        path.with_name(f"{path.name}.md5").read_text() == f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.name}\n"
+    )
+    heading, *lines = content.decode("gb18030").removesuffix("\r\n").split("\r\n")
+    contract = read_contract(PROJECT / "ingestion" / "contracts" / "payment_f.yml")
+    assert heading == ",".join(f'"{column.physical_name}"' for column in contract.dataset("settlements").columns)
+    return pl.DataFrame([line[1:-1].split('","') for line in lines], schema=list(HEADINGS), orient="row")
+
+
+def test_channel_settles_what_borrowers_pay_through_it(
+    report: SimulationReport, world: World, defects: pl.DataFrame
+) -> None:
+    parts = []
+    amount = pl.col("amount").str.replace_all(",", "").cast(pl.Decimal(18, 2), strict=False)
+    for path in sorted(report.landing.glob("payment_f/*/SETTLE_*.zip")):
+        file, rows = path.relative_to(report.landing).as_posix(), read_settlements(path)
+        assert wrong_lines(rows, amount.is_null(), heading=1) == labelled(defects, file, "letter_in_amount")
+        unknown = ~pl.col("status").is_in(["成功", "冲正"])
+        assert wrong_lines(rows, unknown, heading=1) == labelled(defects, file, "unknown_code")
+        parts.append(without(defects, file, rows, heading=1))
+    told = pl.concat(parts).with_columns(amount)
+    assert told["channel_txn_no"].is_unique().all()
+    assert (
+        told["settled_date"]
+        == told["traded_at"].str.to_date("%Y-%m-%d %H:%M:%S").dt.offset_by("1d").dt.strftime("%Y-%m-%d")
+    ).all()
+    paid = world.repayments.filter(
+        (pl.col("payment_method_code") == "02") & (pl.col("paid_at").dt.date() < date(2026, 3, 3))
+    )
+    owed = paid.group_by("repay_no").agg(
+        fen=pl.sum_horizontal(pl.col("^(principal|interest|fee|penalty)_amount_fen$").sum())
+    )
+    net = told.group_by("repay_no").agg(pl.col("amount").sum()).join(owed, on="repay_no")
+    assert net.height == owed.height > 1_000
+    assert (net["amount"] * 100 == net["fen"]).all()
+    reversals = told.filter(pl.col("status") == "冲正")
+    assert reversals.height > 5
+    undone = reversals.join(told, left_on="original_txn_no", right_on="channel_txn_no")
+    assert undone.height == reversals.height
+    assert (undone["amount"] == -undone["amount_right"]).all()
+    assert (undone["fee_fen"].cast(pl.Int64) == -undone["fee_fen_right"].cast(pl.Int64)).all()
+    assert set(told.filter(pl.col("status") == "成功")["original_txn_no"]) == {"-"}
+
+
+def test_channel_groups_thousands() -> None:
+    fen = pl.DataFrame({"amount_fen": [0, 5, 99_999, 100_000, -123_456_789, 100_000_000, 12_345_678_901]})
+    assert fen.select(grouped_yuan_text("amount_fen")).to_series().to_list() == [
+        "0.00", "0.05", "999.99", "1,000.00", "-1,234,567.89", "1,000,000.00", "123,456,789.01",
+    ]  # fmt: skip
+
+
+def test_secret_is_handed_over_once(tmp_path: Path) -> None:
+    hand_over_secret(tmp_path)
+    path = tmp_path / "keys" / "payment_f.secret"
+    assert password_of(LAST) == path.read_text().strip() + "20260304"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("own")
+    hand_over_secret(tmp_path)
+    assert path.read_text() == "own"
+
+
 def test_packing_is_deterministic_and_depends_on_the_password() -> None:
     moment = datetime(2026, 3, 3, 5, 30)
     first = pack("结算.csv", b"a,b\r\n" * 100, moment, "x20260302")
@@ -319,7 +385,7 @@ def test_packing_is_deterministic_and_depends_on_the_password() -> None:
 
 
 def test_every_partner_has_each_kind_of_its_defects(defects: pl.DataFrame) -> None:
-    partners = ("bank_b", "guarantor_c", "bureau_d")
+    partners = ("bank_b", "guarantor_c", "bureau_d", "payment_f")
     found = set(defects.filter(pl.col("source").is_in(partners)).select("source", "dataset", "kind").iter_rows())
     assert found == {(d.source, d.dataset, d.kind) for d in DEFECTS if d.source in partners}
     assert set(defects.filter(pl.col("source").is_in(partners))["expected"]) == {"quarantined"}
