@@ -44,9 +44,11 @@ def settings(tmp_path: Path) -> Settings:
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, duckdb.DuckDBPyConnection]]:
     """The golden portfolio: a stock load up to 2026-04-29, one daily delivery, and one build of five dates."""
     from ingestion.simulation import deliver
+    from ingestion.simulation.payment_f import hand_over_secret
     from tests.golden import golden_world
 
     settings = make_settings(tmp_path_factory.mktemp("golden"), go_live="2026-04-29")
+    hand_over_secret(settings.home)
     world = golden_world(PROJECT / "tests" / "cases" / "golden_portfolio")
     for day, since in ((date(2026, 4, 29), None), (date(2026, 4, 30), date(2026, 4, 29))):
         deliver(world, settings.landing, day, since)

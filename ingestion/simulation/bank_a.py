@@ -19,6 +19,7 @@ from ingestion.simulation.dropping import (
 from ingestion.simulation.world import World
 
 SOURCE = "bank_a"
+FUNDER_CODE = "BKA"
 SEPARATOR = "|+|"
 ENCODING = "gb18030"
 
@@ -41,7 +42,7 @@ def resend_loans(world: World, landing: Path, batch_date: date, since: date | No
 def list_loans(world: World, batch_date: date, since: date | None) -> pl.DataFrame:
     """One row per payout and per reversal, all cells text."""
     return (
-        world.loans.filter(during("posted_at", batch_date, since) & (pl.col("funder_code") == "BKA"))
+        world.loans.filter(during("posted_at", batch_date, since) & (pl.col("funder_code") == FUNDER_CODE))
         .sort("posted_at", "fund_loan_no", "status_code")
         .select(
             "fund_loan_no",
@@ -60,22 +61,16 @@ def list_loans(world: World, batch_date: date, since: date | None) -> pl.DataFra
 
 def list_balances(world: World, batch_date: date) -> pl.DataFrame:
     """One row per loan with principal outstanding at the bank at the end of the date, all cells text."""
-    loans = world.loans.filter(pl.col("funder_code") == "BKA").unique("loan_no", keep="first", maintain_order=True)
-    return (
-        world.fund_movements.filter(pl.col("moved_date") <= batch_date)
-        .group_by("loan_no")
-        .agg(pl.col("change_fen").sum().alias("balance_fen"))
-        .filter(pl.col("balance_fen") > 0)
-        .join(loans.select("loan_no", "fund_loan_no"), on="loan_no")
-        .sort("fund_loan_no")
-        .select("fund_loan_no", pl.col("balance_fen").cast(pl.String), balance_date=pl.lit(f"{batch_date:%Y%m%d}"))
+    return world.balances_at(batch_date, FUNDER_CODE).select(
+        "fund_loan_no", pl.col("balance_fen").cast(pl.String), balance_date=pl.lit(f"{batch_date:%Y%m%d}")
     )
 
 
 def list_compensations(world: World, batch_date: date, since: date | None) -> pl.DataFrame:
     """One row per compensated instalment, all cells text."""
     return (
-        world.compensations.filter(during("compensated_date", batch_date, since))
+        world.compensations_to(FUNDER_CODE)
+        .filter(during("compensated_date", batch_date, since))
         .sort("compensated_date", "comp_no", "term_no")
         .select(
             "comp_no",

@@ -149,6 +149,26 @@ DEFECTS = (
         "CPZ",
         pl.col("principal_fen").str.replace(r".$", "O"),
     ),
+    Defect("bank_b", "loans", "wrong_id_checksum", "cert_no", "fund_loan_no", "BKBX", _break_check_character()),
+    Defect("bank_b", "loans", "impossible_date", "value_date", "fund_loan_no", "BKBZ", pl.lit("2026-02-30")),
+    Defect("bank_b", "compensations", "unknown_code", "comp_type_code", "comp_no", "CPY", pl.lit("ZZ")),
+    Defect(
+        "guarantor_c", "guarantees", "wrong_id_checksum", "cert_no", "guarantee_no", "GCX", _break_check_character()
+    ),
+    Defect("guarantor_c", "guarantees", "impossible_date", "start_date", "guarantee_no", "GCZ", pl.lit("20260230")),
+    Defect("guarantor_c", "compensations", "unknown_code", "comp_type_code", "pay_no", "GPZ", pl.lit("9")),
+    Defect("bureau_d", "reports", "malformed_json", None, "query_no", "BQX", in_line=pl.col("line").str.head(-17)),
+    Defect("bureau_d", "reports", "short_hash", "id_sm3", "query_no", "BQZ", pl.col("id_sm3").str.head(63)),
+    Defect(
+        "payment_f",
+        "settlements",
+        "letter_in_amount",
+        "amount",
+        "channel_txn_no",
+        "PFX",
+        pl.col("amount").str.replace(r".$", "O"),
+    ),
+    Defect("payment_f", "settlements", "unknown_code", "status", "channel_txn_no", "PFZ", pl.lit("处理中")),
     Defect(
         "traffic_e",
         "leads",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ingestion.simulation import (
     bank_a,
+    bank_b,
+    bureau_d,
     dept_app,
     dept_collections,
     dept_compliance,
@@ -15,6 +17,8 @@ from ingestion.simulation import (
     dept_marketing,
     dept_risk,
     dept_service,
+    guarantor_c,
+    payment_f,
     traffic_e,
 )
 from ingestion.simulation.dropping import Spoiler, leave_intact
@@ -36,3 +40,7 @@ def deliver(world: World, landing: Path, batch_date: date, since: date | None, s
     dept_finance.deliver(world, landing, batch_date, since, spoil)
     dept_collections.deliver(world, landing, batch_date, since, spoil)
     dept_service.deliver(world, landing, batch_date, since, spoil)
+    bank_b.deliver(world, landing, batch_date, since, spoil)
+    guarantor_c.deliver(world, landing, batch_date, since, spoil)
+    bureau_d.deliver(world, landing, batch_date, since, spoil)
+    payment_f.deliver(world, landing, batch_date, since, spoil)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -25,6 +26,10 @@ FIRST_ARRIVAL = {
     "dept_marketing": timedelta(hours=3, minutes=45),
     "dept_finance": timedelta(hours=4, minutes=30),
     "bank_a": timedelta(hours=5),
+    "bank_b": timedelta(hours=4, minutes=10),
+    "guarantor_c": timedelta(hours=4, minutes=35),
+    "bureau_d": timedelta(hours=2, minutes=5),
+    "payment_f": timedelta(hours=5, minutes=30),
 }
 MARKER_DELAY = timedelta(seconds=45)
 Compose = Callable[[pl.DataFrame], pl.DataFrame]
@@ -43,6 +48,11 @@ class Drop:
     def path(self, landing: Path) -> Path:
         """Where the file lies: `landing/<source>/<yyyymmdd>/<name>`."""
         return landing / self.source / f"{self.batch_date:%Y%m%d}" / self.name
+
+    @property
+    def arrival(self) -> datetime:
+        """When it arrives, in the night after its business date."""
+        return arrive_at(self.source, self.name, self.batch_date)
 
 
 class Spoiler(Protocol):
@@ -95,6 +105,11 @@ def during(moment: str, batch_date: date, since: date | None) -> pl.Expr:
     """Rows whose `moment` falls on a business date after `since` up to `batch_date`."""
     day = pl.col(moment).cast(pl.Date)
     return (day <= batch_date) & (pl.lit(True) if since is None else day > since)
+
+
+def fen_text(fen: int) -> str:
+    """Fen as text in yuan with two decimals."""
+    return f"{Decimal(fen) / 100:.2f}"
 
 
 def yuan_text(column: str) -> pl.Expr:

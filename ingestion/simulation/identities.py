@@ -23,6 +23,7 @@ SEGMENTS = (  # noqa: SIM905
     "130 131 132 133 135 136 137 138 139 147 150 151 152 153 155 156 157 158 159 166 170 173 175 176 177 178"
     " 180 181 182 183 185 186 187 188 189 191 193 195 198 199"
 ).split()
+ISSUERS = ("621226", "621700", "622848", "621661", "622588", "621799", "622908")
 
 SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖"
@@ -68,6 +69,18 @@ def draw_mobiles(stream: np.random.Generator, size: int) -> pl.Series:
     segment, number = np.divmod(stream.choice(len(SEGMENTS) * 10**8, size=size, replace=False), 10**8)
     frame = pl.DataFrame({"segment": pl.Series(SEGMENTS).gather(segment), "number": number})
     return frame.select(pl.concat_str("segment", _padded(pl.col("number"), 8)).alias("mobile")).to_series()
+
+
+def draw_bank_cards(stream: np.random.Generator, size: int) -> pl.Series:
+    """Draw distinct card numbers of 19 digits, valid by Luhn's check digit."""
+    issuer, number = np.divmod(stream.choice(len(ISSUERS) * 10**12, size=size, replace=False), 10**12)
+    frame = pl.DataFrame({"issuer": pl.Series(ISSUERS).gather(issuer), "number": number})
+    leading = frame.select(pl.concat_str("issuer", _padded(pl.col("number"), 12))).to_series()
+    characters = np.frombuffer("".join(leading.to_list()).encode("ascii"), dtype=np.uint8)
+    digits = characters.reshape(-1, 18).astype(np.int64) - ord("0")
+    digits[:, 1::2] *= 2
+    check = -(digits // 10 + digits % 10).sum(axis=1) % 10
+    return (leading + pl.Series(check).cast(pl.String)).alias("bank_card")
 
 
 def draw_names(stream: np.random.Generator, size: int) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Loans (借据) that the funder pays out and the loan core books."""
+"""Loans (借据) that a funder pays out and the loan core books."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ingestion.simulation.streams import open_stream
 
 GUARANTEED_SHARE = 0.7
 REVERSED_SHARE = 0.004
+FUNDERS = ("BKA", "BKB")
+SECOND_FUNDER_SHARE = 0.3
 CUT_OFF_EVERY_DAYS = 3
 CUT_OFF_LOANS = 2
 GUARANTEED_RATES = ("9.6", "12.0", "14.4", "16.2")
@@ -25,6 +27,7 @@ def draw_loans(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
     stream = open_stream(seed, "loans")
     lent = applications.filter("is_lent").sort("funded_at", "application_no")
     size = lent.height
+    is_second = open_stream(seed, "loans", "funder").random(size) < SECOND_FUNDER_SHARE
     guaranteed = stream.random(size) < GUARANTEED_SHARE
     grade = np.clip(3 - (lent["risk_score"].to_numpy() - 560) // 40, 0, 3).astype(np.int64)
     percent = (
@@ -34,6 +37,7 @@ def draw_loans(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
     loans = (
         lent.with_columns(
             is_guaranteed=pl.Series(guaranteed),
+            funder_code=pl.Series(FUNDERS).gather(is_second.astype(np.int64)),
             nominal_annual_rate_percent=percent.cast(pl.Decimal(9, 4)),
             repay_method_code=pl.Series(np.where(stream.random(size) < 0.8, "01", "02")),
             draws_reversal=pl.Series(stream.random(size) < REVERSED_SHARE),
@@ -64,8 +68,8 @@ def draw_loans(persons: pl.DataFrame, applications: pl.DataFrame, seed: int) -> 
         persons["person_id"].gather(person),
         persons["cert_no"].gather(person),
         persons["customer_name"].gather(person),
-        pl.concat_str(pl.lit("BKA"), number).alias("fund_loan_no"),
-        pl.lit("BKA").alias("funder_code"),
+        pl.concat_str(pl.col("funder_code"), number).alias("fund_loan_no"),
+        "funder_code",
         pl.when("is_guaranteed").then(pl.lit("GTC")).alias("guarantor_code"),
         pl.format("CASH{}", pl.col("term_count").cast(pl.String).str.zfill(2)).alias("product_code"),
         "repay_method_code",

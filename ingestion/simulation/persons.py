@@ -35,6 +35,7 @@ def draw_persons(customers: int, seed: int) -> pl.DataFrame:
             "monthly_income_amount_fen": np.clip(np.round(income, -2), 1_500, 200_000).astype(np.int64) * 100,
             "cert_no": identities.draw_cert_numbers(open_stream(seed, "persons", "cert_no"), size),
             "customer_name": identities.draw_names(open_stream(seed, "persons", "name"), size),
+            "bank_card": identities.draw_bank_cards(open_stream(seed, "persons", "bank_card"), size),
             "mobile": identities.draw_mobiles(open_stream(seed, "persons", "mobile"), size),
         }
     )

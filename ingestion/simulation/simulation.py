@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from ingestion.simulation import bank_a
+from ingestion.simulation import bank_a, payment_f
 from ingestion.simulation.defects import (
     CONFUSED_DATE,
     RESENT_WITH,
@@ -55,8 +55,9 @@ def simulate(
 ) -> SimulationReport:
     """Deliver `days` business dates from `GO_LIVE` into `<home>/landing`, with the truth beside it.
 
-    The first date holds all history; the truth goes to `<home>/simulation/truth`. Same customers and seed: the same
-    files, byte for byte, and more days only add to them. Running again writes the same bytes and modification times.
+    The first date holds all history; the truth goes to `<home>/simulation/truth`, the secret of encrypted archives to
+    `<home>/keys`. Same customers and seed: the same files, byte for byte, and more days only add to them. Running again
+    writes the same bytes and modification times.
     The payouts file of the third date has its amounts wrong; its correction comes with the fourth date.
 
     Raises:
@@ -69,6 +70,7 @@ def simulate(
     progress(f"building the world of {customers:,} customers")
     world = build_world(customers, seed)
     injector = DefectInjector(seed)
+    payment_f.hand_over_secret(home)
     for offset in range(days):
         batch_date = GO_LIVE + timedelta(days=offset)
         since = batch_date - timedelta(days=1) if offset else None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from functools import cached_property
 
 import polars as pl
 
 from ingestion.simulation.advertising import draw_ad_costs, draw_clicks
 from ingestion.simulation.applications import draw_applications
+from ingestion.simulation.channelling import draw_channel_payments
 from ingestion.simulation.collecting import draw_contacts, list_cases
 from ingestion.simulation.consenting import draw_consents
 from ingestion.simulation.lending import append_reversals, draw_loans
 from ingestion.simulation.persons import draw_leads, draw_persons
 from ingestion.simulation.plans import build_plan
+from ingestion.simulation.querying import draw_bureau_reports
 from ingestion.simulation.registering import draw_logins, draw_registrations
 from ingestion.simulation.repaying import draw_course, list_compensations, list_repayments, replan_settled
 from ingestion.simulation.serving import draw_tickets, list_complaints
@@ -26,6 +29,7 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "cert_no": pl.String(),
         "customer_name": pl.String(),
         "mobile": pl.String(),
+        "bank_card": pl.String(),
         "is_customer": pl.Boolean(),
         "latent_risk": pl.Float64(),
         "lateness_habit": pl.Float64(),
@@ -216,6 +220,41 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "description": pl.String(),
         "reply_due_date": pl.Date(),
     },
+    "channel_payments": {
+        "channel_txn_no": pl.String(),
+        "original_txn_no": pl.String(),
+        "repay_no": pl.String(),
+        "loan_no": pl.String(),
+        "person_id": pl.String(),
+        "payer_name": pl.String(),
+        "bank_card": pl.String(),
+        "amount_fen": pl.Int64(),
+        "fee_fen": pl.Int64(),
+        "fee_rate_per_million": pl.Int64(),
+        "status_code": pl.String(),
+        "traded_at": MOMENT,
+        "settled_date": pl.Date(),
+    },
+    "bureau_reports": {
+        "query_no": pl.String(),
+        "auth_no": pl.String(),
+        "application_no": pl.String(),
+        "person_id": pl.String(),
+        "cert_no": pl.String(),
+        "mobile": pl.String(),
+        "institutions_7d": pl.Int64(),
+        "institutions_30d": pl.Int64(),
+        "institutions_90d": pl.Int64(),
+        "institutions_180d": pl.Int64(),
+        "banks_180d": pl.Int64(),
+        "consumer_finance_180d": pl.Int64(),
+        "micro_loan_180d": pl.Int64(),
+        "balance_band_code": pl.String(),
+        "overdue_count_24m": pl.Int64(),
+        "score": pl.Int64(),
+        "queried_at": MOMENT,
+        "reported_at": MOMENT,
+    },
     "consents": {
         "event_no": pl.String(),
         "person_id": pl.String(),
@@ -246,6 +285,8 @@ CLOCKS = {
     "contacts": "contacted_at",
     "tickets": "changed_at",
     "complaints": "received_date",
+    "channel_payments": "settled_date",
+    "bureau_reports": "reported_at",
     "consents": "occurred_at",
 }
 
@@ -258,6 +299,10 @@ class World:
     version, a payment and instalment, a compensation and instalment, a consent event; a click, a campaign and
     day, a user, a login; a version of a collection case, a contact; a state of a ticket, a complaint. `CLOCKS`
     says which column decides the business date of a row's delivery; `posted_at` is when the loan core learns of it.
+    version, a payment and instalment, a compensation and instalment, a transaction of the payment
+    channel, a bureau query, a consent event.
+    `CLOCKS` says which column decides the business date of a row's delivery; `posted_at` is when the loan core
+    learns of it.
     """
 
     persons: pl.DataFrame
@@ -276,6 +321,8 @@ class World:
     contacts: pl.DataFrame
     tickets: pl.DataFrame
     complaints: pl.DataFrame
+    channel_payments: pl.DataFrame
+    bureau_reports: pl.DataFrame
     consents: pl.DataFrame
 
     @classmethod
@@ -340,6 +387,61 @@ class World:
         )
         return pl.concat([lent, paid.select(lent.columns)]).filter(pl.col("change_fen") != 0)
 
+    @cached_property
+    def guarantees(self) -> pl.DataFrame:
+        """Guaranteed loans with the signing of the guarantee and its end: `signed_at`, `ended_date`, `end_code`.
+
+        It ends when the loan is paid off (2), reversed (3) or bought back (4), whichever comes first.
+        """
+        loans = self.loans.filter(pl.col("guarantor_code").is_not_null())
+        signed = loans.filter(pl.col("status_code") == "RP")
+        paid = self.repayments.group_by("loan_no").agg(
+            pl.col("principal_amount_fen").sum().alias("paid_fen"),
+            pl.col("posted_at").max().dt.date().alias("ended_date"),
+        )
+        paid_off = signed.join(paid, on="loan_no").filter(pl.col("paid_fen") == pl.col("principal_amount_fen"))
+        ends = pl.concat(
+            [
+                paid_off.select("loan_no", "ended_date", end_code=pl.lit("2")),
+                loans.filter(pl.col("status_code") == "RV").select(
+                    "loan_no", pl.col("posted_at").dt.date().alias("ended_date"), end_code=pl.lit("3")
+                ),
+                self.compensations.filter(pl.col("comp_type_code") == "02").select(
+                    "loan_no", pl.col("compensated_date").alias("ended_date"), end_code=pl.lit("4")
+                ),
+            ]
+        )
+        first = ends.sort("loan_no", "ended_date", "end_code").unique("loan_no", keep="first", maintain_order=True)
+        return signed.rename({"posted_at": "signed_at"}).join(first, on="loan_no", how="left").sort("loan_no")
+
+    @cached_property
+    def recoveries(self) -> pl.DataFrame:
+        """Repayments of instalments that the guarantor had paid before, with the number of its payment."""
+        paid = self.compensations.select("loan_no", "term_no", "comp_no", "compensated_date")
+        return (
+            self.repayments.join(paid, on=["loan_no", "term_no"])
+            .filter(pl.col("posted_at").dt.date() > pl.col("compensated_date"))
+            .sort("posted_at", "repay_no", "term_no")
+        )
+
+    def balances_at(self, day: date, funder_code: str) -> pl.DataFrame:
+        """Loans with principal outstanding at a funder at the end of a date: `fund_loan_no, balance_fen`."""
+        loans = self.loans.filter(pl.col("funder_code") == funder_code)
+        return (
+            self.fund_movements.filter(pl.col("moved_date") <= day)
+            .group_by("loan_no")
+            .agg(pl.col("change_fen").sum().alias("balance_fen"))
+            .filter(pl.col("balance_fen") > 0)
+            .join(loans.select("loan_no", "fund_loan_no").unique(), on="loan_no")
+            .sort("fund_loan_no")
+            .select("fund_loan_no", "balance_fen")
+        )
+
+    def compensations_to(self, funder_code: str) -> pl.DataFrame:
+        """The compensations that a funder receives."""
+        loans = self.loans.filter(pl.col("funder_code") == funder_code)
+        return self.compensations.join(loans, on="fund_loan_no", how="semi")
+
 
 def _conform(frame: pl.DataFrame | None, name: str) -> pl.DataFrame:
     wanted = COLUMNS[name]
@@ -370,6 +472,7 @@ def build_world(customers: int, seed: int) -> World:
     users = draw_registrations(persons, leads, applications, seed)
     cases = list_cases(append_reversals(lent), plan, repayments)
     tickets = draw_tickets(applications, seed)
+    consents = draw_consents(persons, applications, seed)
     frames = {
         "persons": persons,
         "leads": leads,
@@ -387,7 +490,9 @@ def build_world(customers: int, seed: int) -> World:
         "contacts": draw_contacts(cases, seed),
         "tickets": tickets,
         "complaints": list_complaints(tickets),
-        "consents": draw_consents(persons, applications, seed),
+        "channel_payments": draw_channel_payments(persons, kept, repayments, seed),
+        "bureau_reports": draw_bureau_reports(persons, applications, consents, seed),
+        "consents": consents,
     }
     return World.assemble(**{name: frame.select(*COLUMNS[name]) for name, frame in frames.items()})
 

@@ -6,6 +6,7 @@ import polars as pl
 from ingestion.simulation.identities import (
     COMPOUND_SURNAMES,
     complete_cert_numbers,
+    draw_bank_cards,
     draw_cert_numbers,
     draw_mobiles,
     draw_names,
@@ -37,6 +38,15 @@ def test_mobiles_are_distinct_and_valid() -> None:
     mobiles = draw_mobiles(open_stream(1, "test"), 5_000)
     assert mobiles.n_unique() == 5_000
     assert mobiles.str.contains(r"^1[3-9]\d{9}$").all()
+
+
+def test_bank_cards_are_distinct_and_pass_luhn() -> None:
+    cards = draw_bank_cards(open_stream(1, "test"), 2_000)
+    assert cards.n_unique() == 2_000
+    for card in cards:
+        doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(card))]
+        assert sum(number // 10 + number % 10 for number in doubled) % 10 == 0
+        assert len(card) == 19
 
 
 def test_names_hold_compound_surnames_and_hard_characters() -> None:
