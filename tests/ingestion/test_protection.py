@@ -57,13 +57,19 @@ TOKENS = {
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Tokens by case of TOKENS, landed as the columns of one row."""
+    """Tokens by case of TOKENS, landed as the rows of one file with a column for each kind."""
     party = make_party(tmp_path_factory.mktemp("tokens") / "home")
-    columns = [column(f"x{number}", protect=name.partition(",")[0]) for number, name in enumerate(TOKENS)]
+    kinds = sorted({name.partition(",")[0] for name in TOKENS})
+    columns = [column(kind, protect=kind) for kind in kinds]
     party.declare(column("id", key=True), *columns, header="none", separator="|")
-    party.deliver("|".join(["1", *(text for text, _ in TOKENS.values())]))
+    rows = [
+        "|".join([name, *(text if kind == name.partition(",")[0] else "" for kind in kinds)])
+        for name, (text, _) in TOKENS.items()
+    ]
+    party.deliver("\n".join(rows))
     party.land()
-    return dict(zip(TOKENS, party.rows(*(f"{entry['name']}_token" for entry in columns))[0], strict=True))
+    landed = party.rows("id", *(f"{kind}_token" for kind in kinds))
+    return {row[0]: next(token for token in row[1:] if token) for row in landed}
 
 
 @pytest.mark.parametrize("name", TOKENS)
