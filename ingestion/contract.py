@@ -455,9 +455,12 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
         yield Problem(file, f"{key}.column.width", "belongs to fixed_width, and only there", "add or remove it")
     if column.profile.thousands and not column.type.startswith(("DECIMAL", "BIGINT", "INTEGER")):
         yield Problem(file, f"{key}.column.thousands", f"has no meaning for {column.type}", "remove it")
-    for other in dataset.columns if column.profile.protect else ():
-        if other.name in [f"{column.name}_{suffix}" for suffix in STAND_INS]:
-            yield Problem(file, f"{key}.column.protect", f"{other.name} stands in for it in the lake", "rename one")
+    for other in dataset.columns:
+        clash = _stand_ins(column) & (_stand_ins(other) | {other.name})
+        if clash and len(other.name) > len(column.name):
+            yield Problem(
+                file, f"{key}.column.protect", f"{min(clash)} is a lake column of {other.name} too", "rename one"
+            )
     if column.profile.protect and not column.classification:
         yield Problem(file, f"{key}.classification", "an identifier without class", "give C1, C2 or C3 (JR/T 0171)")
     if column.classification == "C3":
@@ -511,6 +514,11 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
         return b""
+
+
+def _stand_ins(column: Column) -> set[str]:
+    """Lake columns that may stand in for an identifier."""
+    return {f"{column.name}_{suffix}" for suffix in STAND_INS} if column.profile.protect else set()
 
 
 def _check_placeholders(file: str, key: str, pattern: str, allowed: set[str]) -> Iterator[Problem]:

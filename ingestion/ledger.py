@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,24 +38,24 @@ deliveries = sa.Table(
 
 
 def open_ledger(settings: Settings) -> sa.Engine:
-    """Open the ledger, creating what is missing; SQLite runs in WAL mode so that readers never wait."""
-    if settings.ledger_url.startswith("sqlite"):
-        settings.home.mkdir(parents=True, exist_ok=True)
+    """Open the ledger, creating what is missing; SQLite runs in WAL mode so that readers never wait.
+
+    One process at a time does this: SQLite does not wait where two of them change the mode of a new file at once.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(settings.ledger_url)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_sqlite_pragmas)
-    with engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            # Not create_all: of several processes that find no table, only one may create it.
-            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-            for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+    with (settings.home / ".ledger.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        metadata.create_all(engine)
     return engine
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("pragma busy_timeout = 60000")
-    cursor.execute("pragma journal_mode = wal")
+    if cursor.execute("pragma journal_mode").fetchone() != ("wal",):
+        cursor.execute("pragma journal_mode = wal")
     cursor.execute("pragma synchronous = normal")
     cursor.close()

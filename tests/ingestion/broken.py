@@ -198,8 +198,8 @@ class Party:
 
 
 def make_party(home: Path, *, threads: int = 2, draw_key: bool = False) -> Party:
-    """An empty platform under `home`, whose tenant has no contract yet."""
-    (home / "tenant" / "contracts").mkdir(parents=True)
+    """The platform under `home`; a new one is empty, and its tenant has no contract yet."""
+    (home / "tenant" / "contracts").mkdir(parents=True, exist_ok=True)
     (home / "tenant" / "tenant.toml").write_text('contracts = "contracts"\n')
     environment = {
         "PLATFORM_HOME": str(home),

@@ -189,7 +189,11 @@ CROSS = {
     ),
     "identifier and its stand-in": (
         rows(column("x", protect="opaque"), column("x_token")),
-        ("schema.rows.x.column.protect", "x_token stands in for it in the lake"),
+        ("schema.rows.x.column.protect", "x_token is a lake column of x_token too"),
+    ),
+    "two identifiers with one stand-in": (
+        rows(column("x", protect="mobile"), column("x_sha256", protect="mobile_sha256")),
+        ("schema.rows.x.column.protect", "x_sha256_token is a lake column of x_sha256 too"),
     ),
     "identifier without class": (
         rows(column("x", protect="opaque") | {"classification": ""}),

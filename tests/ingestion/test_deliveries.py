@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -255,87 +256,102 @@ def test_the_command_line_lands_all_it_can(
     ]
 
 
-def run(party: Party, script: str) -> subprocess.Popen[str]:
-    """Start a process of its own that serves the same platform."""
-    environment = {**os.environ, **party.environment, "PYTHONPATH": str(PROJECT)}
-    return subprocess.Popen(
-        [sys.executable, "-c", script], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
-RACE = """
-import os, time
+FORKS = """
+import os, signal, sys, time
 from datetime import date
-from pathlib import Path
+import sqlalchemy as sa
 from ingestion.landing import land_source
-home = Path(os.environ["PLATFORM_HOME"])
-(home / f"waiting.{os.getpid()}").touch()
-while len(list(home.glob("waiting.*"))) < 3:
-    time.sleep(0.002)
-print(land_source("party", date(2026, 3, 2)))
+from ingestion.settings import load_settings
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def watch_until(step):
+    def watch(event, arguments):
+        if event == "open" and step == "write" and str(arguments[0]).endswith("raw.sealed"):
+            die()
+        if event == "os.rename" and f"/{step}/party/" in str(arguments[1]):
+            die()
+    def before_execute(connection, cursor, statement, *rest):
+        if statement.startswith("INSERT INTO deliveries") and step == "insert":
+            die()
+        if statement.startswith("INSERT INTO deliveries") and step == "commit":
+            sa.event.listen(sa.Engine, "commit", lambda connection: die())
+    sys.addaudithook(watch)
+    sa.event.listen(sa.Engine, "before_cursor_execute", before_execute)
+
+children = []
+for work in sys.argv[1:]:
+    home, _, step = work.partition("#")
+    if (child := os.fork()) == 0:
+        watch_until(step)
+        told = land_source("party", date(2026, 3, 2), load_settings({
+            "PLATFORM_HOME": home, "PLATFORM_TENANT": f"{home}/tenant", "PLATFORM_KEY_FILE": f"{home}/platform.key",
+            "PLATFORM_THREADS": "2",
+        }))
+        os.write(1, f"{told}\\n".encode())
+        os._exit(0)
+    children.append(child)
+print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children], flush=True)
 """
+
+
+def land_at_once(*works: str) -> list[str]:
+    """Land in a process for each home; one with `#step` kills itself at that step. What they printed, exits last."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, *works],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
 
 
 def test_processes_that_land_at_once_give_one_result(tmp_path: Path) -> None:
     party = make_party(tmp_path / "home", draw_key=True)
     party.declare(column("id", key=True, protect="opaque"), COLUMNS[1]).deliver(rows(1, "x", 3))
-    processes = [run(party, RACE) for _ in range(3)]
-    told = sorted(process.communicate(timeout=60)[0] for process in processes)
-    assert told == ["0 landed, 0 quarantined\n"] * 2 + ["2 landed, 1 quarantined\n"]
+    *told, exits = land_at_once(*[str(party.settings.home)] * 3)
+    assert sorted(told) == ["0 landed, 0 quarantined"] * 2 + ["2 landed, 1 quarantined"]
+    assert exits == "[0, 0, 0]"
     before = party.stored()
     assert len(before) == 3 and len(versions(party)) == 1
-    party.settings.key_file.with_name("ledger.db").unlink()
+    (party.settings.home / "ledger.db").unlink()
     party.land()
     assert party.stored() == before
 
 
-KILLED = """
-import os, signal, sys
-from datetime import date
-import sqlalchemy as sa
-from ingestion.landing import land_source
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def watch(event, arguments):
-    if event == "open" and STEP == "write" and str(arguments[0]).endswith("raw.sealed"):
-        die()
-    if event == "os.rename" and f"/{STEP}/party/" in str(arguments[1]):
-        die()
-
-def before_execute(connection, cursor, statement, *rest):
-    if statement.startswith("INSERT INTO deliveries"):
-        if STEP == "insert":
-            die()
-        if STEP == "commit":
-            sa.event.listen(sa.Engine, "commit", lambda connection: die())
-
-sys.addaudithook(watch)
-sa.event.listen(sa.Engine, "before_cursor_execute", before_execute)
-land_source("party", date(2026, 3, 2))
-"""
+STEPS = ["write", "quarantine", "lake", "insert", "commit"]
 
 
-def deliver_twice(party: Party) -> None:
-    party.declare(*COLUMNS, encoding="gb18030").deliver(rows(1, "x"))
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Party]:
+    """A second version that arrived after the first had landed: its run was killed at each step, and at none."""
+    folder = tmp_path_factory.mktemp("killed")
+    begun = make_party(folder / "begun").declare(*COLUMNS, encoding="gb18030")
+    begun.deliver(rows(1, "x"))
+    begun.land()
+    begun.deliver(rows(2, "y", 3), at="2026-03-03T09:00:00")
+    for step in ("none", *STEPS):
+        shutil.copytree(begun.settings.home, folder / step)
+    *_, exits = land_at_once(*(f"{folder / step}#{step}" for step in ("none", *STEPS)))
+    assert exits == str([0] + [-9] * len(STEPS))
+    return {step: make_party(folder / step) for step in ("none", *STEPS)}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_killed_anywhere_leaves_the_old_state_and_the_next_finishes_it(
+    killed: dict[str, Party], step: str
+) -> None:
+    party, clean = killed[step], killed["none"]
+    assert amounts(party) == ["1.00"]
     party.land()
-    party.deliver(rows(2, "y", 3), at="2026-03-03T09:00:00")
-
-
-@pytest.mark.parametrize("step", ["write", "quarantine", "lake", "insert", "commit"])
-def test_a_run_killed_anywhere_leaves_the_old_state_and_the_next_finishes_it(tmp_path: Path, step: str) -> None:
-    killed, clean = make_party(tmp_path / "killed"), make_party(tmp_path / "clean")
-    deliver_twice(killed)
-    process = run(killed, f"STEP = {step!r}\n{KILLED}")
-    assert (process.wait(60), amounts(killed)) == (-9, ["1.00"])
-    killed.land()
-    deliver_twice(clean)
-    clean.land()
-    assert amounts(killed) == ["2.00", "3.00"]
-    assert killed.stored() == clean.stored()
-    assert versions(killed) == versions(clean)
-    left = {path.name for path in killed.settings.home.rglob("*") if path.is_file() and "rows.csv" in path.name}
+    assert amounts(party) == amounts(clean) == ["2.00", "3.00"]
+    assert party.stored() == clean.stored()
+    assert versions(party) == versions(clean)
+    left = {path.name for path in party.settings.home.rglob("*") if path.is_file() and "rows.csv" in path.name}
     assert left == {"rows.csv"}
 
 
