@@ -23,7 +23,16 @@ from ingestion.readers import Lines, Reading, open_reading
 from ingestion.readers.layout import Layout, each_line, survey
 from ingestion.readers.lines import read_lines
 from ingestion.settings import Settings
-from ingestion.typing_rules import JSON_RULE, RowRule, cast_sql, delivered_sql, quoted, row_rules, value_sql
+from ingestion.typing_rules import (
+    FORBIDDEN_RULE,
+    JSON_RULE,
+    RowRule,
+    cast_sql,
+    delivered_sql,
+    quoted,
+    row_rules,
+    value_sql,
+)
 
 MEMORY_LIMIT = "640MB"
 RULES_A_WORD = 60
@@ -201,6 +210,10 @@ class Parse:
             for place, rule in enumerate(rules)
         ]
         told = pl.concat(hits).sort("line_number", "place")
+        forbidden = told.filter(pl.col("rule") == FORBIDDEN_RULE)
+        if forbidden.height:
+            line, _, column, rule = forbidden.row(0)
+            raise DeliveryRefused(f"line {line}, column {column} holds {rule}, {forbidden.height} values in all")
         told = told.filter((pl.col("rule") == JSON_RULE) | (pl.col("rule") != JSON_RULE).all().over("line_number"))
         return (
             told.unique(["line_number", "place"], maintain_order=True)

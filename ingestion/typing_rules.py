@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from ingestion.contract import Column, Dataset
 from ingestion.protection import normalise_sql, valid_sql
+from ingestion.sensitive import forbidden_sql
 
 DIRECT = {"DATE": ("%Y-%m-%d", "date", 10), "TIMESTAMPTZ": ("%Y-%m-%d %H:%M:%S", "timestamp", 19)}
 JSON_RULE = "valid JSON"
+FORBIDDEN_RULE = "authentication data (C3)"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ def row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule
             yield RowRule(column.name, f"type {column.type}", f"{value} is null and ({present}) is not null")
         elif may_hold_replacements:
             yield RowRule(column.name, "encoding", f"contains({raw}, '\ufffd')")
+        if column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect):
+            yield RowRule(column.name, FORBIDDEN_RULE, forbidden_sql(raw))
         if column.required:
             yield RowRule(column.name, "required", f"{value} is null and ({present}) is null")
         if column.accepted:
