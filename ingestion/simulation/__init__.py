@@ -1,4 +1,4 @@
-"""A deterministic simulated group: one hidden world, delivered day by day by five parties."""
+"""A deterministic simulated group: one hidden world, delivered day by day by departments and partners."""
 
 from ingestion.simulation.delivering import deliver
 from ingestion.simulation.horizon import GO_LIVE

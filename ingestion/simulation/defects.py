@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from ingestion.simulation import bank_a
+from ingestion.simulation import bank_a, dept_marketing
 from ingestion.simulation.dropping import Compose, Drop
 from ingestion.simulation.horizon import GO_LIVE
 from ingestion.simulation.identities import CHECK_CHARACTERS
@@ -52,6 +52,56 @@ def _break_check_character() -> pl.Expr:
 
 
 DEFECTS = (
+    Defect(
+        "dept_marketing",
+        "clicks",
+        "wrong_grouping",
+        "daily_budget",
+        "click_no",
+        "CKX",
+        pl.lit("1,23,456.00"),
+    ),
+    Defect("dept_marketing", "clicks", "unknown_code", "platform_code", "click_no", "CKZ", pl.lit("??")),
+    Defect("dept_marketing", "ad_costs", "impossible_date", "Date", "Campaign ID", "AX-", pl.lit("2026/02/30")),
+    Defect(
+        "dept_marketing",
+        "ad_costs",
+        "undefined_byte",
+        "Campaign",
+        "Campaign ID",
+        "AZ-",
+        pl.col("Campaign") + dept_marketing.STRAY,
+    ),
+    Defect("dept_app", "registrations", "malformed_json", None, "user_id", "UX", in_line=pl.col("line").str.head(-9)),
+    Defect("dept_app", "registrations", "short_mobile", "phone", "user_id", "UZ", pl.col("phone").str.head(10)),
+    Defect("dept_app", "logins", "negative_epoch", "ts", "login_no", "LGX", -pl.col("ts")),
+    Defect("dept_app", "logins", "unknown_code", "result_code", "login_no", "LGZ", pl.lit("9")),
+    Defect("dept_finance", "postings", "impossible_date", "posted_date", "voucher_no", "记X-", pl.lit("2026-02-30")),
+    Defect(
+        "dept_finance",
+        "postings",
+        "letter_in_amount",
+        "debit_amount",
+        "voucher_no",
+        "记Z-",
+        pl.coalesce("debit_amount", "credit_amount").str.replace(r".$", "O"),
+    ),
+    Defect("dept_collections", "cases", "impossible_date", "opened_date", "case_no", "CCX", pl.lit("20260230")),
+    Defect(
+        "dept_collections",
+        "cases",
+        "letter_in_amount",
+        "overdue_amount",
+        "case_no",
+        "CCZ",
+        pl.col("overdue_amount").str.replace(r".$", "O"),
+    ),
+    Defect(
+        "dept_collections", "contacts", "extra_field", None, "contact_no", "CTX", in_line=pl.col("line") + "\t备注二"
+    ),
+    Defect("dept_collections", "contacts", "unknown_code", "result_code", "contact_no", "CTZ", pl.lit("???")),
+    Defect("dept_service", "tickets", "short_mobile", "mobile", "ticket_no", "TKX", pl.col("mobile").str.head(10)),
+    Defect("dept_service", "tickets", "unknown_code", "category_code", "ticket_no", "TKZ", pl.lit("OTHER?")),
     Defect(
         "dept_risk",
         "applications",
@@ -148,7 +198,8 @@ class DefectInjector:
             victims = rows[stream.choice(rows.height, size=count, replace=False)]
             places = stream.integers(rows.height, size=count)
             parts.append(_place(_corrupt(defect, victims, drop.batch_date, compose), places, order))
-        mixed = pl.concat(parts).sort("_place", "_defect", nulls_last=False, maintain_order=True).with_row_index("_row")
+        mixed = pl.concat(parts).sort("_place", "_defect", nulls_last=False, maintain_order=True)
+        mixed = mixed.with_columns(_row=_count_lines(mixed))
         for order, defect in enumerate(kinds):
             found = mixed.filter(pl.col("_defect") == order)["_row"].to_numpy().astype(np.int64)
             self._note(drop, defect.column, defect.kind, "quarantined", found)
@@ -190,6 +241,15 @@ def _corrupt(defect: Defect, victims: pl.DataFrame, batch_date: date, compose: C
         rows = rows.with_columns(defect.in_cell.alias(defect.column))
     composed = compose(rows)
     return composed if defect.in_line is None else composed.with_columns(defect.in_line.alias("line"))
+
+
+def _count_lines(composed: pl.DataFrame) -> pl.Expr:
+    """How many lines come before each row; a value may hold line feeds."""
+    before = pl.int_range(pl.len())
+    if "line" not in composed.columns:
+        return before
+    inner = pl.col("line").str.count_matches("\n", literal=True).cast(pl.Int64)
+    return before + inner.cum_sum() - inner
 
 
 def _place(rows: pl.DataFrame, places: Integers, defect: int | None) -> pl.DataFrame:

@@ -1,11 +1,22 @@
-"""One business date's deliveries of all five parties."""
+"""One business date's deliveries of all parties."""
 
 from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
 
-from ingestion.simulation import bank_a, dept_compliance, dept_loan_core, dept_risk, traffic_e
+from ingestion.simulation import (
+    bank_a,
+    dept_app,
+    dept_collections,
+    dept_compliance,
+    dept_finance,
+    dept_loan_core,
+    dept_marketing,
+    dept_risk,
+    dept_service,
+    traffic_e,
+)
 from ingestion.simulation.dropping import Spoiler, leave_intact
 from ingestion.simulation.world import World
 
@@ -20,3 +31,8 @@ def deliver(world: World, landing: Path, batch_date: date, since: date | None, s
     dept_compliance.deliver(world, landing, batch_date, since, spoil)
     traffic_e.deliver(world, landing, batch_date, since, spoil)
     bank_a.deliver(world, landing, batch_date, since, spoil)
+    dept_marketing.deliver(world, landing, batch_date, since, spoil)
+    dept_app.deliver(world, landing, batch_date, since, spoil)
+    dept_finance.deliver(world, landing, batch_date, since, spoil)
+    dept_collections.deliver(world, landing, batch_date, since, spoil)
+    dept_service.deliver(world, landing, batch_date, since, spoil)

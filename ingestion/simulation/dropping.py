@@ -16,9 +16,14 @@ import polars as pl
 BUSINESS_TIMEZONE = ZoneInfo("Asia/Shanghai")
 FIRST_ARRIVAL = {
     "dept_loan_core": timedelta(hours=1, minutes=5),
+    "dept_app": timedelta(hours=1, minutes=20),
     "dept_risk": timedelta(hours=1, minutes=40),
+    "dept_collections": timedelta(hours=2, minutes=10),
     "dept_compliance": timedelta(hours=2, minutes=30),
+    "dept_service": timedelta(hours=2, minutes=50),
     "traffic_e": timedelta(hours=3, minutes=20),
+    "dept_marketing": timedelta(hours=3, minutes=45),
+    "dept_finance": timedelta(hours=4, minutes=30),
     "bank_a": timedelta(hours=5),
 }
 MARKER_DELAY = timedelta(seconds=45)
