@@ -155,7 +155,7 @@ class DeliveryProfile(_Closed):
     )
     no_data: list[NoData] = Field(
         ["header_only"],
-        description="legal ways to say that a date has no rows; header_only includes nothing where no heading belongs",
+        description="legal ways to say that a date has no rows; without a heading the last two are one",
     )
     drift: Drift = Field(
         default_factory=lambda: Drift.model_validate({}), description="changes of layout that are tolerated"

@@ -279,11 +279,13 @@ class Parse:
         return Parsed(0, 0, pl.DataFrame(schema=QUARANTINE), dict.fromkeys(summed, Decimal(0)), self.work)
 
     def _judge_empty(self, lines: Lines) -> None:
-        """A file without rows is legal only in the form that the contract names."""
-        is_empty = lines.delivered.stat().st_size == 0 and self.dataset.delivery.header != "none"
-        form = "empty_file" if is_empty and self.dataset.delivery.reader == "delimited" else "header_only"
-        if form not in self.dataset.delivery.no_data:
-            legal = ", ".join(self.dataset.delivery.no_data) or "none"
+        """A file without rows is legal only in the form that the contract names; without heading both are one."""
+        delivery = self.dataset.delivery
+        form = "empty_file" if lines.delivered.stat().st_size == 0 else "header_only"
+        has_heading = delivery.reader == "delimited" and delivery.header != "none"
+        forms = {form} if has_heading else {"empty_file", "header_only"}
+        if not forms & set(delivery.no_data):
+            legal = ", ".join(delivery.no_data) or "none"
             raise DeliveryRefused(f"holds no row ({form}), the contract's ways to say so are: {legal}")
 
     def _check_business_date(self) -> None:
