@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import date
+from pathlib import Path
 
 from ingestion.contract import ContractInvalid
 from ingestion.dbt_sources import is_up_to_date, write_sources
@@ -45,6 +46,20 @@ def land(arguments: argparse.Namespace, settings: Settings) -> int:
     return int(failed)
 
 
+def scaffold(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Draft a contract and a staging model from a sample file, to be read and corrected."""
+    from ingestion.scaffold import SampleUnusable
+    from ingestion.scaffold import scaffold as draft
+
+    try:
+        drafted = draft(arguments.file, settings, arguments.source, arguments.dataset, arguments.into)
+    except SampleUnusable as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{drafted.contract}\n{drafted.model}\n{drafted.checks} places say `check:`; read and correct each of them.")
+    return 0
+
+
 def simulate(arguments: argparse.Namespace, settings: Settings) -> int:
     """Let the simulated group deliver into the landing folder."""
     from ingestion.simulation import SimulationInvalid
@@ -63,12 +78,17 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; bad input gives one sentence on standard error and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m ingestion", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for function in (check, sources, land, simulate):
+    for function in (check, sources, land, scaffold, simulate):
         command = commands.add_parser(function.__name__, help=function.__doc__)
         command.set_defaults(run=function)
         if function is land:
             command.add_argument("source", nargs="?", help="source key; all sources when left out")
             command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
+        if function is scaffold:
+            command.add_argument("file", type=Path, help="sample file as the partner delivers it")
+            command.add_argument("--source", help="source key; from the folder when left out")
+            command.add_argument("--dataset", help="dataset name; from the file name when left out")
+            command.add_argument("--into", type=Path, help="folder for the drafts; among the others when left out")
         if function is simulate:
             command.add_argument("--customers", type=int, required=True)
             command.add_argument("--days", type=int, required=True)
