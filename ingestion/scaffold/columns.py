@@ -27,15 +27,21 @@ MOMENTS = (
     "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%Y%m%d%H%M", "%y%m%d %H:%M:%S",
 )  # fmt: skip
 STANDARD = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
-CODE = re.compile(r"code|type|status|kind|flag|method|grade|level|(^|_)cd$|状态|类型|代码|标志|等级")
-COUNT = re.compile(
-    r"count|cnt|term|(^|_)(num|qty|days|age|seq|version|score|month|months|year|years|day)(_|$)|期|数|天|次|年龄|评分"
+
+
+def _words(english: str, chinese: str) -> re.Pattern[str]:
+    """English words as whole parts of a lower snake name, Chinese ones anywhere."""
+    return re.compile(rf"(^|[_ ])({english})(s?)($|[_ ])|{chinese}")
+
+
+CODE = _words(r"\w*(code|type|status|kind|flag|method|grade|level)|cd", "状态|类型|代码|标志|等级")
+COUNT = _words("count|cnt|term|num|qty|day|month|year|age|seq|version|score|quantity|quant", "期|数|天|次|年龄|评分")
+NUMBER_OF = _words("no|id|number|serial", "号|编码")
+MONEY = _words(
+    r"\w*(amount|amt|balance|principal)|interest|penalty|fee|income|salary|limit|price|cost|fen|yuan",
+    "金额|本金|利息|罚息|余额|额度|收入|费|款",
 )
-NUMBER_OF = re.compile(r"(^|_)(no|id|number|num|serial)$|号|编码")
-MONEY = re.compile(
-    r"amount|amt|balance|principal|interest|penalty|fee|income|salary|limit|price|cost|(^|_)fen(_|$)|yuan|金额|本金|利息|罚息|余额|额度|收入|费|款"
-)
-RATE = re.compile(r"rate|ratio|percent|pct|(^|_)(apr|irr)(_|$)|利率|费率|比例|率")
+RATE = _words("rate|ratio|percent|pct|apr|irr", "利率|费率|比例")
 UNITS = re.compile(r"fen|yuan|分|元|percent|pct|%|‰|‱|万分|千分|百分")
 CODE_VALUE = re.compile(r"[\w./ #+%()&'-]{1,24}")
 LOW_SENTINELS = (-1, *(-(10**power - 1) for power in range(1, 10)))
@@ -225,8 +231,15 @@ def _cover(read: dict[str, int], total: int, count: Callable[[list[str]], int]) 
 
 
 def _set_moment(
-    draft: Draft, kind: str, chosen: list[str], read: dict[str, int], total: int, values: pl.DataFrame, sentinels: list[str], called: str
-) -> None:  # fmt: skip
+    draft: Draft,
+    kind: str,
+    chosen: list[str],
+    read: dict[str, int],
+    total: int,
+    values: pl.DataFrame,
+    sentinels: list[str],
+    called: str,
+) -> None:
     draft.type = kind
     draft.formats = [] if chosen == [STANDARD[kind]] else chosen
     whole = [layout for layout in chosen if layout.endswith("%H:%M:%S")]
@@ -372,7 +385,7 @@ def _find_codes(draft: Draft, present: pl.DataFrame, rows: int) -> None:
     elif all(CODE_VALUE.fullmatch(value) and not re.search(r"\d{6,}|@", value) for value in values):
         draft.codes = values
         draft.checks.append(
-            f"{_several(len(values), 'distinct value')} in {int(present['n'].sum())}; are these all codes, and what do they mean?"
+            f"{_several(len(values), 'distinct value')} in {int(present['n'].sum())}; all of them, meaning what?"
         )
 
 
@@ -400,6 +413,8 @@ def _ask_unit(draft: Draft, present: pl.DataFrame) -> None:
             if said
             else f"unit {unit} only because its numbers {'are whole' if unit == '分' else 'have decimals'}"
         )
+    elif not (draft.name.startswith("column_") or len(draft.name) <= 3):
+        return
     elif draft.type in ("DECIMAL(18,2)", "BIGINT"):
         unit = "分" if draft.type == "BIGINT" else "元"
         draft.description = f"{draft.description}; an amount, in {unit}?".lstrip("; ")

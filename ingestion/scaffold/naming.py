@@ -52,7 +52,7 @@ def lake_name(physical: str | None) -> str | None:
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     if name and not name[0].isalpha():
         name = f"n_{name}"
-    return f"{name}_value" if name in RESERVED else name or None
+    return name or None
 
 
 def _translate(text: str) -> str | None:
@@ -84,6 +84,7 @@ def unique_names(physical: Iterable[str | None]) -> list[str]:
     names: list[str] = []
     for position, text in enumerate(physical, 1):
         stem = lake_name(text) or f"column_{position:02d}"
+        stem = f"{stem}_value" if stem in RESERVED else stem
         name, number = stem, 2
         while name in names:
             name, number = f"{stem}_{number}", number + 1

@@ -29,6 +29,7 @@ NAMED = tuple(
     (kind, re.compile(rf"(^|_)({english})(_|$)|{chinese}"))
     for kind, english, chinese in (
         ("cert_no", r"cert_?no|cert_?num(ber)?|id_?card(_?no)?|id_?no|identity(_no)?|idcard\w*", "身份证|证件号"),
+        ("other identity number", r"ssn|soc_sec\w*|social_security\w*|passport\w*|tax_?id", "护照|社保号|军官证"),
         ("mobile", r"mobile\w*|phone\w*|tel|telephone|cell\w*|msisdn", "手机|电话"),
         ("bank_card", r"(bank_?)?card_?(no|num(ber)?)|acct_?no|account_?no", "卡号|银行账号"),
         (

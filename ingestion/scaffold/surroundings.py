@@ -89,8 +89,12 @@ def _number(path: Path, pattern: str, part: re.Match[str], surroundings: Surroun
         )
         surroundings.doubt("resend", f"number {part['part']} beside a file without number: a corrected re-send")
         return plain, stem
-    others = PART.sub(lambda match: f"{match['before']}[0-9]*", pattern).replace("{yyyymmdd}", day)
-    siblings = len(list(path.parent.glob(others)))
+    dated = pattern.replace("{yyyymmdd}", day)
+    around = PART.search(dated)
+    if around is None:
+        return pattern, stem
+    numbered = dated[: around.start("part")] + "[0-9]" * len(part["part"]) + dated[around.end("part") :]
+    siblings = len(list(path.parent.glob(numbered)))
     lists = sorted(
         entry for entry in path.parent.glob("*.lst") if _small_text(entry) and path.name in _small_text(entry).split()
     )
