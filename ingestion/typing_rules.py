@@ -57,7 +57,7 @@ def value_sql(dataset: Dataset, column: Column) -> str:
     """SQL of `v_<column>`, the typed value; NULL where it is missing or cannot be read exactly."""
     raw, cast = quoted(f"r_{column.name}"), quoted(f"c_{column.name}")
     present = present_sql(dataset, column)
-    exact = _exact_sql(column, f"({present})")
+    exact = exact_sql(column, f"({present})")
     if column.profile.protect:
         return normalise_sql(column, f"({exact})")
     if cast_sql(column) is None:
@@ -77,7 +77,7 @@ def present_sql(dataset: Dataset, column: Column) -> str:
     return f"case when trim({raw}) in ({listed}) then null else {raw} end" if missing else raw
 
 
-def _exact_sql(column: Column, text: str) -> str:
+def exact_sql(column: Column, text: str) -> str:
     """SQL of the typed value of any spelling of a present text; NULL where it cannot be read exactly."""
     value = f"trim({text})"
     if column.profile.thousands:
