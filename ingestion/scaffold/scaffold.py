@@ -46,7 +46,11 @@ def scaffold(
         SampleUnusable: no draft can be made of the file, a name is not lower snake, or a file would be overwritten.
         ContractInvalid: a contract that is there already has problems.
     """
-    table = open_sample(path)
+    try:
+        table = open_sample(path)
+    except SampleUnusable as unusable:
+        told = str(unusable)
+        raise SampleUnusable(told if path.name in told else f"{path.name} {told}") from None
     place = look_around(path)
     source, dataset = source or place.source, dataset or place.dataset
     for name in (source, dataset):

@@ -467,6 +467,23 @@ def test_folders_absent_files_and_names_are_told(tmp_path: Path) -> None:
         scaffold(path, settings, source="bank_a", dataset="fees")
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_sample_gives_a_draft_or_a_sentence(landing: Path, tmp_path: Path, seed: int) -> None:
+    random_ = random.Random(seed)
+    for number, ((source, _), name) in enumerate(FILES.items()):
+        content = bytearray((landing / source / DAY / name).read_bytes())
+        content = content[: random_.randint(200, 6000)] if random_.random() < 0.6 else content
+        for _ in range(random_.choice([1, 3, 30])):
+            place = random_.randrange(len(content))
+            content[place : place + random_.choice([0, 1, 80])] = random_.choice(
+                [b'"', b"\n", b"|", b",", b"\r", b"\xff"]
+            )
+        try:
+            draft(write(tmp_path / str(number), name, bytes(content)), tmp_path / str(number) / "out")
+        except SampleUnusable as unusable:
+            assert name in str(unusable)
+
+
 REAL = Path(os.environ.get("PLATFORM_TEST_DATA", PROJECT.parent / "shared" / "data"))
 
 
