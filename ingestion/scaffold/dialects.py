@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
@@ -246,7 +247,8 @@ def _skip_preamble(lines: list[str], filled: list[int], separator: str, quote: s
 
 def _cells(line: str, separator: str, quote: str) -> list[str]:
     if quote and len(separator) == 1:
-        return next(csv.reader([line], delimiter=separator, quotechar=quote), [])
+        with contextlib.suppress(csv.Error):
+            return next(csv.reader([line.replace("\r", " ")], delimiter=separator, quotechar=quote), [])
     return line.split(separator)
 
 

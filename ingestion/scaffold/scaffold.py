@@ -139,7 +139,7 @@ def _guess_habits(
     )
     habits["volume"] = {"maximum": _round_up(10 * table.rows)}
     doubts.setdefault("volume", []).append(
-        f"ten times {'the' if table.is_complete else 'an estimated'} {table.rows} rows of the sample"
+        f"ten times {'the' if table.is_complete else 'an estimated'} {table.rows} rows of the file"
     )
     return habits
 
