@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from http import HTTPStatus
 from typing import Any
+from urllib.error import HTTPError
 
 from dags.local_airflow.home import AirflowHome
 from dags.local_airflow.stack import Stack, StackFailed, call
@@ -20,6 +22,7 @@ from dags.local_airflow.stack import Stack, StackFailed, call
 CHAIN = ("warehouse", "features", "scoring")
 REFUSALS = {"PublicationRefused"}
 STEP_SECONDS = 3600.0
+TRIGGERS = 6
 
 
 @dataclass(frozen=True)
@@ -135,11 +138,21 @@ def _newest_after_a_moment(stack: Stack, dag_id: str, batch_date: date) -> Run:
 
 
 def _trigger(stack: Stack, dag_id: str, batch_date: date) -> None:
+    """Ask for a run; Airflow on SQLite answers 500 while another of its processes writes, so ask again then."""
     body = {"logical_date": None, "partition_key": str(batch_date)}
-    try:
-        call(f"{stack.url}/api/v2/dags/{dag_id}/dagRuns", "POST", body)
-    except OSError as error:
-        raise StackFailed(f"Airflow did not take the run of {dag_id} for {batch_date}: {error}.") from error
+    before = newest_runs(stack.home, batch_date).get(dag_id)
+    for attempt in range(1, TRIGGERS + 1):
+        try:
+            call(f"{stack.url}/api/v2/dags/{dag_id}/dagRuns", "POST", body)
+        except OSError as error:
+            is_busy = isinstance(error, HTTPError) and error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            if not is_busy or attempt == TRIGGERS:
+                raise StackFailed(f"Airflow did not take the run of {dag_id} for {batch_date}: {error}.") from error
+            time.sleep(attempt)
+            if newest_runs(stack.home, batch_date).get(dag_id) != before:
+                return
+        else:
+            return
 
 
 def _await_end(stack: Stack, dag_id: str, batch_date: date, above: int) -> Run:

@@ -64,12 +64,13 @@ def _read_parquet(path: Path) -> Table:
         file = pq.ParquetFile(path)
         groups = sorted({0, file.num_row_groups // 2, file.num_row_groups - 1} & set(range(file.num_row_groups)))
         batches = [next(iter(file.iter_batches(BATCH, row_groups=[group])), None) for group in groups]
+        sample = pa.Table.from_batches([batch for batch in batches if batch is not None], file.schema_arrow)
+        sample.validate(full=True)
     except (pa.ArrowException, OSError):
         raise SampleUnusable(f"{path.name} begins like Parquet but cannot be read; ask for it again.") from None
     rows = file.metadata.num_rows
     if not rows:
         raise SampleUnusable(f"{path.name} has no row; give a sample with rows.")
-    sample = pa.Table.from_batches([batch for batch in batches if batch is not None])
     names = list(sample.column_names)
     sample = sample.rename_columns([f"c{number}" for number in range(1, len(names) + 1)])
     with duckdb.connect() as connection:

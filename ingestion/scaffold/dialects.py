@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
@@ -195,7 +196,8 @@ def _read_delimited(text: Text, split: Split | None, rivals: list[Split], name: 
     else:
         first = first[:-1] if trailing and len(first) == fields else first
         rows, _ = _parse(body, separator, quote, width)
-        verdict = cells_are_names(first, [rows[column].to_list() for column in rows.columns])
+        values = [rows[column].to_list() for column in rows.columns]
+        verdict = cells_are_names(first, values) if len(first) == width else False
         if verdict is None:
             table.doubt("header", "line 1 could be names or a row: no column differs from it in kind")
         header, named = ("none", False) if verdict is False else ("names", True)
@@ -245,7 +247,8 @@ def _skip_preamble(lines: list[str], filled: list[int], separator: str, quote: s
 
 def _cells(line: str, separator: str, quote: str) -> list[str]:
     if quote and len(separator) == 1:
-        return next(csv.reader([line], delimiter=separator, quotechar=quote), [])
+        with contextlib.suppress(csv.Error):
+            return next(csv.reader([line.replace("\r", " ")], delimiter=separator, quotechar=quote), [])
     return line.split(separator)
 
 
@@ -261,16 +264,23 @@ def _parse(pieces: list[list[str]], separator: str, quote: str, width: int) -> t
         paths = []
         for number, lines in enumerate(pieces):
             path = Path(folder) / f"{number}.txt"
-            path.write_text("\n".join([*filter(str.strip, lines), ""]), encoding="utf-8", newline="")
+            # A lone carriage return is told as a doubt about the reader; here it would end a line.
+            text = "\n".join([*filter(str.strip, lines), ""]).replace("\r", " ")
+            path.write_text(text, encoding="utf-8", newline="")
             if path.stat().st_size > 1:
                 paths.append(str(path))
         if not paths:
             return pl.DataFrame(schema=dict.fromkeys(names, pl.String())), 0
-        rows = connection.sql(
-            f"from read_csv($1, columns = {{{spec}}}, delim = $2, quote = $3, escape = $3, header = false,"
-            " auto_detect = false, nullstr = '', store_rejects = true, rejects_limit = 0)",
-            params=[paths, separator, quote],
-        ).to_arrow_table()
+        try:
+            rows = connection.sql(
+                f"from read_csv($1, columns = {{{spec}}}, delim = $2, quote = $3, escape = $3, header = false,"
+                " auto_detect = false, nullstr = '', store_rejects = true, rejects_limit = 0)",
+                params=[paths, separator, quote],
+            ).to_arrow_table()
+        except duckdb.Error:
+            raise SampleUnusable(
+                f"cannot be split by {separator!r} into rows of {width} columns; ask for a sample without broken lines."
+            ) from None
         frame = pl.DataFrame(rows)
         rejected = connection.execute(
             "select count(distinct (file_id, line_byte_position)) from reject_errors"

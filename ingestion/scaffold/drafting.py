@@ -20,7 +20,6 @@ DELIVERY = (
     "recorded_at", "conforms_to", "volume",
 )  # fmt: skip
 DEFAULTS = {"encoding": "utf-8", "separator": ",", "header": "names"}
-CODE_SUFFIX = re.compile(r"_code$")
 
 
 def render_contract(
@@ -122,9 +121,10 @@ def _profile(draft: Draft) -> dict[str, Any]:
 def render_model(source: str, dataset: str, drafts: list[Draft]) -> str:
     """The SQL text of a staging model that renames, converts units and keeps the lineage."""
     lines: list[str] = []
+    taken = {draft.name for draft in drafts}
     for draft in drafts:
         if not draft.is_refused:
-            lines += _select_lines(draft)
+            lines += _select_lines(draft, taken)
     lines += [f"source.{name}" for name in LINEAGE]
     body = [f"    {line}" + ("" if line.startswith("--") else ",") for line in lines]
     body[-1] = body[-1].rstrip(",")
@@ -141,34 +141,35 @@ def render_model(source: str, dataset: str, drafts: list[Draft]) -> str:
     return "\n".join([*opening, "select", *body, "from source", ""])
 
 
-def _select_lines(draft: Draft) -> list[str]:
+def _select_lines(draft: Draft, taken: set[str]) -> list[str]:
+    """Lines of one column; a new name that is `taken` already is not given again."""
     name = draft.name
     if draft.protect:
-        column = trial_column(name, protect=draft.protect)
         renamed = {"cert_no_token": "anchor_token", "cert_no_birth_date": "birth_date"}
-        return [f"source.{output}{_as(output, renamed.get(output, output))}" for output in output_types(column)]
+        outputs = output_types(trial_column(name, protect=draft.protect))
+        return [_select(output, renamed.get(output, output), taken) for output in outputs]
     called = f"{name} {draft.physical.lower()}"
     if re.search(r"(^|_)fen$", name) and draft.type in ("BIGINT", "INTEGER"):
         stem = name.removesuffix("_fen")
         target = stem if stem.endswith("_amount") else f"{stem}_amount"
-        return [f"cast(source.{name} as decimal(18, 0)) * 0.01 as {target}"]
+        yuan = f"cast(source.{name} as decimal(18, 0)) * 0.01"
+        return [f"{yuan} as {name if target in taken else target}"]
     checks = []
     if draft.is_number and RATE.search(called):
         checks = [f"-- check: {name} in percent, per mille or per ten thousand becomes a fraction of 1: * 0.01, …"]
-    elif draft.is_number and MONEY.search(called):
-        checks = [f"-- check: {name} in 分 becomes 元: cast(source.{name} as decimal(18, 0)) * 0.01"] * (
-            draft.type in ("BIGINT", "INTEGER")
-        )
+    elif draft.type in ("BIGINT", "INTEGER") and MONEY.search(called):
+        checks = [f"-- check: {name} in 分 becomes 元: cast(source.{name} as decimal(18, 0)) * 0.01"]
     elif draft.codes:
         checks = [f"-- check: {name} through ref_codes and join_code, once its codes are known"]
-    target = name
-    if not draft.codes and name not in ("no", "term_no"):
-        target = re.sub(r"_no$", "_id", name)
-    return [*checks, f"source.{name}{_as(name, 'term_number' if name == 'term_no' else target)}"]
+    target = "term_number" if name == "term_no" else re.sub(r"(?<=.)_no$", "_id", name)
+    return [*checks, _select(name, name if draft.codes else target, taken)]
 
 
-def _as(name: str, target: str) -> str:
-    return "" if name == target else f" as {target}"
+def _select(name: str, target: str, taken: set[str]) -> str:
+    if name == target or target in taken:
+        return f"source.{name}"
+    taken.add(target)
+    return f"source.{name} as {target}"
 
 
 def _flow(value: Any) -> str:

@@ -46,7 +46,11 @@ def scaffold(
         SampleUnusable: no draft can be made of the file, a name is not lower snake, or a file would be overwritten.
         ContractInvalid: a contract that is there already has problems.
     """
-    table = open_sample(path)
+    try:
+        table = open_sample(path)
+    except SampleUnusable as unusable:
+        told = str(unusable)
+        raise SampleUnusable(told if path.name in told else f"{path.name} {told}") from None
     place = look_around(path)
     source, dataset = source or place.source, dataset or place.dataset
     for name in (source, dataset):
@@ -135,7 +139,7 @@ def _guess_habits(
     )
     habits["volume"] = {"maximum": _round_up(10 * table.rows)}
     doubts.setdefault("volume", []).append(
-        f"ten times {'the' if table.is_complete else 'an estimated'} {table.rows} rows of the sample"
+        f"ten times {'the' if table.is_complete else 'an estimated'} {table.rows} rows of the file"
     )
     return habits
 

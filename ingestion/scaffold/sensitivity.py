@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
-from ingestion.contract import Identifier
+from ingestion.contract import Column, Identifier
 from ingestion.identifiers import compound_surnames
 from ingestion.protection import normalise_sql, valid_sql
 from ingestion.scaffold.trials import trial_column
@@ -21,6 +21,7 @@ SURNAMES = (
 GIVEN = re.compile(r"[\u3400-\u9fff\U00020000-\U0002fa1f]{1,3}|[\u3400-\u9fff]{1,8}[·•][\u3400-\u9fff]{1,10}")
 LUHN = "0246813579"
 ENOUGH = 0.9
+NORMALISED: tuple[Identifier, ...] = ("cert_no", "mobile")
 C3 = re.compile(
     r"(^|_)(password|passwd|pwd|cvv|cvv2|cvn|cvn2|pin|pinblock|pin_block|track|track_?[123]|track_data|otp"
     r"|fingerprint|biometric|biometrics|face|face_?(image|feature|data)|iris|voiceprint)(_|$)"
@@ -125,30 +126,32 @@ def _judge_name(hint: str | None, values: pl.DataFrame, shares: dict[str, int], 
 
 def _measure(values: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """How many rows have each form, with the platform's own rules for identifiers."""
-    # The doubled digits of Luhn's sum, counted from the right; a missing digit adds nothing.
-    places = {place: f"substr(reverse(v), {place}, 1)" for place in range(1, 20)}
-    luhn = " + ".join(
-        f"coalesce(try_cast({digit} as integer), 0)"
-        if place % 2
-        else f"coalesce(try_cast(substr('{LUHN}', try_cast({digit} as integer) + 1, 1) as integer), 0)"
-        for place, digit in places.items()
-    )
+    digit = "cast(substr(reverse(v), i, 1) as integer)"
+    doubled = f"case when i % 2 = 1 then {digit} else cast(substr('{LUHN}', {digit} + 1, 1) as integer) end"
+    luhn = f"list_sum(list_transform(range(1, length(v) + 1), lambda i: {doubled})) % 10 = 0"
     tests = {
         "cert_no": _valid("cert_no"),
         "mobile": _valid("mobile"),
         "hash": "regexp_full_match(v, '[0-9a-fA-F]{32}|[0-9a-fA-F]{64}') and not regexp_full_match(v, '[0-9]*')",
-        "bank_card": f"case when regexp_full_match(v, '[0-9]{{16,19}}') then ({luhn}) % 10 = 0 else false end",
+        "bank_card": f"case when regexp_full_match(v, '[0-9]{{16,19}}') then {luhn} else false end",
         "email": r"regexp_full_match(v, '[^@\s]+@[^@\s]+\.[A-Za-z]{2,}')",
         "masked": r"regexp_matches(v, '[*＊]') and not regexp_full_match(v, '[*＊]+')",
         "address": "length(v) >= 8 and regexp_matches(v, '[省市县区州].*[路街道巷镇村号室栋]')",
     }
     counted = ", ".join(f"coalesce(sum(n) filter ({sql}), 0)" for sql in tests.values())
+    normal = ", ".join(f"{normalise_sql(_column(kind), 'v')} as {kind}" for kind in NORMALISED)
     connection.register("present", values.select(v=pl.col("value").str.strip_chars(), n="n"))
-    found = connection.execute(f"select {counted} from present").fetchall()
+    # Normalised in a step of its own: the rules mention their value many times.
+    found = connection.execute(
+        f"with normal as materialized (select *, {normal} from present) select {counted} from normal"
+    ).fetchall()
     connection.unregister("present")
     return dict(zip(tests, (int(number) for number in found[0]), strict=True))
 
 
 def _valid(kind: Identifier) -> str:
-    column = trial_column("v", protect=kind)
-    return f"coalesce({valid_sql(column, normalise_sql(column, 'v'))}, false)"
+    return f"coalesce({valid_sql(_column(kind), kind)}, false)"
+
+
+def _column(kind: Identifier) -> Column:
+    return trial_column(kind, protect=kind)

@@ -6,11 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ingestion.protection import CERT_NO_CHECK, CERT_NO_WEIGHTS
 from ingestion.scaffold.sampling import Text
 from ingestion.scaffold.table import Table
 
 Matrix = npt.NDArray[np.uint8]
 BLANK, DIGIT, LETTER, WIDE, OTHER = range(5)
+WEIGHTS = np.array(CERT_NO_WEIGHTS, dtype=np.int64)
+CHECKS = np.frombuffer(CERT_NO_CHECK.encode(), dtype=np.uint8)
 LEAST_LINES = 3
 LEAST_WIDTH = 8
 
@@ -24,7 +27,8 @@ def read_fixed_width(text: Text) -> Table | None:
     if width < LEAST_WIDTH or len(regular) < max(LEAST_LINES, 0.95 * len(encoded)):
         return None
     matrix = np.frombuffer(b"".join(regular), dtype=np.uint8).reshape(-1, width)
-    starts = find_starts(classify(matrix, text.encoding))
+    starts = _part_at(find_starts(classify(matrix, text.encoding)), find_known(matrix))
+    starts = [start for start in starts if start < width]
     widths = [int(step) for step in np.diff([*starts, width])]
     columns = []
     for start, size in zip(starts, widths, strict=True):
@@ -47,6 +51,41 @@ def read_fixed_width(text: Text) -> Table | None:
         " characters, and neighbours of one kind look like one column; compare with the party's layout",
     )
     return table
+
+
+def find_known(matrix: Matrix) -> list[tuple[int, int]]:
+    """Start and size of columns that their digits give away: identity numbers first, then dates outside them."""
+    digits = matrix.astype(np.int64) - ord("0")
+    is_digit: npt.NDArray[np.bool_] = np.all((digits >= 0) & (digits <= 9), axis=0)
+    known: list[tuple[int, int]] = []
+    for start in range(matrix.shape[1] - 17):
+        if is_digit[start : start + 17].all() and _is_free(start, 18, known):
+            expected = CHECKS[(digits[:, start : start + 17] @ WEIGHTS) % 11]
+            if (expected == matrix[:, start + 17]).mean() >= 0.95:
+                known.append((start, 18))
+    for start in range(matrix.shape[1] - 7):
+        if is_digit[start : start + 8].all() and _is_free(start, 8, known) and _are_dates(digits[:, start : start + 8]):
+            known.append((start, 8))
+    return known
+
+
+def _is_free(start: int, size: int, known: list[tuple[int, int]]) -> bool:
+    return all(start + size <= other or other + length <= start for other, length in known)
+
+
+def _are_dates(digits: npt.NDArray[np.int64]) -> bool:
+    year = digits[:, :4] @ np.array([1000, 100, 10, 1])
+    month, day = digits[:, 4] * 10 + digits[:, 5], digits[:, 6] * 10 + digits[:, 7]
+    real = (year >= 1930) & (year <= 2099) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    open_ended = (year == 9999) | ((year == 0) & (month == 0) & (day == 0))
+    return bool((real | open_ended).mean() >= 0.99 and real.any())
+
+
+def _part_at(starts: list[int], known: list[tuple[int, int]]) -> list[int]:
+    """Borders around known columns, and none inside them."""
+    outside = {start for start in starts if all(not other < start < other + size for other, size in known)}
+    borders = {border for start, size in known for border in (start, start + size)}
+    return sorted(outside | borders)
 
 
 def classify(matrix: Matrix, encoding: str) -> Matrix:
@@ -92,12 +131,17 @@ def find_starts(kinds: Matrix) -> list[int]:
 
 
 def _is_right_aligned(filled: npt.NDArray[np.float64], kind: npt.NDArray[np.int64], position: int) -> bool:
-    """True where a drop in filling opens a number padded on its left, which fills up to 1 in digits alone."""
+    """True where a drop in filling opens a number padded on its left, which fills up to 1 by degrees."""
+    if filled[position - 1] < 1.0:
+        return False
+    by_degrees = False
     for after in range(position, len(filled)):
-        if kind[after] not in (DIGIT, BLANK) or (after > position and filled[after] < filled[after - 1] - 1e-9):
+        fewer = after > position and filled[after] < filled[after - 1] - 1e-9
+        if kind[after] not in (DIGIT, BLANK, OTHER) or fewer:
             return False
         if filled[after] == 1.0:
-            return bool(filled[position - 1] == 1.0)
+            return by_degrees
+        by_degrees |= bool(filled[after] > 0.0)
     return False
 
 

@@ -143,14 +143,14 @@ def test_no_identifier_of_the_sample_is_written(landing: Path, world: World, tmp
 
 @pytest.mark.parametrize(("source", "dataset"), [key for key in FILES if key[0] != "bank_a"])
 def test_a_draft_lands_its_sample(landing: Path, tmp_path: Path, source: str, dataset: str) -> None:
-    drafted = scaffold(landing / source / DAY / FILES[source, dataset], load_settings({}), into=tmp_path / "tenant")
+    drafted = draft(landing / source / DAY / FILES[source, dataset], tmp_path / "tenant")
     environment = {"PLATFORM_HOME": str(tmp_path / "home"), "PLATFORM_TENANT": str(tmp_path / "tenant")}
     settings: Settings = load_settings(environment)
-    (settings.landing).mkdir(parents=True)
+    settings.landing.mkdir(parents=True)
     (settings.landing / source).symlink_to(landing / source)
     report = land_source(source, GO_LIVE, settings)
-    assert drafted.contract.is_file()
-    assert "0 quarantined" in str(report) or "quarantine" not in str(report)
+    assert [entry.rows_quarantined for entry in report.landed] == [0]
+    assert report.landed[0].rows_landed * 10 <= drafted.delivery.volume.maximum
 
 
 def test_the_command_writes_what_check_accepts(
@@ -228,10 +228,11 @@ def test_fixed_width_in_gb18030(tmp_path: Path) -> None:
     drafted = draft(write(tmp_path, "LOAN_20260302.txt", lines), tmp_path / "out")
     assert (drafted.delivery.reader, drafted.delivery.encoding) == ("fixed_width", "gb18030")
     widths = [column.profile.width for column in drafted.columns]
-    assert widths[:2] == [10, 18]
-    assert sum(width or 0 for width in widths) == 10 + 18 + 20 + 4 + 12 + 8 + 11
-    assert drafted.columns[1].profile.protect == "cert_no"
-    assert drafted.columns[2].profile.protect == "person_name"
+    # Blanks that no value fills may belong to either neighbour.
+    assert widths == [10, 18, 20, 9, 7, 8, 11]
+    assert [column.profile.protect for column in drafted.columns[1:3]] == ["cert_no", "person_name"]
+    assert drafted.columns[6].profile.protect == "mobile"
+    assert [column.type for column in drafted.columns[4:6]] == ["DECIMAL(18,2)", "DATE"]
     assert "compare with the party's layout" in text_of(tmp_path / "out")
 
 
@@ -326,12 +327,9 @@ def test_values_decide_types_and_missing(tmp_path: Path) -> None:
         "change": [str(number - 40) for number in range(rows)],
         "remark": ["NULL" if number % 2 else f"text {number}" for number in range(rows)],
         "memo": ["NULL" if number % 3 else f"memo {number}" for number in range(rows)],
-        "daily_rate": [f"0.000{number + 10}" for number in range(rows)],
+        "daily_rate": [f"0.0001{number:02d}" for number in range(rows)],
         "moment": [str(1_767_225_600_000 + number * 1000) for number in range(rows)],
-        "mixed": [
-            f"2026-01-{number % 28 + 1:02d}" if number % 2 else f"2026/01/{number % 28 + 1:02d}"
-            for number in range(rows)
-        ],
+        "mixed": [f"2026{'-/'[number % 2]}01{'-/'[number % 2]}{number % 28 + 1:02d}" for number in range(rows)],
         "loan_password": [f"x{number}" for number in range(rows)],
         "bank_card_no": [luhn(f"62220200{number:07d}") for number in range(rows)],
         "officer": ["张伟" if number % 2 else "王芳" for number in range(rows)],
@@ -379,8 +377,8 @@ def luhn(leading: str) -> str:
 def test_personal_keys_and_values_of_json_are_not_written(tmp_path: Path) -> None:
     cert = complete_cert_numbers(pl.Series(["11010519900307123"]))[0]
     lines = "".join(
-        f'{{"id": "{number}", "by_person": {{"{cert}": {number}}}, "user": {{"手机": "138{number:08d}"}}, '
-        '"tags": [1, 2]}\n'
+        f'{{"id": "{number}", "by_person": {{"{cert}": {number}}}, "user": {{"手机": "138{number:08d}"}},'
+        ' "tags": [1, 2]}\n'
         for number in range(60)
     )
     drafted = draft(write(tmp_path, "events_20260302.jsonl", lines), tmp_path / "out")
@@ -467,6 +465,23 @@ def test_folders_absent_files_and_names_are_told(tmp_path: Path) -> None:
         scaffold(path, settings, source="Bank-X")
     with pytest.raises(SampleUnusable, match="exists"):
         scaffold(path, settings, source="bank_a", dataset="fees")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_sample_gives_a_draft_or_a_sentence(landing: Path, tmp_path: Path, seed: int) -> None:
+    random_ = random.Random(seed)
+    for number, ((source, _), name) in enumerate(FILES.items()):
+        content = bytearray((landing / source / DAY / name).read_bytes())
+        content = content[: random_.randint(200, 6000)] if random_.random() < 0.6 else content
+        for _ in range(random_.choice([1, 3, 30])):
+            place = random_.randrange(len(content))
+            content[place : place + random_.choice([0, 1, 80])] = random_.choice(
+                [b'"', b"\n", b"|", b",", b"\r", b"\xff"]
+            )
+        try:
+            draft(write(tmp_path / str(number), name, bytes(content)), tmp_path / str(number) / "out")
+        except SampleUnusable as unusable:
+            assert name in str(unusable)
 
 
 REAL = Path(os.environ.get("PLATFORM_TEST_DATA", PROJECT.parent / "shared" / "data"))
