@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import date, datetime
+from datetime import date
+from pathlib import Path
 
-import polars as pl
-
+from ingestion import quarantine_commands, vault_commands
 from ingestion.contract import ContractInvalid
 from ingestion.dbt_sources import is_up_to_date, write_sources
 from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
@@ -15,7 +15,7 @@ from ingestion.lake import write_manifest
 from ingestion.landing import SourceUnknown, land_source
 from ingestion.protection import KeyUnusable
 from ingestion.registry import load_registry
-from ingestion.settings import BUSINESS_TIMEZONE, Settings, SettingsInvalid, load_settings
+from ingestion.settings import Settings, SettingsInvalid, load_settings
 
 
 def check(_arguments: argparse.Namespace, settings: Settings) -> int:
@@ -48,34 +48,18 @@ def land(arguments: argparse.Namespace, settings: Settings) -> int:
     return int(failed)
 
 
-def quarantine(arguments: argparse.Namespace, settings: Settings) -> int:
-    """List quarantined rows, show why (and, recorded, their text), or try them again under a mended contract."""
-    import getpass
+def scaffold(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Draft a contract and a staging model from a sample file, to be read and corrected."""
+    from ingestion.scaffold import SampleUnusable
+    from ingestion.scaffold import scaffold as draft
 
-    from ingestion.quarantine import QuarantineUnknown, list_held, replay, show, unlock
-
-    now = datetime.now(BUSINESS_TIMEZONE)
     try:
-        match arguments.action:
-            case "list":
-                for held in list_held(settings, arguments.source, arguments.date):
-                    print(held)
-            case "show" if arguments.raw:
-                _print_rows(unlock(arguments.delivery, getpass.getuser(), arguments.reason, now, settings))
-            case "show":
-                _print_rows(show(arguments.delivery, settings))
-            case "replay":
-                landed, held_rows = replay(arguments.delivery, now, settings)
-                write_manifest(settings)
-                print(f"{landed:,} landed, {held_rows:,} still quarantined")
-    except QuarantineUnknown as error:
+        drafted = draft(arguments.file, settings, arguments.source, arguments.dataset, arguments.into)
+    except SampleUnusable as error:
         print(error, file=sys.stderr)
         return 1
+    print(f"{drafted.contract}\n{drafted.model}\n{drafted.checks} places say `check:`; read and correct each of them.")
     return 0
-
-
-def _print_rows(rows: pl.DataFrame) -> None:
-    rows.write_csv(sys.stdout, separator="\t", quote_style="never")
 
 
 def simulate(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -96,30 +80,24 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; bad input gives one sentence on standard error and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m ingestion", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for function in (check, sources, land, quarantine, simulate):
+    vault_commands.add_commands(commands)
+    quarantine_commands.add_commands(commands)
+    for function in (check, sources, land, scaffold, simulate):
         command = commands.add_parser(function.__name__, help=function.__doc__)
         command.set_defaults(run=function)
         if function is land:
             command.add_argument("source", nargs="?", help="source key; all sources when left out")
             command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
-        if function is quarantine:
-            actions = command.add_subparsers(required=True, dest="action", metavar="ACTION")
-            listing = actions.add_parser("list", help="what is held, by delivery")
-            listing.add_argument("--source", help="of one source only")
-            listing.add_argument("--date", type=date.fromisoformat, help="of one business date only")
-            showing = actions.add_parser("show", help="line, column and rule of every row of a delivery")
-            showing.add_argument("delivery", help="the beginning of its name in the list")
-            showing.add_argument("--raw", action="store_true", help="with the delivered text; who and why is recorded")
-            showing.add_argument("--reason", help="why the text has to be seen")
-            trying = actions.add_parser("replay", help="try the rows of a delivery again under the present contract")
-            trying.add_argument("delivery", help="the beginning of its name in the list")
+        if function is scaffold:
+            command.add_argument("file", type=Path, help="sample file as the partner delivers it")
+            command.add_argument("--source", help="source key; from the folder when left out")
+            command.add_argument("--dataset", help="dataset name; from the file name when left out")
+            command.add_argument("--into", type=Path, help="folder for the drafts; among the others when left out")
         if function is simulate:
             command.add_argument("--customers", type=int, required=True)
             command.add_argument("--days", type=int, required=True)
             command.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
-    if getattr(arguments, "raw", False) and not arguments.reason:
-        parser.error("--raw wants a --reason")
     try:
         return int(arguments.run(arguments, load_settings()))
     except (ContractInvalid, SettingsInvalid, SourceUnknown, KeyUnusable) as error:

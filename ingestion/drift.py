@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ingestion.contract import Dataset
+from ingestion.sensitive import forbidden_names
 
 
 class LayoutChanged(Exception):
@@ -29,6 +30,7 @@ def match_columns(found: list[str], dataset: Dataset, is_ordered: bool) -> dict[
     Raises:
         LayoutChanged: with every difference that the contract does not tolerate.
     """
+    refuse_forbidden(found)
     matched: dict[str, str | None] = {}
     for column in dataset.columns:
         names = (column.physical_name, *column.profile.aliases)
@@ -70,6 +72,17 @@ def _untolerated(
             for name, _ in moved
         ]
     return told
+
+
+def refuse_forbidden(found: list[str]) -> None:
+    """Authentication data (C3, 鉴别信息) is refused at the door, whether the contract knows the column or not.
+
+    Raises:
+        LayoutChanged: naming the columns.
+    """
+    forbidden = forbidden_names(found)
+    if forbidden:
+        raise LayoutChanged(f"has columns of authentication data (C3): {', '.join(forbidden)}")
 
 
 def match_width(delivered: int, dataset: Dataset) -> None:

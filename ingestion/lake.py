@@ -12,6 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from ingestion.contract import Dataset
+from ingestion.equivalents import write_schema
 from ingestion.ledger import deliveries, open_ledger
 from ingestion.protection import output_types
 from ingestion.registry import load_registry
@@ -81,6 +82,7 @@ def write_manifest(settings: Settings) -> Path:
             connection.execute(
                 f"copy (select {columns} limit 0) to '{folder / 'part-00.parquet'}' (format parquet)"
             ).fetchall()
+    write_schema(settings)
     draft, path = settings.lake / f".deliveries.{os.getpid()}", settings.lake / "deliveries.parquet"
     frame.write_parquet(draft)
     draft.replace(path)

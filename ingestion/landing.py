@@ -18,6 +18,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ingestion.bookkeeping import record, remember_file, superseded_by
+from ingestion.clear_values import keep_clear_values
 from ingestion.comparison import compare
 from ingestion.contract import Contract, Dataset
 from ingestion.delivery import (
@@ -39,6 +40,8 @@ from ingestion.readers.archive import plain_file
 from ingestion.registry import load_registry
 from ingestion.settings import Settings, load_settings
 from ingestion.verification import check_stated, verify
+
+NOT_LANDED = (DeliveryRefused, FileUnreadable, LayoutChanged)
 
 
 class SourceUnknown(Exception):
@@ -96,7 +99,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
             f"no contract {source}.yml in {settings.contracts}; known are {', '.join(registry.contracts)}."
         )
     contract = registry.contracts[source]
-    ledger, keys = open_ledger(settings), load_keys(settings.key_file)
+    ledger, keys = open_ledger(settings), load_keys(settings.key_file, settings.token_algorithm)
     landed: list[Landed] = []
     refused: list[str] = []
     absent: list[str] = []
@@ -181,7 +184,7 @@ def _land(
     with tempfile.TemporaryDirectory(dir=work) as folder:
         try:
             parsed = parse(contract, delivery, settings, keys, Path(folder))
-        except (DeliveryRefused, FileUnreadable, LayoutChanged) as error:
+        except NOT_LANDED as error:
             told, _, table = str(error).partition("\n")
             reason = (
                 f"{delivery}: {told.rstrip(':')}; nothing of it was landed, the previous data stays."
@@ -216,6 +219,7 @@ def parse(
     path = plain_file(delivery, settings, work)
     parsed = Parse(contract, lands_as or delivery, path, settings, keys, work).run(list(stated.sums))
     check_stated(stated, parsed.rows_in, parsed.sums)
+    keep_clear_values(delivery, settings, keys, work)
     return parsed
 
 

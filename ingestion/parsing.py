@@ -15,15 +15,25 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from ingestion.clear_values import SPOOL, Spool, spooled_columns
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery, DeliveryRefused
 from ingestion.lake import connect, lake_schema
-from ingestion.protection import Keys, outputs_sql, seal
+from ingestion.protection import Keys, outputs_sql, register_functions, seal
 from ingestion.readers import Lines, Reading, open_reading
 from ingestion.readers.layout import Layout, each_line, survey
 from ingestion.readers.lines import read_lines
 from ingestion.settings import Settings
-from ingestion.typing_rules import JSON_RULE, RowRule, cast_sql, delivered_sql, quoted, row_rules, value_sql
+from ingestion.typing_rules import (
+    FORBIDDEN_RULE,
+    JSON_RULE,
+    RowRule,
+    cast_sql,
+    delivered_sql,
+    quoted,
+    row_rules,
+    value_sql,
+)
 
 MEMORY_LIMIT = "640MB"
 RULES_A_WORD = 60
@@ -65,9 +75,10 @@ class Parse:
         self, contract: Contract, delivery: Delivery, path: Path, settings: Settings, keys: Keys, work: Path
     ) -> None:
         self.contract, self.delivery, self.path, self.keys, self.work = contract, delivery, path, keys, work
-        self.dataset, self.threads = delivery.dataset, settings.threads
+        self.dataset, self.settings = delivery.dataset, settings
         self.part = work / "landed" / "part-00.parquet"
         self.connection = connect(settings, MEMORY_LIMIT, work / "spill")
+        register_functions(self.connection, keys)
 
     def run(self, summed: list[str]) -> Parsed:
         """Parse; `summed` are the columns whose totals the sender has stated.
@@ -102,7 +113,11 @@ class Parse:
         words = [rules[start : start + RULES_A_WORD] for start in range(0, len(rules), RULES_A_WORD)]
         notes = _Notes()
         totals = [f"cast({quoted(f'v_{name}')} as decimal(38,9))" for name in summed]
-        self._register(notes, len(words), len(summed), layout)
+        spool = Spool(self.work / SPOOL)
+        clear = spooled_columns(self.dataset, self.settings)
+        values = ", ".join(f"'{column.name}': {quoted(f'v_{column.name}')}" for column in clear)
+        passing = f"spool({{{values}}})" if clear else "true"
+        self._register(notes, len(words), len(summed), layout, spool, [column.name for column in clear])
         any_broken = " or ".join(f"({rule.violated})" for rule in rules) or "false"
         noted = ["_ordinal", *(_mask_sql(word) for word in words), *totals]
         note = ", ".join(f"'{place}': {sql}" for place, sql in enumerate(noted))
@@ -114,11 +129,12 @@ class Parse:
                 with {self._levels(reading, layout)}
                 select {self._outputs()}, {self._lineage(layout)}
                 from valued
-                where case when {any_broken} then note({{{note}}}) else true end
-            ) to '{self.part}' (format parquet, compression zstd)
+                where case when {any_broken} then note({{{note}}}) else {passing} end
+            ) to '{self.part}' (format parquet, compression zstd, compression_level 1)
             """
         )
-        self._run(f"set threads = {self.threads}")
+        spool.close()
+        self._run(f"set threads = {self.settings.threads}")
         frame = pl.DataFrame(pa.Table.from_batches(notes.batches)) if notes.batches else pl.DataFrame()
         held = frame[:, 1 + len(words) :]
         sums = {
@@ -180,11 +196,16 @@ class Parse:
         usual = f"cast({day} + 1 + time '{profile.available_at}' as timestamptz)"
         return f"case when {day} < date '{profile.go_live}' then least({received}, {usual}) else {received} end"
 
-    def _register(self, notes: _Notes, words: int, totals: int, layout: Layout | None) -> None:
+    def _register(
+        self, notes: _Notes, words: int, totals: int, layout: Layout | None, spool: Spool, clear: list[str]
+    ) -> None:
         create: Any = self.connection.create_function
         kinds = ["bigint"] * (1 + words) + ["decimal(38,9)"] * totals
         row = ", ".join(f'"{place}" {kind}' for place, kind in enumerate(kinds))
         create("note", notes.take, [f"struct({row})"], "boolean", type="arrow", side_effects=True)
+        if clear:
+            kept = ", ".join(f"{quoted(name)} varchar" for name in clear)
+            create("spool", spool.take, [f"struct({kept})"], "boolean", type="arrow", side_effects=True)
         if layout is not None and not layout.is_plain:
             create("line_of", layout.line_numbers, ["bigint"], "bigint", type="arrow")
 
@@ -201,6 +222,10 @@ class Parse:
             for place, rule in enumerate(rules)
         ]
         told = pl.concat(hits).sort("line_number", "place")
+        forbidden = told.filter(pl.col("rule") == FORBIDDEN_RULE)
+        if forbidden.height:
+            line, _, column, rule = forbidden.row(0)
+            raise DeliveryRefused(f"line {line}, column {column} holds {rule}, {forbidden.height} values in all")
         told = told.filter((pl.col("rule") == JSON_RULE) | (pl.col("rule") != JSON_RULE).all().over("line_number"))
         return (
             told.unique(["line_number", "place"], maintain_order=True)
@@ -227,7 +252,7 @@ class Parse:
         kept = self.part.with_name("kept.parquet")
         self._run(
             f"copy (from {{part}} anti join duplicates using (_line_number)) to '{kept}'"
-            " (format parquet, compression zstd)"
+            " (format parquet, compression zstd, compression_level 1)"
         )
         kept.replace(self.part)
         lines = pl.DataFrame(self.connection.sql("from duplicates order by _line_number").to_arrow_table())
@@ -261,16 +286,20 @@ class Parse:
         """A marker came alone: no rows today, in the lake's schema."""
         self.part.parent.mkdir()
         columns = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in lake_schema(self.dataset).items())
-        self._run(f"copy (select {columns} limit 0) to '{self.part}' (format parquet, compression zstd)")
+        self._run(
+            f"copy (select {columns} limit 0) to '{self.part}' (format parquet, compression zstd, compression_level 1)"
+        )
         self.connection.close()
         return Parsed(0, 0, pl.DataFrame(schema=QUARANTINE), dict.fromkeys(summed, Decimal(0)), self.work)
 
     def _judge_empty(self, lines: Lines) -> None:
-        """A file without rows is legal only in the form that the contract names."""
-        is_empty = lines.delivered.stat().st_size == 0 and self.dataset.delivery.header != "none"
-        form = "empty_file" if is_empty and self.dataset.delivery.reader == "delimited" else "header_only"
-        if form not in self.dataset.delivery.no_data:
-            legal = ", ".join(self.dataset.delivery.no_data) or "none"
+        """A file without rows is legal only in the form that the contract names; without heading both are one."""
+        delivery = self.dataset.delivery
+        form = "empty_file" if lines.delivered.stat().st_size == 0 else "header_only"
+        has_heading = delivery.reader == "delimited" and delivery.header != "none"
+        forms = {form} if has_heading else {"empty_file", "header_only"}
+        if not forms & set(delivery.no_data):
+            legal = ", ".join(delivery.no_data) or "none"
             raise DeliveryRefused(f"holds no row ({form}), the contract's ways to say so are: {legal}")
 
     def _check_business_date(self) -> None:

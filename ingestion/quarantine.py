@@ -17,7 +17,7 @@ from ingestion.bookkeeping import record
 from ingestion.delivery import Delivery, list_files
 from ingestion.ledger import deliveries, metadata, open_ledger
 from ingestion.parsing import Parsed
-from ingestion.protection import load_keys, unseal
+from ingestion.protection import load_keys, unseal_quarantine
 from ingestion.registry import load_registry
 from ingestion.settings import Settings
 
@@ -102,7 +102,7 @@ def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Setti
         connection.execute(sa.insert(openings).values(**entry))
     ledger.dispose()
     keys = load_keys(settings.key_file)
-    raw = pl.read_parquet(io.BytesIO(unseal((folder / "raw.sealed").read_bytes(), keys.quarantine, held.delivery_id)))
+    raw = pl.read_parquet(io.BytesIO(unseal_quarantine((folder / "raw.sealed").read_bytes(), keys, held.delivery_id)))
     return pl.read_parquet(folder / "rows.parquet").join(raw, on="line_number", how="left").sort("line_number")
 
 
@@ -127,7 +127,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         digest = hashlib.sha256(f"{held.delivery_id}\x1f{contract.version}\x1f{at.isoformat()}".encode()).hexdigest()
         moment = int(at.timestamp()) * 1_000_000_000
         again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
-        keys = load_keys(settings.key_file)
+        keys = load_keys(settings.key_file, settings.token_algorithm)
         parsed = parse(contract, original, settings, keys, Path(work), lands_as=again)
         wanted = show(held.delivery_id, settings)["line_number"]
         parsed = _restrict(parsed, wanted, Path(work))

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from ingestion.contract import Column, Dataset
 from ingestion.protection import normalise_sql, valid_sql
+from ingestion.sensitive import forbidden_sql
 
 DIRECT = {"DATE": ("%Y-%m-%d", "date", 10), "TIMESTAMPTZ": ("%Y-%m-%d %H:%M:%S", "timestamp", 19)}
 JSON_RULE = "valid JSON"
+FORBIDDEN_RULE = "authentication data (C3)"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def value_sql(dataset: Dataset, column: Column) -> str:
     """SQL of `v_<column>`, the typed value; NULL where it is missing or cannot be read exactly."""
     raw, cast = quoted(f"r_{column.name}"), quoted(f"c_{column.name}")
     present = present_sql(dataset, column)
-    exact = _exact_sql(column, f"({present})")
+    exact = exact_sql(column, f"({present})")
     if column.profile.protect:
         return normalise_sql(column, f"({exact})")
     if cast_sql(column) is None:
@@ -75,7 +77,7 @@ def present_sql(dataset: Dataset, column: Column) -> str:
     return f"case when trim({raw}) in ({listed}) then null else {raw} end" if missing else raw
 
 
-def _exact_sql(column: Column, text: str) -> str:
+def exact_sql(column: Column, text: str) -> str:
     """SQL of the typed value of any spelling of a present text; NULL where it cannot be read exactly."""
     value = f"trim({text})"
     if column.profile.thousands:
@@ -129,6 +131,8 @@ def row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule
             yield RowRule(column.name, f"type {column.type}", f"{value} is null and ({present}) is not null")
         elif may_hold_replacements:
             yield RowRule(column.name, "encoding", f"contains({raw}, '\ufffd')")
+        if column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect):
+            yield RowRule(column.name, FORBIDDEN_RULE, forbidden_sql(raw))
         if column.required:
             yield RowRule(column.name, "required", f"{value} is null and ({present}) is null")
         if column.accepted:

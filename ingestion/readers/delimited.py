@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
+
 from ingestion.contract import Dataset
-from ingestion.drift import match_columns, match_width
+from ingestion.drift import match_columns, match_width, refuse_forbidden
 from ingestion.readers.reading import FileUnreadable, Lines, Reading, literal
 from ingestion.typing_rules import quoted
 
 NO_CHARACTER = "\x1e"
 LONGEST_HEADING = 1 << 20
+SAMPLE = 10_000
 
 
 def open_delimited(lines: Lines, dataset: Dataset) -> Reading:
@@ -54,8 +57,19 @@ def open_delimited(lines: Lines, dataset: Dataset) -> Reading:
 
 
 def open_json_lines(lines: Lines) -> Reading:
-    """Open a file of one JSON object a line; the row rules look into it."""
-    return Reading(lines_sql(lines, ["line"], NO_CHARACTER, ""), lines)
+    """Open a file of one JSON object a line; the row rules look into it.
+
+    Raises:
+        LayoutChanged: one of the first objects has a member of authentication data.
+    """
+    relation = lines_sql(lines, ["line"], NO_CHARACTER)
+    members = f"select distinct unnest(json_keys(line)) from (from ({relation}) limit {SAMPLE}) where json_valid(line)"
+    try:
+        found = sorted(str(name) for (name,) in duckdb.execute(members).fetchall())
+    except duckdb.Error:  # what is no text at all is told by the pass that counts
+        found = []
+    refuse_forbidden(found)
+    return Reading(relation, lines)
 
 
 def lines_sql(

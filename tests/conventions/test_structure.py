@@ -24,6 +24,7 @@ GRAMMAR = {
     "reconciliation": r"rec_[a-z0-9_]+__[a-z0-9_]+",
 }
 WALL_CLOCK = re.compile(r"\b(date\.today|datetime\.now|datetime\.utcnow|time\.time)\(|\b(now\(\)|current_date\b)")
+EDGES = {"vault_commands.py", "quarantine_commands.py"}  # a person asks now, and the audit row says when
 
 
 def models() -> list[Path]:
@@ -94,7 +95,7 @@ def test_no_stage_reads_the_wall_clock(package: str) -> None:
         f"{path.relative_to(PROJECT)}:{number}"
         for path in files
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if WALL_CLOCK.search(line) and '"now"' not in line
+        if WALL_CLOCK.search(line) and '"now"' not in line and path.name not in EDGES
     ]
     assert files and not readers
 

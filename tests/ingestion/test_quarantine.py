@@ -121,7 +121,7 @@ def test_from_the_command_line(
     assert rest == "party.rows of 2026-03-02  rows.csv: 3 rows\n"
     assert main(["quarantine", "show", name]) == 0
     assert capsys.readouterr().out.splitlines()[1] == "3\tcode\taccepted codes"
-    assert main(["quarantine", "show", name, "--raw", "--reason", "ticket 7"]) == 0
+    assert main(["quarantine", "show", name, "--raw", "ticket 7"]) == 0
     assert "2,N,2.00" in capsys.readouterr().out
     assert main(["quarantine", "replay", "nothing"]) == 1
     assert "0 quarantined deliveries begin with 'nothing'" in capsys.readouterr().err

@@ -1,0 +1,182 @@
+"""The draft in the layout of the shipped contracts and staging models, with a `check:` wherever a person must look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from ingestion.protection import output_types
+from ingestion.scaffold.columns import MONEY, RATE, Draft
+from ingestion.scaffold.trials import trial_column
+
+LINEAGE = ("_delivery_id", "_line_number", "_batch_date", "_sequence", "_known_at")
+LOGICAL = {"BIGINT": "integer", "INTEGER": "integer", "DATE": "date", "TIMESTAMPTZ": "timestamp", "BOOLEAN": "boolean"}
+DELIVERY = (
+    "reader", "files", "resend", "parts", "ready", "archive", "checksum", "signature", "mode", "no_data",
+    "business_date", "encoding", "separator", "quote", "trailing_separator", "preamble", "header", "sheet", "missing",
+    "recorded_at", "conforms_to", "volume",
+)  # fmt: skip
+DEFAULTS = {"encoding": "utf-8", "separator": ",", "header": "names"}
+CODE_SUFFIX = re.compile(r"_code$")
+
+
+def render_contract(
+    source: str, dataset: str, physical: str, go_live: str, delivery: dict[str, Any], doubts: dict[str, list[str]],
+    drafts: list[Draft],
+) -> str:  # fmt: skip
+    """The YAML text of a contract with one dataset."""
+    return "\n".join(
+        [
+            "apiVersion: v3.2.0",
+            "kind: DataContract",
+            f"id: {source}",
+            "# check: who is this, in Chinese and English?",
+            f"name: {_flow(source)}",
+            "version: 1.0.0",
+            "status: active",
+            "# check: which domain of the group?",
+            "domain: lending",
+            "description:",
+            "  # check: what does this party deliver, and why does the platform take it?",
+            f"  purpose: {_flow(f'Drafted from one sample of {dataset}.')}",
+            "# check: which team answers for this source?",
+            "team: {name: unknown_team}",
+            "customProperties:",
+            "  - property: source",
+            "    # check: the timetable is a placeholder, and go_live the sample's date where its name holds one",
+            f'    value: {{cron: "0 7 * * *", available_at: "07:00", go_live: "{go_live}"}}',
+            "schema:",
+            f"  - name: {dataset}",
+            f"    physicalName: {_flow(physical)}",
+            "    # check: what is one row?",
+            "    description: One row per …",
+            "    customProperties:",
+            "      - property: delivery",
+            "        value:",
+            *(f"          {line}" for line in _delivery_lines(delivery, doubts)),
+            "    properties:",
+            *(f"      {line}" for draft in drafts for line in _column_lines(draft)),
+            "",
+        ]
+    )
+
+
+def _delivery_lines(delivery: dict[str, Any], doubts: dict[str, list[str]]) -> Iterator[str]:
+    for key in DELIVERY:
+        for doubt in doubts.get(key, []):
+            yield f"# check: {_comment(key)}: {_comment(doubt)}"
+        if key in delivery and DEFAULTS.get(key) != delivery[key]:
+            yield f"{key}: {_flow(delivery[key])}"
+
+
+def _column_lines(draft: Draft) -> Iterator[str]:
+    for check in draft.checks:
+        yield f"# check: {_comment(check)}"
+    entry: dict[str, Any] = {"name": draft.name}
+    if draft.physical != draft.name and not draft.path:
+        entry["physicalName"] = draft.physical
+    entry["logicalType"] = LOGICAL.get(draft.type, "number" if draft.is_number else "string")
+    entry["physicalType"] = draft.type
+    if draft.key_position:
+        entry |= {"primaryKey": True, "primaryKeyPosition": draft.key_position}
+    if draft.required:
+        entry["required"] = True
+    if draft.protect:
+        entry["classification"] = "C2"
+    if draft.description:
+        entry["description"] = draft.description
+    if draft.codes:
+        entry["enum"] = [{"value": code} for code in draft.codes]
+    profile = _profile(draft)
+    if not profile and not draft.codes:
+        yield f"- {_flow(entry)}"
+        return
+    if profile:
+        entry["customProperties"] = [{"property": "column", "value": profile}]
+    for number, (key, value) in enumerate(entry.items()):
+        yield f"{'  ' if number else '- '}{key}: {_flow(value)}"
+
+
+def _profile(draft: Draft) -> dict[str, Any]:
+    profile: dict[str, Any] = {}
+    if draft.path:
+        profile["path"] = draft.path
+    if draft.width:
+        profile["width"] = draft.width
+    if draft.formats:
+        profile["format"] = draft.formats[0] if len(draft.formats) == 1 else draft.formats
+    if draft.thousands:
+        profile["thousands"] = True
+    if draft.missing:
+        profile["missing"] = draft.missing
+    if draft.protect:
+        profile["protect"] = draft.protect
+    if draft.is_refused:
+        profile["drop"] = True
+    return profile
+
+
+def render_model(source: str, dataset: str, drafts: list[Draft]) -> str:
+    """The SQL text of a staging model that renames, converts units and keeps the lineage."""
+    lines: list[str] = []
+    for draft in drafts:
+        if not draft.is_refused:
+            lines += _select_lines(draft)
+    lines += [f"source.{name}" for name in LINEAGE]
+    body = [f"    {line}" + ("" if line.startswith("--") else ",") for line in lines]
+    body[-1] = body[-1].rstrip(",")
+    opening = [
+        "with",
+        "",
+        "source as (",
+        "",
+        f"    select * from {{{{ source('{source}', '{dataset}') }}}}",
+        "",
+        ")",
+        "",
+    ]
+    return "\n".join([*opening, "select", *body, "from source", ""])
+
+
+def _select_lines(draft: Draft) -> list[str]:
+    name = draft.name
+    if draft.protect:
+        column = trial_column(name, protect=draft.protect)
+        renamed = {"cert_no_token": "anchor_token", "cert_no_birth_date": "birth_date"}
+        return [f"source.{output}{_as(output, renamed.get(output, output))}" for output in output_types(column)]
+    called = f"{name} {draft.physical.lower()}"
+    if re.search(r"(^|_)fen$", name) and draft.type in ("BIGINT", "INTEGER"):
+        stem = name.removesuffix("_fen")
+        target = stem if stem.endswith("_amount") else f"{stem}_amount"
+        return [f"cast(source.{name} as decimal(18, 0)) * 0.01 as {target}"]
+    checks = []
+    if draft.is_number and RATE.search(called):
+        checks = [f"-- check: {name} in percent, per mille or per ten thousand becomes a fraction of 1: * 0.01, …"]
+    elif draft.is_number and MONEY.search(called):
+        checks = [f"-- check: {name} in 分 becomes 元: cast(source.{name} as decimal(18, 0)) * 0.01"] * (
+            draft.type in ("BIGINT", "INTEGER")
+        )
+    elif draft.codes:
+        checks = [f"-- check: {name} through ref_codes and join_code, once its codes are known"]
+    target = name
+    if not draft.codes and name not in ("no", "term_no"):
+        target = re.sub(r"_no$", "_id", name)
+    return [*checks, f"source.{name}{_as(name, 'term_number' if name == 'term_no' else target)}"]
+
+
+def _as(name: str, target: str) -> str:
+    return "" if name == target else f" as {target}"
+
+
+def _flow(value: Any) -> str:
+    """One line of YAML."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1_000_000)
+    return text.strip().removesuffix("\n...").strip()
+
+
+def _comment(text: str) -> str:
+    """Text that stays on its line and shows what cannot be printed."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
