@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/
 export PLATFORM_HOME ?= $(CURDIR)/var
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test check up down bench berka-features clean
+.PHONY: demo test check up down bench fuzz berka-features clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -43,6 +43,9 @@ down: $(VENV)/.ready
 
 bench: $(VENV)/.ready ## ratios beside named alternatives; ONLY=name runs one
 	@$(RUN)python tests/benchmarks/run.py $(ONLY)
+
+fuzz: $(VENV)/.ready ## ten thousand mutated files; the tests try three hundred
+	@FUZZ_CASES=$${FUZZ_CASES:-10000} $(RUN)python -m pytest --numprocesses=0 tests/ingestion/test_fuzz.py
 
 berka-features: $(VENV)/.ready ## features of 354 real loans, as of each loan's date
 	@$(RUN)python tests/acceptance/berka/build_features.py
