@@ -34,6 +34,7 @@ Identifier = Literal[
     "person_name", "device_id", "email", "address", "openid", "opaque",
 ]  # fmt: skip
 
+YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the safe loader, in C where it was built
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 STAND_INS = ("token", "sha256_token", "masked", "birth_date")
@@ -263,7 +264,7 @@ def read_contract(path: Path) -> Contract:
         ContractInvalid: with every problem of the file.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         summary = " ".join(str(error).split())
         raise ContractInvalid([Problem(path.name, "(file)", f"not readable YAML: {summary}", "mend it")]) from None

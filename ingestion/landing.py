@@ -37,7 +37,7 @@ from ingestion.parsing import Parse, Parsed
 from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable
 from ingestion.readers.archive import plain_file
-from ingestion.registry import load_registry
+from ingestion.registry import load_contract
 from ingestion.settings import Settings, load_settings
 from ingestion.verification import check_stated, verify
 
@@ -88,17 +88,15 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
 
     Raises:
         SourceUnknown: there is no such contract.
-        ContractInvalid: a contract of the tenant has problems.
+        ContractInvalid: its contract has problems.
         DeliveryIncomplete: a file that the contract demands of `batch_date` is not there; others were landed.
         DeliveryRefused: at least one delivery was refused whole; the others were landed.
     """
     settings = settings or load_settings()
-    registry = load_registry(settings)
-    if source not in registry.contracts:
-        raise SourceUnknown(
-            f"no contract {source}.yml in {settings.contracts}; known are {', '.join(registry.contracts)}."
-        )
-    contract = registry.contracts[source]
+    contract = load_contract(source, settings)
+    if contract is None:
+        known = ", ".join(sorted(path.stem for path in settings.contracts.glob("*.yml")))
+        raise SourceUnknown(f"no contract {source}.yml in {settings.contracts}; known are {known}.")
     ledger, keys = open_ledger(settings), load_keys(settings.key_file, settings.token_algorithm)
     landed: list[Landed] = []
     refused: list[str] = []

@@ -18,7 +18,7 @@ from ingestion.delivery import Delivery, list_files
 from ingestion.ledger import deliveries, metadata, open_ledger
 from ingestion.parsing import Parsed
 from ingestion.protection import load_keys, unseal_quarantine
-from ingestion.registry import load_registry
+from ingestion.registry import load_contract
 from ingestion.settings import Settings
 
 replays = sa.Table(
@@ -118,7 +118,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
     from ingestion.landing import commit, exclusively, parse
 
     held = _find(delivery, settings)
-    contract = load_registry(settings).contracts.get(held.source)
+    contract = load_contract(held.source, settings)
     if contract is None:
         raise QuarantineUnknown(f"no contract {held.source}.yml; restore it, then replay.")
     ledger = open_ledger(settings)
@@ -173,7 +173,8 @@ def _folder(held: Held, settings: Settings) -> Path:
 
 
 def _locate(held: Held, settings: Settings) -> Delivery:
-    contract = load_registry(settings).contracts[held.source]
+    contract = load_contract(held.source, settings)
+    assert contract is not None
     dataset = contract.dataset(held.dataset)
     for delivery in list_files(contract, dataset, held.batch_date, settings):
         if delivery.delivery_id == held.delivery_id:

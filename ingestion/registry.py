@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ingestion.contract import Contract, ContractInvalid, Dataset, Problem, read_contract
+from ingestion.contract import YAML, Contract, ContractInvalid, Dataset, Problem, read_contract
 from ingestion.settings import Settings, load_settings
 
 
@@ -58,6 +58,16 @@ def load_registry(settings: Settings) -> Registry:
     return Registry(contracts)
 
 
+def load_contract(source: str, settings: Settings) -> Contract | None:
+    """Read the contract of one source, whatever is wrong with others; None where there is none.
+
+    Raises:
+        ContractInvalid: with all its problems.
+    """
+    path = settings.contracts / f"{source}.yml"
+    return read_contract(path) if path.is_file() else None
+
+
 def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
     """Sources with their cron, read lightly: what a DAG file may do while it is parsed.
 
@@ -74,7 +84,7 @@ def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
 
 def _cron(path: Path) -> str | None:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML)
         profiles = {item["property"]: item["value"] for item in document["customProperties"]}
         return str(profiles["source"]["cron"])
     except (yaml.YAMLError, KeyError, TypeError):
