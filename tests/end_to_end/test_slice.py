@@ -69,7 +69,7 @@ def test_the_correction_reopens_its_date(group: Group) -> None:
     with duckdb.connect(str(group.settings.warehouse), read_only=True) as connection:
         seen = connection.execute(
             "select count(*) filter (_superseded_at is not null), count(*) filter (_superseded_at is null)"
-            " from fct_funder_loans_history where _batch_date = ?",
+            " from fct_funder_loans_history where _batch_date = ? and funder = 'bank_a'",
             [REFUSED],
         ).fetchall()[0]
     assert seen[0] == seen[1] > 0, "both versions of the payouts stay readable"
