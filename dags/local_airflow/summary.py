@@ -57,9 +57,9 @@ def _landed(settings: Settings, dates: list[date]) -> Iterator[str]:
         }
     ledger.dispose()
     sources = sorted({source for _, source in cells})
-    yield "  " + " " * 12 + "".join(f"{source:>17}" for source in sources)
-    for day in dates:
-        yield f"  {day}  " + "".join(f"{cells.get((day, source), '-'):>17}" for source in sources)
+    yield "  " + " " * 16 + "".join(f"{day!s:>15}" for day in dates)
+    for source in sources:
+        yield f"  {source:<16}" + "".join(f"{cells.get((day, source), '-'):>15}" for day in dates)
     if any(cell.endswith("*") for cell in cells.values()):
         yield "  * a corrected file superseded the first one; both versions stay in the lake"
 
