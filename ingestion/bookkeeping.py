@@ -90,22 +90,21 @@ def remember_file(delivery: Delivery, ledger: sa.Engine) -> None:
 
 
 def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
-    """`batch_date` and every earlier business date with a landed delivery that no publication holds yet.
+    """Every business date up to `batch_date` with a landed delivery, and `batch_date` itself.
 
-    This is how a late or restated delivery reopens its date. Dates of the stock load count as the date it came with.
+    A late or restated row may touch any date after its event, so all daily figures are derived anew. Dates of the
+    stock load count as the date it came with.
     """
     ledger = open_ledger(settings)
     query = (
         sa.select(deliveries.c.batch_date)
         .distinct()
-        .where(
-            deliveries.c.state == "landed", deliveries.c.published_in.is_(None), deliveries.c.batch_date <= batch_date
-        )
+        .where(deliveries.c.state == "landed", deliveries.c.batch_date <= batch_date)
     )
     with ledger.connect() as connection:
-        open_dates = {row[0] for row in connection.execute(query)}
+        landed = {row[0] for row in connection.execute(query)}
     ledger.dispose()
-    return sorted(open_dates | {batch_date})
+    return sorted(landed | {batch_date})
 
 
 def mark_published(batch_date: date, version: str, settings: Settings) -> None:

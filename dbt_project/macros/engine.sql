@@ -33,6 +33,3 @@
 {%- endmacro %}
 
 {#- How a fact is rewritten by the dates of a run. -#}
-{% macro rewrite_strategy() %}{{ return(dispatched('rewrite_strategy')()) }}{% endmacro %}
-{% macro duckdb__rewrite_strategy() %}delete+insert{% endmacro %}
-{% macro spark__rewrite_strategy() %}insert_overwrite{% endmacro %}

@@ -1,5 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy=rewrite_strategy(), unique_key='as_of_date') }}
--- One row per standing loan and date, at the end of the date; only the dates of the run are (re)written.
+-- One row per standing loan and date, at the end of the date; every business date up to the batch date, derived anew.
 with
 
 dates as ({{ as_of_dates() }}),
