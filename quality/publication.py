@@ -137,10 +137,10 @@ def publish(
     """Publish `tables` as one version `<batch_date>-<first 8 digits of the content's hash>` of a set.
 
     Every table needs a recorded, passing verdict for its name, this date and its present content, and no
-    other verdict handed in may have failed. The written Parquet is fingerprinted again before it becomes
-    visible. The same content again is a no-op with the same version; the bytes of the Parquet files depend
-    on content and layout only, not on threads or time. Memory stays within `settings.memory_limit`. The
-    last five versions are kept.
+    other verdict handed in may have failed. The content is compared once, as written: the Parquet is
+    fingerprinted before it becomes visible. The same content again is a no-op with the same version; the
+    bytes of the Parquet files depend on content and layout only, not on threads or time. Memory stays within
+    `settings.memory_limit`. The last five versions are kept.
 
     Raises:
         PublicationRefused: naming table, date, checks, and the version that stays.
@@ -150,15 +150,17 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     with _exclusive(folder), connect(":memory:", settings) as connection:
         try:
-            contents = _expose_all(connection, tables)
+            for name, source in sorted(tables.items()):
+                expose(connection, name, source)
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             raise _refuse(set_name, batch_date, [f"its tables cannot be read ({reason})"], settings) from None
-        reasons = _find_objections(set_name, batch_date, verdicts, contents, settings)
+        reasons = _find_objections(set_name, batch_date, verdicts, tables, settings)
         reasons += _find_inexact_columns(connection, tables)
         if reasons:
             raise _refuse(set_name, batch_date, reasons, settings)
         accepted = {verdict.table: verdict for verdict in verdicts}
+        contents = {name: accepted[name].fingerprint for name in sorted(tables)}
         whole = _hash_set(tables, contents)
         version = f"{batch_date.isoformat()}-{whole[:8]}"
         target = folder / version
@@ -170,15 +172,19 @@ def publish(
             partial.mkdir()
             try:
                 _write_tables(connection, set_name, version, partial, tables, settings)
-                _verify_written(connection, partial, contents)
-            except _ContentChanged as error:
+                reasons = _find_changes(connection, contents, partial)
+            except duckdb.Error as error:
+                reasons = [f"its tables cannot be read ({str(error).splitlines()[0]})"]
+            if reasons:
                 shutil.rmtree(partial)
-                raise _refuse(set_name, batch_date, [str(error)], settings) from None
+                raise _refuse(set_name, batch_date, reasons, settings)
             manifest = _describe_version(set_name, version, batch_date, run_name, whole, tables, accepted)
             _write_json(partial / MANIFEST, manifest)
             _sync_tree(partial)
             partial.rename(target)
             _sync(folder)
+        elif reasons := _find_changes(connection, contents):
+            raise _refuse(set_name, batch_date, reasons, settings)
         row_counts = {name: accepted[name].rows for name in sorted(tables)}
         is_current = _move_pointer(folder, version, batch_date)
         register_publication(set_name, version, batch_date, run_name, whole, row_counts, settings)
@@ -199,23 +205,11 @@ def point_to(set_name: str, version: str, settings: Settings | None = None) -> P
     return open_published(set_name, settings)
 
 
-class _ContentChanged(Exception):
-    """What was written is not what was audited."""
-
-
-def _expose_all(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableSource]) -> dict[str, str]:
-    contents: dict[str, str] = {}
-    for name, source in sorted(tables.items()):
-        expose(connection, name, source)
-        contents[name] = fingerprint(connection, name)
-    return contents
-
-
 def _find_objections(
     set_name: str,
     batch_date: date,
     verdicts: Sequence[Verdict],
-    contents: Mapping[str, str],
+    tables: Mapping[str, TableSource],
     settings: Settings,
 ) -> list[str]:
     reasons = [
@@ -225,7 +219,7 @@ def _find_objections(
     ]
     recorded = are_recorded([verdict.verdict_id for verdict in verdicts], settings)
     given = {verdict.table: verdict for verdict in verdicts}
-    for name, content in contents.items():
+    for name in sorted(tables):
         verdict = given.get(name)
         if verdict is None:
             reasons.append(f"{name} has no verdict")
@@ -235,8 +229,6 @@ def _find_objections(
             reasons.append(f"the verdict of {name} is of gate {verdict.gate}, which does not guard this set")
         elif verdict.batch_date != batch_date:
             reasons.append(f"the verdict of {name} is for {verdict.batch_date.isoformat()}")
-        elif verdict.fingerprint != content:
-            reasons.append(f"{name} has changed since its verdict")
         elif verdict.verdict_id not in recorded:
             reasons.append(f"the verdict of {name} is not in the ledger")
     return reasons
@@ -327,11 +319,24 @@ def _plan_files(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, 
     return copies
 
 
-def _verify_written(connection: duckdb.DuckDBPyConnection, folder: Path, contents: Mapping[str, str]) -> None:
+def _find_changes(
+    connection: duckdb.DuckDBPyConnection, contents: Mapping[str, str], written: Path | None = None
+) -> list[str]:
+    """Tables whose content, as written to a folder or else at its source, is not the one that was audited.
+
+    What was written answers for the source too, which is read again only to say where a difference arose.
+    """
+    changed = []
     for name, content in contents.items():
-        paths = tuple(sorted((folder / name).glob("*.parquet")))
-        if fingerprint_relation(connection, parquet(paths)) != content:
-            raise _ContentChanged(f"{name} was written with other content than its verdict saw")
+        if written:
+            paths = tuple(sorted((written / name).glob("*.parquet")))
+            if fingerprint_relation(connection, parquet(paths)) == content:
+                continue
+        if fingerprint(connection, name) != content:
+            changed.append(f"{name} has changed since its verdict")
+        elif written:
+            changed.append(f"{name} was written with other content than its verdict saw")
+    return changed
 
 
 def _describe_layout(source: TableSource) -> dict[str, Any] | None:

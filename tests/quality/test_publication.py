@@ -181,7 +181,7 @@ def test_a_type_that_parquet_cannot_hold_is_refused(settings: Settings, change: 
         audit_and_publish("core", DAY, settings)
 
 
-@pytest.mark.parametrize("moment", ["_verify_written", "_sync_tree", "_move_pointer", "register_publication"])
+@pytest.mark.parametrize("moment", ["_find_changes", "_sync_tree", "_move_pointer", "register_publication"])
 def test_killed_anywhere_leaves_a_complete_version_and_a_rerun_finishes(
     settings: Settings, change: Change, moment: str
 ) -> None:
