@@ -403,7 +403,7 @@ FIGURES = {
 def run(landing: Path, day: date, database: Path) -> dict[str, list[list[object]]]:
     """Build every table from the deliveries up to `day`; returns the figures."""
     database.unlink(missing_ok=True)
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "threads": os.environ.get("PLATFORM_THREADS", str(os.cpu_count() or 2)),
         "memory_limit": os.environ.get("PLATFORM_MEMORY_LIMIT", "4GB"),
     }

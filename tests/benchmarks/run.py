@@ -43,6 +43,18 @@ def render_table(records: Sequence[dict[str, Any]]) -> str:
     return "\n".join([heading, *lines])
 
 
+def render_stages(record: dict[str, Any]) -> str:
+    """One line a stage of each run a record tells of: wall, CPU, peak memory, and CPU as a ratio to the other side."""
+    lines = [f"{record['name']:34} {'wall s':>8} {'CPU s':>8} {'peak MB':>8} {'ratio':>7}"]
+    for run, stages in record["detail"]["stages"].items():
+        lines += [
+            f"  {f'{run} {stage}':32} {cost['wall_s']:8,.1f} {cost['cpu_s']:8,.1f} {cost['peak_rss_mb']:8,.0f}"
+            f" {cost['cpu_ratio']:7.2f}"
+            for stage, cost in stages.items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def main(names: Sequence[str]) -> int:
     """Run the named benchmarks, all without a name."""
     unknown = sorted(set(names) - set(BENCHMARKS))
@@ -57,6 +69,9 @@ def main(names: Sequence[str]) -> int:
         found = [record.to_json() for record in benchmark.run(home / "benchmarks")]
         measured += found
         write_records(home / "bench.json", found)
+    for record in measured:
+        if "stages" in record["detail"]:
+            print(render_stages(record))
     print(render_table(measured))
     return 0
 
