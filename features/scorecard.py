@@ -24,11 +24,23 @@ import numpy.typing as npt
 import polars as pl
 
 from features.clock import scoring_as_of
-from features.store import SCORING_PURPOSE, open_features, scoring_frame, select_views, serves, training_frame
+from features.store import (
+    SCORING_PURPOSE,
+    SCORING_TABLE,
+    open_features,
+    scoring_frame,
+    select_views,
+    serves,
+    training_frame,
+)
 from features.values import ZONE, in_business_zone
 from features.view import Feature, View, combined_version
 from ingestion.settings import Settings, load_settings
-from quality.published import open_published
+from quality.gate import audit_sources
+from quality.publication import Publication, publish
+from quality.published import Published, open_published
+from quality.source import ParquetFiles, TableSource
+from quality.suite import load_suites
 
 BASE_POINTS, BASE_ODDS, POINTS_TO_DOUBLE = 600, 50, 20
 FACTOR = POINTS_TO_DOUBLE / math.log(2)
@@ -39,6 +51,7 @@ HOLDOUT_SHARE = 0.25
 LEAST_OF_EACH_CLASS = 10
 REASONS = 3
 MODEL_PURPOSE = "MODEL_DEV"
+SCORES = "scores"
 NUMERIC = ("bigint", "double", "decimal")
 
 Floats = npt.NDArray[np.float64]
@@ -164,13 +177,14 @@ def train(cutoff: date, settings: Settings | None = None) -> Model:
 
 
 def score(batch_date: date, settings: Settings | None = None) -> ScoringReport:
-    """Score the gated scoring frame of a date into `published/scores/<batch_date>/scores.parquet`.
+    """Score the gated scoring frame of a date, and publish the scores through a gate of their own as the set
+    `scores`.
 
     A row for each customer of the scoring frame, sorted by customer. Trains only when no model of the
-    features' version exists. Atomic and idempotent.
+    features' version was trained by the date. Atomic and idempotent.
 
     Raises: as `scoring_frame` and `train`; ModelMissing when the views have changed since the features were
-    built.
+    built; PublicationRefused by the gate.
     """
     settings = settings or load_settings()
     published = open_features(batch_date, settings)
@@ -198,16 +212,12 @@ def score(batch_date: date, settings: Settings | None = None) -> ScoringReport:
         pl.lit(warehouse_version).alias("warehouse_version"),
         frame["as_of"],
     )
-    path = settings.published / "scores" / batch_date.isoformat() / "scores.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pending = path.with_suffix(".pending")
-    scores.write_parquet(pending)
-    os.replace(pending, path)  # noqa: PTH105
+    done = _publish(scores, published, settings)
     counted = published.scan("exclusions").collect()
     excluded = {str(row["reason"]): int(row["rows"]) for row in counted.iter_rows(named=True)}
     return ScoringReport(
         batch_date,
-        path,
+        done.path / SCORES / "part-00.parquet",
         scores.height,
         excluded,
         str(model["model_version"]),
@@ -215,6 +225,16 @@ def score(batch_date: date, settings: Settings | None = None) -> ScoringReport:
         warehouse_version,
         trained,
     )
+
+
+def _publish(scores: pl.DataFrame, features: Published, settings: Settings) -> Publication:
+    """Audit scores beside the features they come from, then publish them."""
+    key = ("customer_id",)
+    (suite,) = load_suites(settings.suites, SCORES)
+    held = {SCORES: TableSource(scores.to_arrow(), suite.key, suite.layout)}
+    features_of = TableSource(ParquetFiles(tuple(features.bucket_paths(SCORING_TABLE))), key)
+    verdicts = audit_sources(SCORES, [suite], {**held, SCORING_TABLE: features_of}, features.batch_date, settings)
+    return publish(SCORES, features.batch_date, verdicts, held, settings)
 
 
 def usable_features(views: Sequence[View]) -> tuple[Feature, ...]:
@@ -342,15 +362,16 @@ def _models(settings: Settings) -> Path:
 
 
 def _newest_model(feature_version: str, batch_date: date, settings: Settings) -> Model | None:
-    """The model of the version trained last, on or before the date if there is one."""
+    """The model of the features' version trained last by the date; one trained later has seen the future."""
     found: list[dict[str, Any]] = [
         json.loads(path.read_text(encoding="utf-8")) for path in sorted(_models(settings).glob("*.json"))
     ]
-    fitting = [model for model in found if model["feature_version"] == feature_version]
-    if not fitting:
-        return None
-    timely = [model for model in fitting if model["trained_on"] <= batch_date.isoformat()]
-    return max(timely or fitting, key=lambda model: (model["trained_on"], model["model_version"]))
+    timely = [
+        model
+        for model in found
+        if model["feature_version"] == feature_version and model["trained_on"] <= batch_date.isoformat()
+    ]
+    return max(timely, key=lambda model: (model["trained_on"], model["model_version"]), default=None)
 
 
 def _replace(path: Path, content: bytes) -> None:

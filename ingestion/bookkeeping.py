@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import sqlalchemy as sa
@@ -107,13 +108,16 @@ def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
     return sorted(landed | {batch_date})
 
 
-def mark_published(batch_date: date, version: str, settings: Settings) -> None:
-    """Note in which published version the deliveries up to `batch_date` were first visible."""
+def mark_published(delivery_ids: Sequence[str], version: str, settings: Settings) -> None:
+    """Note in which published version these deliveries were first visible."""
+    if not delivery_ids:
+        return
     ledger = open_ledger(settings)
     with ledger.begin() as connection:
         connection.execute(
             sa.update(deliveries)
-            .where(deliveries.c.published_in.is_(None), deliveries.c.batch_date <= batch_date)
-            .values(published_in=version)
+            .where(deliveries.c.published_in.is_(None), deliveries.c.delivery_id == sa.bindparam("built"))
+            .values(published_in=version),
+            [{"built": delivery_id} for delivery_id in delivery_ids],
         )
     ledger.dispose()

@@ -108,8 +108,18 @@ def audit_and_publish(
         if suite.published
     }
     done = publish(set_of(gate), batch_date, verdicts, tables, settings, run_id)
-    mark_published(batch_date, done.version, settings)
+    mark_published(_built_deliveries(settings), done.version, settings)
     return done
+
+
+def _built_deliveries(settings: Settings) -> list[str]:
+    """The deliveries that the warehouse was built from; one that landed since waits for the next build."""
+    with connect(settings.warehouse, settings, read_only=True) as connection:
+        listed = "select 1 from information_schema.tables where table_name = 'stg_platform__deliveries'"
+        if not run(connection, listed):
+            return []
+        query = "select delivery_id from stg_platform__deliveries order by delivery_id"
+        return [str(delivery_id) for (delivery_id,) in run(connection, query)]
 
 
 def audit_and_publish_sources(

@@ -29,11 +29,11 @@ def build(
     select: Sequence[str] | None = None,
     as_of_dates: Sequence[date] | None = None,
 ) -> None:
-    """Run `dbt build` for a business date: seeds, models and tests, or those that `select` names.
+    """Run `dbt build` for a business date: seeds and models, or those that `select` names.
 
     The project is resolved first and frozen under `<home>/dbt/project`, with the tenant's staging models in place of
-    the product's own. The dates that are (re)written are `batch_date` and every earlier date with a landed delivery
-    that no publication holds, or those given in `as_of_dates`. Idempotent; dbt's handle on the file is closed before
+    the product's own. Daily figures are derived for `batch_date` and every earlier date with a landed
+    delivery, or for those given in `as_of_dates`. Idempotent; dbt's handle on the file is closed before
     this returns.
 
     Raises:
@@ -45,12 +45,9 @@ def build(
         raise WarehouseBuildFailed(f"There is no dbt_project.yml in {settings.dbt_project}; run from the repository.")
     registry = load_registry(settings)
     write_manifest(settings)
-    variables = {
-        "batch_date": batch_date.isoformat(),
-        "as_of_dates": [day.isoformat() for day in as_of_dates or dates_to_build(batch_date, settings)],
-        "conformed": registry.conformed(),
-    }
-    arguments = ["build", "--vars", json.dumps(variables, sort_keys=True)]
+    dates = [day.isoformat() for day in as_of_dates or dates_to_build(batch_date, settings)]
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    arguments += _variables(registry, batch_date, as_of_dates=dates)
     if select:
         arguments += ["--select", *select]
     _invoke(arguments, batch_date, settings)
@@ -61,19 +58,30 @@ def compile_models(engine: str, settings: Settings | None = None) -> dict[str, s
     settings = settings or load_settings()
     registry = load_registry(settings)
     write_manifest(settings)
-    variables = {"batch_date": "2000-01-31", "conformed": registry.conformed(), "compile_for": engine}
-    _invoke(["compile", "--vars", json.dumps(variables, sort_keys=True)], date(2000, 1, 31), settings)
+    batch_date = date(2000, 1, 31)
+    _invoke(["compile", *_variables(registry, batch_date, compile_for=engine)], batch_date, settings)
     manifest = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     return {node["name"]: node["compiled_code"] for node in sorted(nodes, key=lambda node: str(node["name"]))}
 
 
+def run_unit_tests(settings: Settings | None = None) -> None:
+    """Run dbt's unit tests of the models, which read the column types of a warehouse that has been built.
+
+    Raises:
+        WarehouseBuildFailed: naming the tests that failed.
+    """
+    settings = settings or load_settings()
+    batch_date = date(2000, 1, 31)
+    arguments = ["test", "--select", "test_type:unit", *_variables(load_registry(settings), batch_date)]
+    _invoke(arguments, batch_date, settings)
+
+
 def write_docs(batch_date: date, settings: Settings | None = None) -> Path:
     """Write dbt's documentation as one page that needs no server: `<home>/reports/dbt/index.html`."""
     settings = settings or load_settings()
-    registry: Registry = load_registry(settings)
-    variables = {"batch_date": batch_date.isoformat(), "conformed": registry.conformed()}
-    _invoke(["docs", "generate", "--static", "--vars", json.dumps(variables, sort_keys=True)], batch_date, settings)
+    registry = load_registry(settings)
+    _invoke(["docs", "generate", "--static", *_variables(registry, batch_date)], batch_date, settings)
     page = settings.reports / "dbt" / "index.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", page)
@@ -97,6 +105,13 @@ def freeze_project(settings: Settings) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(original, copy)
     return project
+
+
+def _variables(registry: Registry, batch_date: date, **more: object) -> list[str]:
+    """The arguments by which dbt learns the business date and what the contracts deliver."""
+    datasets = [[dataset.source, dataset.name] for dataset in registry.datasets]
+    values = {"batch_date": batch_date.isoformat(), "conformed": registry.conformed(), "datasets": datasets, **more}
+    return ["--vars", json.dumps(values, sort_keys=True)]
 
 
 def _files(folder: Path, place: Path, skip: tuple[str, ...] = ()) -> dict[Path, Path]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ingestion.ledger import deliveries, open_ledger
 from ingestion.settings import Settings
-from quality.published import NothingPublished, Published, open_published
+from quality.published import NothingPublished, Published, kept_versions, open_published
 from quality.verdict import read_verdicts
 
 CUSTOMER = (
@@ -96,10 +96,11 @@ def _customer_and_bridge(warehouse: Published) -> Iterator[str]:
 
 
 def _scores(settings: Settings, dates: list[date]) -> Iterator[str]:
-    for day in dates:
-        path = settings.published / "scores" / str(day) / "scores.parquet"
-        if path.exists():
+    for version in kept_versions("scores", settings):
+        held = open_published("scores", settings, version)
+        if held.batch_date in dates:
+            (path,) = held.bucket_paths("scores")
             count, low, middle, high = duckdb.sql(
                 f"select count(*), min(score), cast(median(score) as integer), max(score) from '{path}'"
             ).fetchall()[0]
-            yield f"Scores {day}: {count:,} customers, {low} to {high} points, median {middle}"
+            yield f"Scores {held.batch_date}: {count:,} customers, {low} to {high} points, median {middle}"

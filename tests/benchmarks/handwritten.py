@@ -204,7 +204,7 @@ with calibres as (
 )
 select calibre, threshold, sum(balance) as balance, sum(balance) filter (dpd >= lowest) as overdue_balance,
     count(*) filter (balance > 0) as active_loans, count(distinct customer_id) filter (balance > 0) as active_borrowers,
-    count(*) filter (dpd >= lowest) as overdue_loans
+    count(*) filter (dpd >= lowest and balance > 0) as overdue_loans
 from calibres cross join (values ('>=1', 1), ('>=7', 7), ('>=30', 30), ('>30', 31), ('>=60', 60), ('>=90', 90))
     as thresholds (threshold, lowest)
 group by all order by all;

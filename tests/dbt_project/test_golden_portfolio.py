@@ -57,26 +57,38 @@ def test_dpd_of_every_loan(warehouse):
 
 def test_first_payment_default_by_count(warehouse):
     found = warehouse.execute(
-        "select as_of_date, calibre, metric, matured_loan_count, bad_loan_count, first_payment_default_rate"
-        " from mtr_first_payment_default__daily"
+        "select as_of_date, calibre, metric, sum(matured_loan_count), sum(bad_loan_count)"
+        " from mtr_first_payment_default__daily group by all"
     ).fetchall()
     by_cell = {row[:3]: row[3:] for row in text(found)}
     for *cell, matured, bad in expected("first_payment_default"):
-        rate = by_cell[tuple(cell)][2]
-        assert by_cell[tuple(cell)][:2] == (matured, bad)
-        if matured == "0":
-            assert rate == "None", "an immature cohort has no rate, not 0"
-        else:
-            assert Decimal(rate) == round(Decimal(bad) / Decimal(matured), 9)
+        assert by_cell[tuple(cell)] == (matured, bad)
+
+
+def test_a_cohort_has_a_rate_once_it_has_matured(warehouse):
+    found = warehouse.execute(
+        "select due_date, matured_loan_count, bad_loan_count, first_payment_default_rate"
+        " from mtr_first_payment_default__daily where as_of_date = date '2026-03-31'"
+        " and calibre = 'before_compensation' and metric = 'FPD1_cnt' order by due_date"
+    ).fetchall()
+    assert text(found) == [("2026-02-10", "8", "5", "0.625000000"), ("2026-02-28", "1", "0", "0E-9")]
+    immature = warehouse.execute(
+        "select distinct first_payment_default_rate from mtr_first_payment_default__daily where matured_loan_count = 0"
+    ).fetchall()
+    assert immature == [(None,)], "an immature cohort has no rate, not 0"
 
 
 def test_first_payment_unpaid_by_amount(warehouse):
-    due, paid, rate = warehouse.execute(
-        "select due_amount, paid_by_due_amount, first_payment_unpaid_rate from mtr_first_payment_unpaid__daily"
-        " where as_of_date = date '2026-02-28'"
-    ).fetchone()
-    assert (due, paid) == (Decimal("3600.00"), Decimal("1700.00"))
-    assert round(rate * 100, 2) == Decimal("52.78")
+    found = warehouse.execute(
+        "select due_date, due_amount, paid_by_due_amount, round(first_payment_unpaid_rate, 4)"
+        " from mtr_first_payment_unpaid__daily where due_date <= date '2026-02-28' order by due_date"
+    ).fetchall()
+    assert text(found) == [
+        ("2026-02-10", "3200.00", "1300.00", "0.5938"),
+        ("2026-02-28", "400.00", "400.00", "0.0000"),
+    ]
+    due, paid = (sum(row[place] for row in found) for place in (1, 2))
+    assert round((due - paid) / due * 100, 2) == Decimal("52.78")
 
 
 def test_overdue_rates(warehouse):
@@ -119,14 +131,15 @@ def test_buckets(warehouse):
 
 def test_disbursement_by_date_basis(warehouse):
     found = warehouse.execute(
-        "select date_basis, sum(disbursed_amount), sum(gross_disbursed_amount), sum(reversed_amount)"
+        "select date_basis, sum(disbursed_amount), sum(gross_disbursed_amount), sum(reversed_amount),"
+        " sum(restated_disbursed_amount)"
         " from mtr_disbursement__daily where disbursed_date between date '2026-01-01' and date '2026-01-31'"
         " group by date_basis order by date_basis"
     ).fetchall()
     assert text(found) == [
-        ("booked", "9600.00", "10800.00", "1200.00"),
-        ("t0", "10800.00", "12000.00", "1200.00"),
-        ("value", "9600.00", "10800.00", "1200.00"),
+        ("booked", "9600.00", "10800.00", "1200.00", "9600.00"),
+        ("t0", "10800.00", "12000.00", "1200.00", "10800.00"),
+        ("value", "9600.00", "10800.00", "1200.00", "9600.00"),
     ]
 
 

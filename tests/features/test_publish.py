@@ -16,6 +16,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import features
+from features import scorecard
 from features.__main__ import main
 from features.clock import scoring_as_of
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
@@ -315,6 +316,28 @@ def test_scores_are_complete_explained_and_repeatable(settings: Settings) -> Non
     odds = (1 - scores["probability_of_default"]) / scores["probability_of_default"]
     exact = 600 + 20 * (odds / 50).log(2)
     assert abs(exact.to_numpy() - scores["score"].to_numpy()).max() <= 0.5 * (1 + len(names))
+
+
+def test_a_model_trained_later_has_seen_the_future_of_an_earlier_date(settings: Settings, tmp_path: Path) -> None:
+    copy = read_only_copy(settings, tmp_path)
+    shutil.rmtree(copy.published / "models", ignore_errors=True)
+    earlier, later = train(DAY - timedelta(days=1), copy), train(DAY + timedelta(days=1), copy)
+    assert earlier["model_version"] != later["model_version"]
+    assert score(DAY, copy).model_version == earlier["model_version"]
+
+
+def test_scores_that_their_gate_refuses_are_not_published(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = read_only_copy(settings, tmp_path)
+    good = score(DAY, copy)
+    apply = scorecard.apply
+    monkeypatch.setattr(scorecard, "apply", lambda *given: (apply(*given)[0] + 1000, *apply(*given)[1:]))
+    with pytest.raises(PublicationRefused, match="score_is_on_the_scale"):
+        score(DAY, copy)
+    held = open_published("scores", copy)
+    assert held.bucket_paths("scores") == [good.path]
+    assert held.is_fallback
 
 
 def test_training_twice_gives_the_same_model_and_too_little_history_says_so(settings: Settings) -> None:

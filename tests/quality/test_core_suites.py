@@ -85,9 +85,15 @@ BREACHES = [
     ("fct_loan_days", "balance_after_compensation_amount = -1 where loan_id = 'L1'", {"balance_is_not_negative"}),
     ("fct_compensations", "loan_id = 'L99'", {"loan_is_known"}),
     ("fct_applications", "application_id = 'A99' where application_id = 'AL1'", {"agrees_with_history"}),
-    ("mtr_disbursement__daily", "disbursed_amount = 0 where date_basis = 't0'", {"bases_share_one_total"}),
+    ("mtr_disbursement__daily", "disbursed_amount = 0 where date_basis = 't0'", {
+        "bases_share_one_total", "restated_equals_net_in_total"}),
     ("mtr_delinquency_buckets__daily", "balance_principal_amount = 0 where scheme = 'S29'", {
         "schemes_share_one_balance"}),
+    ("mtr_first_payment_default__daily", "due_date = date '2026-05-01' where due_date = date '2026-02-28'", {
+        "no_future_cohort"}),
+    ("mtr_first_payment_unpaid__daily", "due_date = date '2026-05-01' where due_date = date '2026-02-28'", {
+        "no_future_day"}),
+    ("rec_rows__lake", "rows_in_lake = rows_landed - 1 where dataset = 'loans'", {"no_row_is_lost"}),
     ("mtr_first_payment_default__daily", "bad_loan_count = matured_loan_count + 1", {"bad_is_part_of_matured"}),
 ]  # fmt: skip
 

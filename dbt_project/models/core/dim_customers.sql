@@ -17,29 +17,14 @@ customers as (
     where customer_id is not null
     group by customer_id
 
-),
-
--- Attributes survive from the customer's latest application (最新申请优先).
-attributes as (
-
-    select
-        *,
-        row_number() over (
-            partition by customer_id order by applied_at desc nulls last, application_id desc nulls last
-        ) as place
-    from {{ ref('fct_applications_history') }}
-    where _superseded_at is null
-
 )
 
 select
     customers.customer_id,
     attributes.birth_date,
-    attributes.name_masked,
     attributes.mobile_token,
-    attributes.mobile_masked,
     attributes.channel as latest_channel,
     customers.first_seen_at,
     coalesce(attributes.is_test, false) as is_test
 from customers
-left join attributes on customers.customer_id = attributes.customer_id and attributes.place = 1
+left join {{ ref('int_customer_attributes') }} as attributes on customers.customer_id = attributes.customer_id

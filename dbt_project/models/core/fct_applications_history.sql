@@ -1,10 +1,6 @@
-with
-
-versions as ({{ conformed_history('applications', ['application_id']) }})
-
 select
     application_id,
-    {{ customer_id('anchor_token') }} as customer_id,
+    customer_id,
     applied_at,
     requested_amount,
     term_count,
@@ -13,13 +9,10 @@ select
     lead_id,
     product_code,
     birth_date,
-    name_masked,
     mobile_token,
-    mobile_sha256_token,
-    mobile_masked,
     is_test,
     _delivery_id,
     _line_number,
     _known_at,
     _superseded_at
-from versions
+from {{ ref('int_applications_versioned') }}

@@ -2,13 +2,7 @@ with
 
 versions as ({{ conformed_history('decisions', ['application_id']) }}),
 
-applicants as (
-
-    select application_id, min(customer_id) as customer_id
-    from {{ ref('fct_applications_history') }}
-    group by application_id
-
-)
+applicants as ({{ known_last(ref('fct_applications_history'), 'application_id', ['customer_id']) }})
 
 select
     versions.application_id,

@@ -1,5 +1,5 @@
--- When an instalment was cleared by the customer, as it was known at each time: at every moment at which a payment of
--- it became known or was superseded, the clear date is worked out from the payments visible then.
+-- When an instalment was cleared by the customer, as it was known at each time: at every moment at which a payment or
+-- a plan of it became known or was superseded, the clear date is worked out from what was visible then.
 with
 
 repayments as (
@@ -15,34 +15,67 @@ repayments as (
 
 ),
 
+paid as (
+
+    select distinct loan_id, term_number from repayments
+
+),
+
+plans as (
+
+    select instalments.*
+    from {{ ref('fct_instalments_history') }} as instalments
+    inner join paid on instalments.loan_id = paid.loan_id and instalments.term_number = paid.term_number
+
+),
+
 moments as (
 
     select loan_id, term_number, _known_at as moment_at from repayments
     union
     select loan_id, term_number, _superseded_at as moment_at from repayments
     where _superseded_at is not null
+    union
+    select loan_id, term_number, _known_at as moment_at from plans
+    union
+    select loan_id, term_number, _superseded_at as moment_at from plans
+    where _superseded_at is not null
+
+),
+
+planned as (
+
+    select
+        moments.loan_id,
+        moments.term_number,
+        moments.moment_at,
+        plans.customer_id,
+        plans.due_date,
+        plans.instalment_amount
+    from moments
+    inner join plans
+        on moments.loan_id = plans.loan_id
+        and moments.term_number = plans.term_number
+        and plans._known_at <= moments.moment_at
+        and (plans._superseded_at is null or moments.moment_at < plans._superseded_at)
 
 ),
 
 visible as (
 
     select
-        moments.loan_id,
-        moments.term_number,
-        moments.moment_at,
+        planned.loan_id,
+        planned.term_number,
+        planned.moment_at,
         repayments.paid_date,
         repayments.paid_amount,
-        instalments.instalment_amount as due_amount
-    from moments
+        planned.instalment_amount as due_amount
+    from planned
     inner join repayments
-        on moments.loan_id = repayments.loan_id
-        and moments.term_number = repayments.term_number
-        and repayments._known_at <= moments.moment_at
-        and (repayments._superseded_at is null or moments.moment_at < repayments._superseded_at)
-    inner join {{ ref('fct_instalments_history') }} as instalments
-        on moments.loan_id = instalments.loan_id
-        and moments.term_number = instalments.term_number
-        and instalments._superseded_at is null
+        on planned.loan_id = repayments.loan_id
+        and planned.term_number = repayments.term_number
+        and repayments._known_at <= planned.moment_at
+        and (repayments._superseded_at is null or planned.moment_at < repayments._superseded_at)
 
 ),
 
@@ -54,11 +87,24 @@ states as (
         moments.loan_id,
         moments.term_number,
         moments.moment_at,
+        planned.customer_id,
+        planned.due_date,
+        planned.instalment_amount,
         cleared.cleared_date,
         lag(cleared.cleared_date) over (
             partition by moments.loan_id, moments.term_number order by moments.moment_at nulls last
-        ) as previous_cleared_date
+        ) as previous_cleared_date,
+        lag(planned.due_date) over (
+            partition by moments.loan_id, moments.term_number order by moments.moment_at nulls last
+        ) as previous_due_date,
+        lag(planned.instalment_amount) over (
+            partition by moments.loan_id, moments.term_number order by moments.moment_at nulls last
+        ) as previous_instalment_amount
     from moments
+    left join planned
+        on moments.loan_id = planned.loan_id
+        and moments.term_number = planned.term_number
+        and moments.moment_at = planned.moment_at
     left join cleared
         on moments.loan_id = cleared.loan_id
         and moments.term_number = cleared.term_number
@@ -69,32 +115,27 @@ states as (
 changes as (
 
     select
-        loan_id,
-        term_number,
-        moment_at,
-        cleared_date,
+        *,
         lead(moment_at) over (partition by loan_id, term_number order by moment_at nulls last) as next_moment_at
     from states
     where
         coalesce(cleared_date, cast('0001-01-01' as date))
         <> coalesce(previous_cleared_date, cast('0001-01-01' as date))
+        or coalesce(due_date, cast('0001-01-01' as date)) <> coalesce(previous_due_date, cast('0001-01-01' as date))
+        or coalesce(instalment_amount, -1) <> coalesce(previous_instalment_amount, -1)
 
 )
 
 select
-    changes.loan_id,
-    changes.term_number,
-    instalments.customer_id,
-    instalments.due_date,
-    changes.cleared_date,
-    {{ start_of_day('changes.cleared_date') }} as cleared_at,
-    {{ days_between('instalments.due_date', 'changes.cleared_date') }} as delay_days,
-    instalments.instalment_amount,
-    changes.moment_at as _known_at,
-    changes.next_moment_at as _superseded_at
+    loan_id,
+    term_number,
+    customer_id,
+    due_date,
+    cleared_date,
+    {{ start_of_day('cleared_date') }} as cleared_at,
+    {{ days_between('due_date', 'cleared_date') }} as delay_days,
+    instalment_amount,
+    moment_at as _known_at,
+    next_moment_at as _superseded_at
 from changes
-inner join {{ ref('fct_instalments_history') }} as instalments
-    on changes.loan_id = instalments.loan_id
-    and changes.term_number = instalments.term_number
-    and instalments._superseded_at is null
-where changes.cleared_date is not null
+where cleared_date is not null

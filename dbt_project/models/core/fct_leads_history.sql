@@ -6,8 +6,8 @@ versions as ({{ conformed_history('leads', ['lead_id']) }}),
 phones as (
 
     select mobile_sha256_token, min(customer_id) as customer_id
-    from {{ ref('fct_applications_history') }}
-    where mobile_sha256_token is not null
+    from {{ ref('int_applications_versioned') }}
+    where _superseded_at is null and mobile_sha256_token is not null
     group by mobile_sha256_token
     having min(customer_id) = max(customer_id)
 

@@ -47,38 +47,45 @@ leads as (
 
 consents as (
 
-    select
-        customer_id,
-        purpose,
-        event,
-        valid_to,
-        row_number() over (
-            partition by customer_id, purpose
-            order by occurred_at desc nulls last, consent_event_id desc nulls last
-        ) as place
+    select customer_id, purpose, event, occurred_at, valid_to
     from {{ ref('fct_consents_history') }}
-    where _superseded_at is null
+    where _superseded_at is null and recipient = '{{ var("platform_party") }}'
+
+),
+
+-- A withdrawal ends every earlier grant, and wins at the same instant: the rule by which features are released.
+withdrawals as (
+
+    select customer_id, purpose, max(occurred_at) as withdrawn_at
+    from consents
+    where event = 'withdrawn'
+    group by customer_id, purpose
 
 ),
 
 allowed as (
 
     select
-        customer_id,
-        max(case when purpose = 'MARKETING' then 1 else 0 end) as marketing,
-        max(case when purpose = 'LIMIT_MGMT' then 1 else 0 end) as limit_management,
-        max(case when purpose = 'MODEL_DEV' then 1 else 0 end) as model_development
+        consents.customer_id,
+        max(case when consents.purpose = 'MARKETING' then 1 else 0 end) as marketing,
+        max(case when consents.purpose = 'LIMIT_MGMT' then 1 else 0 end) as limit_management,
+        max(case when consents.purpose = 'MODEL_DEV' then 1 else 0 end) as model_development
     from consents
-    where place = 1 and event = 'granted' and valid_to >= {{ batch_date() }}
-    group by customer_id
+    left join withdrawals
+        on consents.customer_id = withdrawals.customer_id and consents.purpose = withdrawals.purpose
+    where
+        consents.event = 'granted'
+        and (withdrawals.withdrawn_at is null or consents.occurred_at > withdrawals.withdrawn_at)
+        and consents.valid_to >= {{ batch_date() }}
+    group by consents.customer_id
 
 )
 
 select
     {{ batch_date() }} as as_of_date,
     customers.customer_id,
-    customers.name_masked,
-    customers.mobile_masked,
+    attributes.name_masked,
+    attributes.mobile_masked,
     cast(extract(year from customers.birth_date) as int) as birth_year,
     customers.latest_channel,
     customers.first_seen_at,
@@ -111,6 +118,7 @@ select
     coalesce(allowed.limit_management, 0) = 1 as has_limit_management_consent,
     coalesce(allowed.model_development, 0) = 1 as has_model_development_consent
 from {{ ref('dim_customers') }} as customers
+left join {{ ref('int_customer_attributes') }} as attributes on customers.customer_id = attributes.customer_id
 left join applications on customers.customer_id = applications.customer_id
 left join loans on customers.customer_id = loans.customer_id
 left join leads on customers.customer_id = leads.customer_id

@@ -9,7 +9,9 @@ select
     cast(sum(case when days.balance_amount > 0 then 1 else 0 end) as bigint) as active_loan_count,
     cast(count(distinct case when days.balance_amount > 0 then days.customer_id end) as bigint)
         as active_borrower_count,
-    cast(sum(case when days.dpd >= thresholds.lowest_dpd then 1 else 0 end) as bigint) as overdue_loan_count,
+    cast(
+        sum(case when days.balance_amount > 0 and days.dpd >= thresholds.lowest_dpd then 1 else 0 end) as bigint
+    ) as overdue_loan_count,
     {{ rate(
         'sum(case when days.dpd >= thresholds.lowest_dpd then days.balance_amount else 0 end)',
         'sum(days.balance_amount)'

@@ -1,5 +1,5 @@
--- FPDn by count (首逾率): loans whose first instalment went n days unpaid, of those for which n days have passed since
--- its due date; rule "ever": a payment on day n is bad. NULL, not 0, while nothing has matured.
+-- FPDn by count (首逾率) by due-date cohort: loans whose first instalment went n days unpaid, of those for which n days
+-- have passed since its due date; rule "ever": a payment on day n is bad. NULL, not 0, while nothing has matured.
 with
 
 dates as (
@@ -36,17 +36,19 @@ judged as (
 
     select
         dates.as_of_date,
+        firsts.due_date,
         firsts.calibre,
         firsts.loan_id,
         {{ days_between('firsts.due_date', 'dates.as_of_date') }} as days_since_due,
         {{ dpd_ever('firsts.cleared_date', 'firsts.due_date', 'dates.as_of_date') }} as dpd_ever
     from firsts
-    cross join dates
+    inner join dates on firsts.due_date <= dates.as_of_date
 
 )
 
 select
     judged.as_of_date,
+    judged.due_date,
     judged.calibre,
     variants.metric,
     variants.observation_days,
@@ -73,4 +75,10 @@ select
     ) }} as first_payment_default_rate
 from judged
 cross join {{ ref('ref_fpd_variants') }} as variants
-group by judged.as_of_date, judged.calibre, variants.metric, variants.observation_days, variants.grace_days
+group by
+    judged.as_of_date,
+    judged.due_date,
+    judged.calibre,
+    variants.metric,
+    variants.observation_days,
+    variants.grace_days

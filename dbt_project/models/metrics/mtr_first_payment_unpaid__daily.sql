@@ -1,12 +1,6 @@
--- FPD0 by amount (DLQ-05): of what fell due as first instalments up to the date, the share unpaid at the end of the
--- due day. Only payments of that instalment count.
+-- FPD0 by amount (DLQ-05) by due date: of what fell due as first instalments, the share unpaid at the end of the due
+-- day. Only payments of that instalment count.
 with
-
-dates as (
-
-    select distinct as_of_date from {{ ref('fct_loan_days') }}
-
-),
 
 firsts as (
 
@@ -26,7 +20,7 @@ firsts as (
     inner join {{ ref('fct_loans') }} as loans on instalments.loan_id = loans.loan_id and not loans.is_reversed
     left join {{ ref('int_instalment_payments') }} as payments
         on instalments.loan_id = payments.loan_id and instalments.term_number = payments.term_number
-    where instalments.term_number = 1
+    where instalments.term_number = 1 and instalments.due_date <= {{ batch_date() }}
     group by
         instalments.loan_id,
         instalments.due_date,
@@ -35,12 +29,10 @@ firsts as (
 )
 
 select
-    dates.as_of_date,
-    cast(sum(firsts.due_amount) as decimal(18, 2)) as due_amount,
-    cast(sum(least(firsts.paid_by_due_amount, firsts.due_amount)) as decimal(18, 2)) as paid_by_due_amount,
-    {{ rate(
-        'sum(firsts.due_amount) - sum(least(firsts.paid_by_due_amount, firsts.due_amount))', 'sum(firsts.due_amount)'
-    ) }} as first_payment_unpaid_rate
-from dates
-left join firsts on firsts.due_date <= dates.as_of_date
-group by dates.as_of_date
+    due_date,
+    cast(sum(due_amount) as decimal(18, 2)) as due_amount,
+    cast(sum(least(paid_by_due_amount, due_amount)) as decimal(18, 2)) as paid_by_due_amount,
+    {{ rate('sum(due_amount) - sum(least(paid_by_due_amount, due_amount))', 'sum(due_amount)') }}
+        as first_payment_unpaid_rate
+from firsts
+group by due_date

@@ -1,7 +1,2 @@
 -- One row per loan: who owes it, under our number and the funder's.
-select
-    loan_id,
-    min(customer_id) as customer_id,
-    min(loan_id_funder) as loan_id_funder
-from {{ ref('fct_loans_history') }}
-group by loan_id
+{{ known_last(ref('fct_loans_history'), 'loan_id', ['customer_id', 'loan_id_funder']) }}
