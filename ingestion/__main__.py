@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from ingestion import quarantine_commands, vault_commands
+from ingestion.code_tables import find_untranslated
 from ingestion.contract import ContractInvalid
 from ingestion.dbt_sources import is_up_to_date, write_sources
 from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
@@ -19,8 +20,10 @@ from ingestion.settings import Settings, SettingsInvalid, load_settings
 
 
 def check(_arguments: argparse.Namespace, settings: Settings) -> int:
-    """Read every contract and the generated sources; report all problems of all files."""
+    """Read every contract, the code tables and the generated sources; report all problems of all files."""
     registry = load_registry(settings)
+    if untranslated := find_untranslated(registry, settings):
+        raise ContractInvalid(untranslated)
     if not is_up_to_date(registry, settings.models):
         print(f"{settings.models / '_sources.yml'} is not what the contracts give; run `python -m ingestion sources`.")
         return 1

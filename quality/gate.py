@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -77,15 +78,34 @@ def audit_sources(
     The SQL checks of a suite see the other sources of the same call.
     """
     settings = settings or load_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.home, prefix="audit-") as scratch:
-        path = Path(scratch) / f"{gate}.duckdb"
-        with connect(path, settings) as connection:
-            for name, source in sorted(sources.items()):
-                expose(connection, f"source_of_{name}", source)
-                materialise = f"create table main.{quote(name)} as select * from {quote(f'source_of_{name}')}"
-                run(connection, materialise)
-            return audit_relations(gate, suites, batch_date, connection, settings)
+    with _scratch(settings) as scratch, connect(scratch / f"{gate}.duckdb", settings) as connection:
+        for name, source in sorted(sources.items()):
+            expose(connection, f"source_of_{name}", source)
+            materialise = f"create table main.{quote(name)} as select * from {quote(f'source_of_{name}')}"
+            run(connection, materialise)
+        return audit_relations(gate, suites, batch_date, connection, settings)
+
+
+@contextlib.contextmanager
+def _scratch(settings: Settings) -> Iterator[Path]:
+    """A folder of this process, removed at the end; those of processes that were killed are removed at the start."""
+    folder = settings.home / "scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("audit-*-*"):
+        if not _is_running(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"audit-{os.getpid()}-") as scratch:
+        yield Path(scratch)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def audit_relations(

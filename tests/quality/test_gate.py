@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from datetime import date, timedelta
@@ -171,9 +173,12 @@ def test_frames_and_files_are_audited_by_suites_built_in_python(
     frame.write_parquet(path)
     rows = frame.to_arrow() if kind == "arrow" else ParquetFiles((path,))
     source = TableSource(rows, ("customer_id", "as_of"))
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    killed = settings.home / "scratch" / f"audit-{int(gone.stdout)}-x"
+    killed.mkdir(parents=True)
     (verdict,) = audit_sources("features", [feature_suite], {"view_repayment": source}, DAY, settings)
     assert {failure.check: failure.sample_keys for failure in verdict.failures} == {
         "count_in_range": ("C2, 2026-03-03",),
         "key_is_unique": ("C2, 2026-03-03",),
     }
-    assert not list(settings.home.glob("audit-*"))
+    assert list((settings.home / "scratch").iterdir()) == []

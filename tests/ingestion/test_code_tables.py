@@ -1,0 +1,54 @@
+"""A raw code that a contract lets in has a meaning in the seed, or `python -m ingestion check` says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ingestion.code_tables import find_untranslated
+from ingestion.registry import Registry, load_registry
+from ingestion.settings import Settings, load_settings
+from tests.ingestion.broken import Party, column, contract, dataset
+
+SEED = "code_set,code,canonical,label\nparty.state,A,a,\nparty.state,B,b,\n"
+MODEL = "select * from source {{{{ join_code('states', 'party.state', 'source.{column}') }}}}"
+
+
+@pytest.fixture
+def registry(party: Party) -> Registry:
+    state = column("state") | {"enum": [{"value": "A"}, {"value": "B"}, {"value": "Z"}]}
+    party.agree(contract("party", dataset(column("id", key=True), state, column("free"))))
+    return load_registry(party.settings)
+
+
+def found(registry: Registry, settings: Settings, folder: Path, column: str) -> list[str]:
+    (folder / "seeds").mkdir()
+    (folder / "seeds" / "ref_codes.csv").write_text(
+        "code_set,code,canonical,label\nparty.state,A,a,\nparty.state,B,b,\n"
+    )
+    (folder / "models").mkdir()
+    (folder / "models" / "stg_party__rows.sql").write_text(MODEL.format(column=column))
+    told = find_untranslated(registry, replace(settings, dbt_project=folder, models=folder / "models"))
+    return [str(problem) for problem in told]
+
+
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        ("state", "ref_codes.csv: party.state: lacks Z, which party.yml lets in as state; add a row for each"),
+        ("free", "party.yml: rows.free.enum: is missing, though stg_party__rows.sql translates the column; "
+         "list the codes it may hold"),
+        ("gone", "stg_party__rows.sql: gone: is no column of the contract; correct the model"),
+    ],
+)  # fmt: skip
+def test_what_would_become_null_is_told(
+    party: Party, registry: Registry, tmp_path: Path, column: str, problem: str
+) -> None:
+    assert found(registry, party.settings, tmp_path, column) == [problem]
+
+
+def test_the_shipped_code_tables_are_complete() -> None:
+    settings = load_settings({})
+    assert find_untranslated(load_registry(settings), settings) == []
