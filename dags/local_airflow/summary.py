@@ -66,14 +66,14 @@ def _landed(settings: Settings, dates: list[date]) -> Iterator[str]:
 
 def _gates(settings: Settings, dates: list[date]) -> Iterator[str]:
     for day in dates:
-        for gate in ("core", "features"):
+        for gate in ("core", "features", "scores"):
             latest = {verdict.table: verdict for verdict in read_verdicts(settings, day, gate)}
             failing = [verdict for verdict in latest.values() if not verdict.passed]
             if not latest:
                 continue
             checks = ", ".join(failure.check for verdict in failing for failure in verdict.failing_checks)
             told = f"REFUSED by {checks}; the last good version stayed" if failing else "all passed"
-            yield f"  {day}  {gate:<9} {len(latest):>2} tables: {told}"
+            yield f"  {day}  {gate:<9} {len(latest):>2} {'table' if len(latest) == 1 else 'tables'}: {told}"
     for path in sorted(settings.published.glob("*/current.json")):
         current = open_published(path.parent.name, settings)
         yield f"  published {current.set_name}: {current.version}"

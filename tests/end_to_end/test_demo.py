@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dags.local_airflow.home import AirflowHome
 from ingestion.settings import PROJECT
 from ingestion.simulation import simulate
 
@@ -62,7 +65,7 @@ def test_a_broken_delivery_stops_the_demo_and_its_repair_lets_it_go_on_to_a_refu
     repaired = demo(home, 3)
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
     assert repaired.stdout.count("scored with scorecard-") == 2
-    assert "2026-03-04  core      26 tables: REFUSED by every_loan_matches_the_bank" in repaired.stdout
+    assert "2026-03-04  core      27 tables: REFUSED by every_loan_matches_the_bank" in repaired.stdout
     for told in ("2026-03-03  features   8 tables: all passed", "unexplained 0.00", "客户360"):
         assert told in repaired.stdout
     assert (home / "reports" / "dbt" / "index.html").stat().st_size > 100_000
@@ -72,3 +75,16 @@ def test_a_broken_delivery_stops_the_demo_and_its_repair_lets_it_go_on_to_a_refu
     assert again.returncode == 0, again.stdout + again.stderr
     before = [f"2026-03-0{day}  {how} before" for day, how in ((2, "scored"), (3, "scored"), (4, "refused"))]
     assert again.stdout.splitlines()[:3] == before
+
+    documented = re.findall(r"^airflow (.+)$", (PROJECT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(documented) == 2
+    environment = AirflowHome(home / "airflow").environment()
+    for command in documented:
+        arguments = [sys.executable, "-m", "airflow", *command.split()]
+        done = subprocess.run(arguments, env=environment, input="y\n", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    with sqlite3.connect(home / "airflow" / "airflow.db") as database:
+        runs = "select partition_key from dag_run where dag_id = ? and state = 'queued' order by 1"
+        queued = {dag: database.execute(runs, [dag]).fetchall() for dag in ("ingest_bank_a", "warehouse")}
+    assert queued["ingest_bank_a"] == [(f"2026-03-0{day}",) for day in range(2, 7)]
+    assert queued["warehouse"] == [("2026-03-04",)]
