@@ -16,6 +16,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 BENCHMARKS = {
+    "ingestion_speed": "tests.benchmarks.ingestion_speed",
     "slice_vs_handwritten": "tests.benchmarks.slice_vs_handwritten",
 }
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import slice_vs_handwritten
+from tests.benchmarks import ingestion_speed, slice_vs_handwritten
+from tests.benchmarks.ingestion_speed import CountsDiffer
 from tests.benchmarks.run import main, render_stages, write_records
 from tests.benchmarks.slice_vs_handwritten import BESIDES, STAGES, FiguresDiffer, compare
 
@@ -36,6 +37,33 @@ def test_the_slice_is_measured_beside_the_script_with_equal_figures(
     assert set(stages) == {*STAGES, BESIDES, "total", "handwritten"}
     assert record["ours"] == pytest.approx(sum(stages[stage]["cpu_s"] for stage in STAGES), abs=0.01)
     assert all(f"stock_load {stage} " in render_stages(record) for stage in stages)
+
+
+@pytest.mark.slow
+def test_ingestion_is_measured_beside_bare_readers_that_keep_the_expected_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = []
+
+    def remember(side: str, found: object, wanted: object) -> None:
+        expected.append((side, str(wanted)))
+        assert str(found) == str(wanted)
+
+    monkeypatch.setattr(ingestion_speed, "_expect", remember)
+    records = [record.to_json() for record in ingestion_speed.run(tmp_path, rows=600, excel_rows=120, with_dlt=False)]
+
+    assert [record["name"] for record in records] == [
+        *("ingest_utf8_vs_bare", "ingest_gb18030_vs_bare", "ingest_excel_vs_fastexcel")
+    ]
+    assert all(set(record) == KEYS for record in records)
+    assert expected.count(("bare read_csv", "[590, 20]")) == 2
+    assert {("landing csv", "[610, 580, 30]"), ("landing gb18030", "[610, 580, 30]")} < set(expected)
+    assert ("landing xlsx", "[120, 118, 2]") in expected
+
+
+def test_a_side_that_lost_rows_is_refused() -> None:
+    with pytest.raises(CountsDiffer, match="landing csv: \\[610, 581, 29\\] rows"):
+        ingestion_speed._expect("landing csv", [610, 581, 29], [610, 580, 30])
 
 
 @pytest.mark.parametrize(
