@@ -100,7 +100,7 @@ def keep_clear_values(delivery: Delivery, settings: Settings, keys: Keys, work: 
 
 
 def _deposits_sql(columns: list[Column], source: str, keys: Keys) -> str:
-    """Distinct (kind, token, clear, subject): the subject is the best identifier of the same row."""
+    """Distinct (kind, token, clear, subject), a subject's together: it is the best identifier of the same row."""
     ranked = sorted(
         (column for column in columns if column.profile.protect in SUBJECTS),
         key=lambda column: SUBJECTS.index(str(column.profile.protect)),
@@ -113,10 +113,11 @@ def _deposits_sql(columns: list[Column], source: str, keys: Keys) -> str:
         for column in columns
     )
     subject = f"coalesce({', '.join(quoted(f'{column.name} token') for column in ranked)})"
-    return " union all ".join(
+    distinct_values = " union all ".join(
         f"select distinct '{column.profile.protect}' as kind, {quoted(f'{column.name} token')} as token,"
         f" {quoted(column.name)} as clear, {subject} as subject"
         f" from (select *, {tokenised} from (select distinct {distinct} from {source}))"
         f" where {quoted(column.name)} is not null"
         for column in columns
     )
+    return f"{distinct_values} order by subject, token, kind, clear"

@@ -92,6 +92,18 @@ class Deposited:
     passed_over: int
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A subject's number and its key, ready to seal."""
+
+    subject_id: int
+    key: AESGCM
+
+    def seal(self, plain: bytes, bound: bytes) -> tuple[int, bytes]:
+        nonce = os.urandom(NONCE)
+        return self.subject_id, nonce + self.key.encrypt(nonce, plain, bound)
+
+
 class Vault:
     """An open vault; every method is one or a few transactions and may run beside others."""
 
@@ -111,9 +123,10 @@ class Vault:
         self.engine.dispose()
 
     def deposit(self, values: pa.Table | Iterable[pa.RecordBatch]) -> Deposited:
-        """Seal what is not held yet, ten thousand values a transaction; a repeated deposit changes nothing.
+        """Seal what is not held yet, 25,000 values a transaction; a repeated deposit changes nothing.
 
-        `values` has text columns `kind`, `token`, `clear` and `subject`, best distinct; rows with a NULL are ignored.
+        `values` has text columns `kind`, `token`, `clear` and `subject`, best distinct and the values of a subject
+        together; rows with a NULL are ignored.
         """
         batches = values.to_batches(BATCH) if isinstance(values, pa.Table) else values
         new = known = passed_over = 0
@@ -128,53 +141,69 @@ class Vault:
 
     def _deposit(self, columns: list[list[str | None]]) -> tuple[int, int, int]:
         given = {
-            (bytes.fromhex(token), bytes.fromhex(subject), kind): clear
+            (bytes.fromhex(subject), bytes.fromhex(token), kind): clear
             for token, subject, kind, clear in zip(*columns, strict=True)
             if token is not None and subject is not None and kind is not None and clear is not None
         }
-        held = (
-            sa.select(sealed_values.c.token, subjects.c.subject, sealed_values.c.kind)
-            .join(subjects, subjects.c.subject_id == sealed_values.c.subject_id)
-            .where(sealed_values.c.token.in_({token for token, _, _ in given}))
-        )
         with self.engine.begin() as connection:
-            known = {(bytes(row.token), bytes(row.subject), str(row.kind)) for row in connection.execute(held)}
-            new = {key: clear for key, clear in given.items() if key not in known}
-            keys = self._subject_keys(connection, sorted({subject for _, subject, _ in new}))
-            rows = []
-            for (token, subject, kind), clear in sorted(new.items()):
-                if subject in keys:
-                    subject_id, key = keys[subject]
-                    sealed = _sealed(key, clear.encode(), _bound(subject, kind, token))
-                    rows.append({"token": token, "subject_id": subject_id, "kind": kind, "sealed": sealed})
-            if rows:
-                connection.execute(self.insert(sealed_values).on_conflict_do_nothing(), rows)
+            found = self._subjects(connection, {subject for subject, _, _ in given})
+            held = self._held(connection, {name: row.subject_id for name, row in found.items()})
+            new = sorted(given.keys() - held)
+            keys = self._subject_keys(connection, sorted({subject for subject, _, _ in new}), found)
+            rows = [
+                (token, *keys[subject].seal(given[subject, token, kind].encode(), _bound(subject, kind, token)), kind)
+                for subject, token, kind in new
+                if subject in keys
+            ]
+            self._insert(connection, sealed_values, ("token", "subject_id", "sealed", "kind"), rows)
         return len(rows), len(given) - len(new), len(new) - len(rows)
 
-    def _subject_keys(self, connection: sa.Connection, names: list[bytes]) -> dict[bytes, tuple[int, bytes]]:
-        """Number and key of each subject, drawing keys for those that are new; forgotten subjects have none."""
-        query = sa.select(subjects).where(subjects.c.subject.in_(names))
-        found = connection.execute(query).all()
-        missing = sorted(set(names) - {bytes(row.subject) for row in found})
-        drawn = {}
-        for name in missing:
-            key = os.urandom(32)
-            drawn[_sealed(self.newest.vault, key, name)] = (name, key)
-        if drawn:
-            rows = [
-                {"subject": name, "key_version": self.newest.version, "wrapped_key": wrapped}
-                for wrapped, (name, _) in drawn.items()
-            ]
-            connection.execute(self.insert(subjects).on_conflict_do_nothing(), rows)  # another process may be first
-            found = connection.execute(query).all()
+    def _subjects(self, connection: sa.Connection, names: Iterable[bytes]) -> dict[bytes, sa.Row[Any]]:
+        query = sa.select(subjects).where(subjects.c.subject.in_(list(names)))
+        return {bytes(row.subject): row for row in connection.execute(query)}
+
+    def _held(self, connection: sa.Connection, numbers: dict[bytes, int]) -> set[tuple[bytes, bytes, str]]:
+        """Subject, token and kind of every value that these subjects have; of a new subject there is none to ask."""
+        columns = sealed_values.c["subject_id", "token", "kind"]
+        query = sa.select(*columns).where(sealed_values.c.subject_id.in_(list(numbers.values())))
+        names = {number: name for name, number in numbers.items()}
+        rows = connection.execute(query).all()
+        return {(names[row.subject_id], bytes(row.token), str(row.kind)) for row in rows}
+
+    def _subject_keys(
+        self, connection: sa.Connection, names: list[bytes], found: dict[bytes, sa.Row[Any]]
+    ) -> dict[bytes, _Opened]:
+        """The opened key of each subject, drawing keys for those that are new; forgotten subjects have none."""
+        wrap, drawn = AESGCM(self.newest.vault), {}
+        for name in names:
+            if name not in found:
+                key, nonce = os.urandom(32), os.urandom(NONCE)
+                drawn[name] = (nonce + wrap.encrypt(nonce, key, name), key)
+        rows = [(name, self.newest.version, wrapped) for name, (wrapped, _) in drawn.items()]
+        self._insert(connection, subjects, ("subject", "key_version", "wrapped_key"), rows)
+        known = found | self._subjects(connection, drawn)  # another process may have been first
         return {
-            bytes(row.subject): (
-                row.subject_id,
-                drawn[row.wrapped_key][1] if row.wrapped_key in drawn else self._unwrapped(row),
+            name: _Opened(
+                known[name].subject_id,
+                AESGCM(drawn[name][1] if _is_of(known[name], drawn.get(name)) else self._unwrapped(known[name])),
             )
-            for row in found
-            if row.wrapped_key is not None
+            for name in names
+            if known[name].wrapped_key is not None
         }
+
+    def _insert(
+        self, connection: sa.Connection, table: sa.Table, names: tuple[str, ...], rows: list[tuple[Any, ...]]
+    ) -> None:
+        """Insert rows of which another process may have been first; the driver takes them as they are."""
+        if not rows:
+            return
+        statement = self.insert(table).on_conflict_do_nothing()
+        compiled = statement.compile(dialect=self.engine.dialect, column_keys=names)
+        if compiled.positional:
+            places = [names.index(name) for name in compiled.positiontup]
+            connection.exec_driver_sql(compiled.string, [tuple(row[place] for place in places) for row in rows])
+        else:
+            connection.exec_driver_sql(compiled.string, [dict(zip(names, row, strict=True)) for row in rows])
 
     def _unwrapped(self, row: sa.Row[Any]) -> bytes:
         if row.key_version not in self.keys:
@@ -303,9 +332,9 @@ def _bound(subject: bytes, kind: str, token: bytes) -> bytes:
     return subject + kind.encode() + token
 
 
-def _sealed(key: bytes, plain: bytes, bound: bytes) -> bytes:
-    nonce = os.urandom(NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, plain, bound)
+def _is_of(row: sa.Row[Any], drawn: tuple[bytes, bytes] | None) -> bool:
+    """Whether a subject's row holds the key that was just drawn, and not another process's."""
+    return drawn is not None and bytes(row.wrapped_key) == drawn[0]
 
 
 def _opened(key: bytes, sealed: bytes, bound: bytes) -> bytes:
