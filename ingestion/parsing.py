@@ -15,11 +15,12 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from ingestion.clear_values import SPOOL, Spool, spooled_columns
+from ingestion.clear_values import SPOOL, spooled_columns
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery, DeliveryRefused
+from ingestion.identifier_sets import IN_ORDER, TEXTS, IdentifierSets, judge_sets, spool_clear_values, texts_sql
 from ingestion.lake import connect, lake_schema
-from ingestion.protection import Keys, outputs_sql, register_functions, seal
+from ingestion.protection import Keys, register_functions, seal
 from ingestion.readers import Lines, Reading, open_reading
 from ingestion.readers.layout import Layout, each_line, survey
 from ingestion.readers.lines import read_lines
@@ -92,13 +93,18 @@ class Parse:
             return self._nothing(summed)
         try:
             reading = open_reading(self.path, self.dataset, self.work)
-            layout = survey(self.connection, reading) if reading.lines else None
+            texts = texts_sql(self.dataset)
+            layout = survey(self.connection, reading, texts, TEXTS) if reading.lines else None
+            if layout is None and texts:
+                self._run(f"create temp table {TEXTS} as select distinct {', '.join(texts)} from ({reading.relation})")
             broken, sums = self._type(reading, layout, summed)
             landed = self._count("select count(*) from {part}")
             quarantine = pl.concat([broken, self._drop_duplicates()])
             if layout is not None:
                 quarantine = pl.concat([quarantine, each_line(layout.rejects).select(*QUARANTINE)])
             quarantine = quarantine.sort("line_number")
+            spooled = spooled_columns(self.dataset, self.settings)
+            spool_clear_values(self.connection, spooled, f"read_parquet('{self.part}')", self.work / SPOOL)
             return self._judge(reading, layout, landed, quarantine, sums)
         finally:
             self.connection.close()
@@ -110,31 +116,29 @@ class Parse:
         rules = list(row_rules(self.dataset, layout.holds_replacements if layout else True))
         if self.dataset.delivery.trailing_separator:
             rules.append(RowRule("", "too many columns", "_end is not null"))
-        words = [rules[start : start + RULES_A_WORD] for start in range(0, len(rules), RULES_A_WORD)]
+        sets = judge_sets(self.connection, self.dataset, rules, self.keys)
+        words = [sets.rules[start : start + RULES_A_WORD] for start in range(0, len(rules), RULES_A_WORD)]
         notes = _Notes()
         totals = [f"cast({quoted(f'v_{name}')} as decimal(38,9))" for name in summed]
-        spool = Spool(self.work / SPOOL)
-        clear = spooled_columns(self.dataset, self.settings)
-        values = ", ".join(f"'{column.name}': {quoted(f'v_{column.name}')}" for column in clear)
-        passing = f"spool({{{values}}})" if clear else "true"
-        self._register(notes, len(words), len(summed), layout, spool, [column.name for column in clear])
-        any_broken = " or ".join(f"({rule.violated})" for rule in rules) or "false"
+        self._register(notes, len(words), len(summed), layout)
+        any_broken = " or ".join(f"({rule.violated})" for rule in sets.rules) or "false"
         noted = ["_ordinal", *(_mask_sql(word) for word in words), *totals]
         note = ", ".join(f"'{place}': {sql}" for place, sql in enumerate(noted))
         self.part.parent.mkdir()
         self._run("set threads = 1")  # how rows fall into row groups would depend on it, and with that the bytes
+        self._run(IN_ORDER)
         self._run(
             f"""
             copy (
-                with {self._levels(reading, layout)}
-                select {self._outputs()}, {self._lineage(layout)}
+                with {self._levels(reading, layout, sets)}
+                select {self._outputs(sets)}, {self._lineage(layout)}
                 from valued
-                where case when {any_broken} then note({{{note}}}) else {passing} end
+                where case when {any_broken} then note({{{note}}}) else true end
             ) to '{self.part}' (format parquet, compression zstd, compression_level 1)
             """
         )
-        spool.close()
         self._run(f"set threads = {self.settings.threads}")
+        self._run("reset disabled_optimizers")
         frame = pl.DataFrame(pa.Table.from_batches(notes.batches)) if notes.batches else pl.DataFrame()
         held = frame[:, 1 + len(words) :]
         sums = {
@@ -143,37 +147,38 @@ class Parse:
         }
         return self._name_rules(frame, rules, layout), sums
 
-    def _levels(self, reading: Reading, layout: Layout | None) -> str:
+    def _levels(self, reading: Reading, layout: Layout | None, sets: IdentifierSets) -> str:
         """Common table expressions: delivered rows, their texts `r_`, canonical casts `c_`, values `v_`."""
         is_json = self.dataset.delivery.reader == "json_lines"
-        columns = self.dataset.columns
-        texts = [f"{delivered_sql(column, is_json)} as {quoted(f'r_{column.name}')}" for column in columns]
+        plain = [column for column in self.dataset.columns if not column.profile.protect]
+        texts = [f"{delivered_sql(column, is_json)} as {quoted(f'r_{column.name}')}" for column in plain]
         casts = [
-            f"{cast} as {quoted(f'c_{column.name}')}" for column in columns if (cast := cast_sql(column)) is not None
+            f"{cast} as {quoted(f'c_{column.name}')}" for column in plain if (cast := cast_sql(column)) is not None
         ]
-        values = [f"{value_sql(self.dataset, column)} as {quoted(f'v_{column.name}')}" for column in columns]
+        values = [f"{value_sql(self.dataset, column)} as {quoted(f'v_{column.name}')}" for column in plain]
         ordinal = "_row" if layout is None else "row_number() over ()"
         only_closed = " where not _is_open" if reading.has_quotes else ""
         kept = ["_ordinal"]
         kept += ["_end"] if self.dataset.delivery.trailing_separator else []
         kept += ["_is_json"] if is_json else []
-        valid = ", json_valid(line) as _is_json" if is_json else ""
+        names = [*kept, *(quoted(f"r_{column.name}") for column in plain)]
         return f"""
-            numbered as (select *, {ordinal} as _ordinal{valid} from ({reading.relation})),
-            delivered as (select {", ".join(kept + texts)} from numbered{only_closed}),
-            cast_once as (select *{"".join(f", {cast}" for cast in casts)} from delivered),
-            valued as (select *, {", ".join(values)} from cast_once)
+            numbered as (select *, {ordinal} as _ordinal from ({reading.relation})),
+            delivered as (select {", ".join([*kept, *texts, *texts_sql(self.dataset)])} from numbered{only_closed}),
+            identified as ({sets.joined_sql("delivered", names)}),
+            cast_once as (select *{"".join(f", {cast}" for cast in casts)} from identified),
+            valued as (select *{"".join(f", {value}" for value in values)} from cast_once)
         """
 
-    def _outputs(self) -> str:
-        found: dict[str, str] = {}
-        for column in self.dataset.columns:
-            value = quoted(f"v_{column.name}")
-            if column.profile.protect:
-                found |= {} if column.profile.drop else outputs_sql(column, value, self.keys)
-            elif not column.profile.drop:
-                found[column.name] = value
-        return ", ".join(f"{sql} as {quoted(name)}" for name, sql in found.items())
+    def _outputs(self, sets: IdentifierSets) -> str:
+        plain = {
+            column.name: quoted(f"v_{column.name}")
+            for column in self.dataset.columns
+            if not (column.profile.protect or column.profile.drop)
+        }
+        found = plain | sets.outputs
+        names = [name for name in lake_schema(self.dataset) if name in found]
+        return ", ".join(f"{found[name]} as {quoted(name)}" for name in names)
 
     def _lineage(self, layout: Layout | None) -> str:
         delivery = self.delivery
@@ -196,16 +201,11 @@ class Parse:
         usual = f"cast({day} + 1 + time '{profile.available_at}' as timestamptz)"
         return f"case when {day} < date '{profile.go_live}' then least({received}, {usual}) else {received} end"
 
-    def _register(
-        self, notes: _Notes, words: int, totals: int, layout: Layout | None, spool: Spool, clear: list[str]
-    ) -> None:
+    def _register(self, notes: _Notes, words: int, totals: int, layout: Layout | None) -> None:
         create: Any = self.connection.create_function
         kinds = ["bigint"] * (1 + words) + ["decimal(38,9)"] * totals
         row = ", ".join(f'"{place}" {kind}' for place, kind in enumerate(kinds))
         create("note", notes.take, [f"struct({row})"], "boolean", type="arrow", side_effects=True)
-        if clear:
-            kept = ", ".join(f"{quoted(name)} varchar" for name in clear)
-            create("spool", spool.take, [f"struct({kept})"], "boolean", type="arrow", side_effects=True)
         if layout is not None and not layout.is_plain:
             create("line_of", layout.line_numbers, ["bigint"], "bigint", type="arrow")
 

@@ -74,7 +74,10 @@ def present_sql(dataset: Dataset, column: Column) -> str:
     raw = quoted(f"r_{column.name}")
     missing = sorted({text.strip() for text in [*dataset.delivery.missing, *column.profile.missing]})
     listed = ", ".join(_literal(text) for text in missing)
-    return f"case when trim({raw}) in ({listed}) then null else {raw} end" if missing else raw
+    if not missing:
+        return raw
+    is_suspect = f"{raw} in ({listed}) or starts_with({raw}, ' ') or ends_with({raw}, ' ')"  # trimming all is dear
+    return f"case when ({is_suspect}) and trim({raw}) in ({listed}) then null else {raw} end"
 
 
 def exact_sql(column: Column, text: str) -> str:

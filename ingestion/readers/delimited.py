@@ -69,7 +69,7 @@ def open_json_lines(lines: Lines) -> Reading:
     except duckdb.Error:  # what is no text at all is told by the pass that counts
         found = []
     refuse_forbidden(found)
-    return Reading(relation, lines)
+    return Reading(f"select *, json_valid(line) as _is_json from ({relation})", lines)
 
 
 def lines_sql(

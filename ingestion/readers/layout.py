@@ -6,6 +6,7 @@ agree, because an open quote may swallow good rows without a word.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -55,8 +56,8 @@ class Layout:
         return begun.join(self.wide_rows, on="line_number", how="left").with_columns(pl.col("inner").fill_null(0))
 
 
-def survey(connection: duckdb.DuckDBPyConnection, reading: Reading) -> Layout:
-    """Pass over a text file once before anything is typed.
+def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Sequence[str], table: str) -> Layout:
+    """Pass over a text file once before anything is typed; the distinct `texts` of its rows are put into `table`.
 
     Raises:
         FileUnreadable: it cannot be split into rows, or lines are unaccounted for.
@@ -64,7 +65,7 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading) -> Layout:
     lines = reading.lines
     assert lines is not None
     counted = count_lines(lines.text)
-    rows, spans = _split(connection, reading, counted)
+    rows, spans = _split(connection, reading, counted, texts, table)
     rejects = _read_rejects(connection, lines)
     gaps = pl.concat([_each_line(rejects), pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
     gaps = gaps.unique().sort()
@@ -98,23 +99,27 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading) -> Layout:
     )
 
 
-def _split(connection: duckdb.DuckDBPyConnection, reading: Reading, counted: LineCount) -> tuple[int, pl.DataFrame]:
+def _split(
+    connection: duckdb.DuckDBPyConnection, reading: Reading, counted: LineCount, texts: Sequence[str], table: str
+) -> tuple[int, pl.DataFrame]:
     """Rows, and those of several lines; a column is only decoded where a byte may be no character."""
     names = [row[0] for row in connection.execute(f"describe {reading.relation}").fetchall()]
-    touched = "" if counted.is_utf8 else "".join(f", count({quoted(name)})" for name in names)
-    spans = "null"
-    relation = reading.relation
+    found = ["count(*) as _rows"]
+    found += [] if counted.is_utf8 else [f"count({quoted(name)})" for name in names]
+    relation, spans = reading.relation, "null"
     if reading.has_quotes:
         relation = f"select *, row_number() over () as _ordinal from ({relation})"
-        spans = (
-            "list({'ordinal': _ordinal, 'inner': _inner, 'filled': _filled, 'is_open': _is_open} order by _ordinal)"
-            " filter (where _inner > 0)"
-        )
+        span = "{'ordinal': _ordinal, 'inner': _inner, 'filled': _filled, 'is_open': _is_open}"
+        found.append(f"list({span}) filter (where _inner > 0) as _spans")
+        spans = "list_sort(flatten(list(_spans)))"
     try:
-        answer = connection.execute(f"select count(*), {spans}{touched} from ({relation})").fetchall()[0]
+        connection.execute(
+            f"create temp table {table} as select {', '.join([*texts, *found])} from ({relation}) group by all"
+        ).fetchall()
     except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException):
         # The engine's own words are not passed on: they may quote the file.
         raise FileUnreadable(f"cannot be split into rows{_tell_stray(counted.stray)}") from None
+    answer = connection.execute(f"select coalesce(sum(_rows), 0)::bigint, {spans} from {table}").fetchall()[0]
     return int(answer[0]), pl.DataFrame(answer[1] or [], schema=SPANS)
 
 
