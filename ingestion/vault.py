@@ -92,18 +92,6 @@ class Deposited:
     passed_over: int
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A subject's number and its key, ready to seal."""
-
-    subject_id: int
-    key: AESGCM
-
-    def seal(self, plain: bytes, bound: bytes) -> tuple[int, bytes]:
-        nonce = os.urandom(NONCE)
-        return self.subject_id, nonce + self.key.encrypt(nonce, plain, bound)
-
-
 class Vault:
     """An open vault; every method is one or a few transactions and may run beside others."""
 
@@ -148,14 +136,17 @@ class Vault:
         with self.engine.begin() as connection:
             found = self._subjects(connection, {subject for subject, _, _ in given})
             held = self._held(connection, {name: row.subject_id for name, row in found.items()})
-            new = sorted(given.keys() - held)
-            keys = self._subject_keys(connection, sorted({subject for subject, _, _ in new}), found)
-            rows = [
-                (token, *keys[subject].seal(given[subject, token, kind].encode(), _bound(subject, kind, token)), kind)
-                for subject, token, kind in new
-                if subject in keys
-            ]
-            self._insert(connection, sealed_values, ("token", "subject_id", "sealed", "kind"), rows)
+            new = [value for value in given if value not in held]
+            opened = self._subject_keys(connection, list(dict.fromkeys(subject for subject, _, _ in new)), found)
+            sealable = [value for value in new if value[0] in opened]
+            nonces = os.urandom(NONCE * len(sealable))
+            rows = []
+            for place, (subject, token, kind) in enumerate(sealable):
+                subject_id, key = opened[subject]
+                nonce = nonces[place * NONCE : (place + 1) * NONCE]
+                sealed = key.encrypt(nonce, given[subject, token, kind].encode(), _bound(subject, kind, token))
+                rows.append((token, subject_id, kind, nonce + sealed))
+            self._insert(connection, sealed_values, ("token", "subject_id", "kind", "sealed"), rows)
         return len(rows), len(given) - len(new), len(new) - len(rows)
 
     def _subjects(self, connection: sa.Connection, names: Iterable[bytes]) -> dict[bytes, sa.Row[Any]]:
@@ -172,8 +163,8 @@ class Vault:
 
     def _subject_keys(
         self, connection: sa.Connection, names: list[bytes], found: dict[bytes, sa.Row[Any]]
-    ) -> dict[bytes, _Opened]:
-        """The opened key of each subject, drawing keys for those that are new; forgotten subjects have none."""
+    ) -> dict[bytes, tuple[int, AESGCM]]:
+        """Number and opened key of each subject, drawing keys for those that are new; forgotten subjects have none."""
         wrap, drawn = AESGCM(self.newest.vault), {}
         for name in names:
             if name not in found:
@@ -183,7 +174,7 @@ class Vault:
         self._insert(connection, subjects, ("subject", "key_version", "wrapped_key"), rows)
         known = found | self._subjects(connection, drawn)  # another process may have been first
         return {
-            name: _Opened(
+            name: (
                 known[name].subject_id,
                 AESGCM(drawn[name][1] if _is_of(known[name], drawn.get(name)) else self._unwrapped(known[name])),
             )
@@ -200,8 +191,8 @@ class Vault:
         statement = self.insert(table).on_conflict_do_nothing()
         compiled = statement.compile(dialect=self.engine.dialect, column_keys=names)
         if compiled.positional:
-            places = [names.index(name) for name in compiled.positiontup]
-            connection.exec_driver_sql(compiled.string, [tuple(row[place] for place in places) for row in rows])
+            assert tuple(compiled.positiontup) == names
+            connection.exec_driver_sql(compiled.string, rows)
         else:
             connection.exec_driver_sql(compiled.string, [dict(zip(names, row, strict=True)) for row in rows])
 
