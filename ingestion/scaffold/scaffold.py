@@ -16,6 +16,7 @@ from ingestion.scaffold.drafting import render_contract, render_model
 from ingestion.scaffold.keys import mark_key
 from ingestion.scaffold.surroundings import Surroundings, look_around, read_companions
 from ingestion.scaffold.table import SampleUnusable, Table
+from ingestion.sensitive import forbidden_names
 from ingestion.settings import Settings, load_settings
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -66,6 +67,11 @@ def scaffold(
     if into is None:
         load_registry(settings)
     drafts = draft_columns(table)
+    if forbidden := forbidden_names([drafted.physical for drafted in drafts]):
+        raise SampleUnusable(
+            f"{path.name} has columns of authentication data (C3), which never land: {', '.join(forbidden)}; ask the"
+            " party to leave them out."
+        )
     mark_key(drafts, table)
     read_companions(path, place, table, drafts)
     _date_member(table, place)

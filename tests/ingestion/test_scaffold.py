@@ -330,7 +330,7 @@ def test_values_decide_types_and_missing(tmp_path: Path) -> None:
         "daily_rate": [f"0.0001{number:02d}" for number in range(rows)],
         "moment": [str(1_767_225_600_000 + number * 1000) for number in range(rows)],
         "mixed": [f"2026{'-/'[number % 2]}01{'-/'[number % 2]}{number % 28 + 1:02d}" for number in range(rows)],
-        "loan_password": [f"x{number}" for number in range(rows)],
+        "sms_otp": [f"x{number}" for number in range(rows)],
         "bank_card_no": [luhn(f"62220200{number:07d}") for number in range(rows)],
         "officer": ["张伟" if number % 2 else "王芳" for number in range(rows)],
         "email": [f"a{number}@example.com" for number in range(rows)],
@@ -355,7 +355,7 @@ def test_values_decide_types_and_missing(tmp_path: Path) -> None:
     assert drafted.delivery.missing == ["", "NULL"]
     assert column["moment"].profile.formats == ("epoch_ms",)
     assert set(column["mixed"].profile.formats) == {"%Y-%m-%d", "%Y/%m/%d"}
-    assert column["loan_password"].profile.drop
+    assert column["sms_otp"].profile.drop
     assert column["bank_card_no"].profile.protect == "bank_card"
     assert column["officer"].accepted == ()
     protected = {
@@ -366,7 +366,12 @@ def test_values_decide_types_and_missing(tmp_path: Path) -> None:
     assert "张" not in written
     assert "example.com" not in written
     model = (tmp_path / "out" / "models" / "new_bank" / "stg_new_bank__x.sql").read_text(encoding="utf-8")
-    assert "password" not in model
+    assert "otp" not in model
+    columns["loan_password"] = columns.pop("sms_otp")
+    path = write(tmp_path, "y_20260302.txt", separated(pl.DataFrame(columns), "|"))
+    with pytest.raises(SampleUnusable, match="authentication data .* loan_password; ask the party"):
+        draft(path, tmp_path / "other")
+    assert not list((tmp_path / "other").rglob("new_bank*"))
 
 
 def luhn(leading: str) -> str:
