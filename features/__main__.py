@@ -19,6 +19,7 @@ from features.scorecard import ModelMissing, ScorecardNotTrainable, score, train
 from features.store import PurposeRefused, ScoringFrameMissing, scoring_frame, training_frame
 from features.values import SourceInvalid
 from features.view import Feature
+from ingestion.command_line import run_command
 from ingestion.settings import Settings, load_settings
 from quality.publication import PublicationRefused
 from quality.published import NothingPublished
@@ -59,12 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     command: Callable[[argparse.Namespace, Settings], None] = given.run
-    try:
+
+    def run() -> int:
         command(given, load_settings())
-    except USER_ERRORS as error:
-        print(str(error), file=sys.stderr)
-        return 1
-    return 0
+        return 0
+
+    return run_command(run, dict.fromkeys(USER_ERRORS, 1))
 
 
 def _add(
@@ -131,23 +132,29 @@ def _score(given: argparse.Namespace, settings: Settings) -> None:
 def _frame(given: argparse.Namespace, settings: Settings) -> None:
     if (given.date is None) == (given.spine is None):
         raise SpineInvalid("Give either --date for the scoring frame or --spine for a training frame.")
-    if given.spine is not None and not given.spine.exists():
-        raise SpineInvalid(f"There is no file {given.spine}; give a Parquet file with the entity and as_of.")
     if given.spine is not None and given.publish:
         views = given.views or [view.view for view in load_views(settings.views).views]
-        spine = pl.read_parquet(given.spine)
-        publication = build_feature_table(spine, views, given.publish, settings, given.purpose)
+        publication = build_feature_table(_read_spine(given.spine), views, given.publish, settings, given.purpose)
         print(f"Published {publication.set_name} {publication.version}.")
         return
     if given.date is not None:
         frame = scoring_frame(given.date, settings)
     else:
-        frame = training_frame(pl.read_parquet(given.spine), given.views or None, given.purpose, settings)
+        frame = training_frame(_read_spine(given.spine), given.views or None, given.purpose, settings)
     if given.out is None:
         print(frame)
     else:
         frame.write_parquet(given.out)
         print(f"Wrote {frame.height} rows to {given.out}.")
+
+
+def _read_spine(path: Path) -> pl.DataFrame:
+    if not path.exists():
+        raise SpineInvalid(f"There is no file {path}; give a Parquet file with the entity and as_of.")
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError):
+        raise SpineInvalid(f"{path} is not a Parquet file; give one with the entity and as_of.") from None
 
 
 if __name__ == "__main__":

@@ -363,15 +363,21 @@ def _models(settings: Settings) -> Path:
 
 def _newest_model(feature_version: str, batch_date: date, settings: Settings) -> Model | None:
     """The model of the features' version trained last by the date; one trained later has seen the future."""
-    found: list[dict[str, Any]] = [
-        json.loads(path.read_text(encoding="utf-8")) for path in sorted(_models(settings).glob("*.json"))
-    ]
+    found = [_read_model(path) for path in sorted(_models(settings).glob("*.json"))]
     timely = [
         model
         for model in found
         if model["feature_version"] == feature_version and model["trained_on"] <= batch_date.isoformat()
     ]
     return max(timely, key=lambda model: (model["trained_on"], model["model_version"]), default=None)
+
+
+def _read_model(path: Path) -> Model:
+    try:
+        model: Model = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ModelMissing(f"{path} is no model file any more; remove it, and train again.") from None
+    return model
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ingestion import quarantine_commands, vault_commands
 from ingestion.code_tables import find_untranslated
+from ingestion.command_line import run_command
 from ingestion.contract import ContractInvalid
 from ingestion.dbt_sources import is_up_to_date, write_sources
 from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
@@ -16,7 +17,7 @@ from ingestion.lake import write_manifest
 from ingestion.landing import SourceUnknown, land_source
 from ingestion.protection import KeyUnusable
 from ingestion.registry import load_registry
-from ingestion.settings import Settings, SettingsInvalid, load_settings
+from ingestion.settings import Settings, load_settings
 
 
 def check(_arguments: argparse.Namespace, settings: Settings) -> int:
@@ -101,11 +102,8 @@ def main(argv: list[str] | None = None) -> int:
             command.add_argument("--days", type=int, required=True)
             command.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
-    try:
-        return int(arguments.run(arguments, load_settings()))
-    except (ContractInvalid, SettingsInvalid, SourceUnknown, KeyUnusable) as error:
-        print(error, file=sys.stderr)
-        return 1
+    told = dict.fromkeys((ContractInvalid, SourceUnknown, KeyUnusable), 1)
+    return run_command(lambda: int(arguments.run(arguments, load_settings())), told)
 
 
 if __name__ == "__main__":

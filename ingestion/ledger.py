@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 from typing import Any
 
 import sqlalchemy as sa
 
-from ingestion.settings import Settings
+from ingestion.settings import Settings, SettingsInvalid
 
 metadata = sa.MetaData()
 
@@ -41,15 +42,31 @@ def open_ledger(settings: Settings) -> sa.Engine:
     """Open the ledger, creating what is missing; SQLite runs in WAL mode so that readers never wait.
 
     One process at a time does this: SQLite does not wait where two of them change the mode of a new file at once.
+
+    Raises:
+        SettingsInvalid: there is no database at the ledger's address, or it cannot be read.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(settings.ledger_url)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _set_sqlite_pragmas)
-    with (settings.home / ".ledger.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        metadata.create_all(engine)
+    try:
+        engine = sa.create_engine(settings.ledger_url)
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _set_sqlite_pragmas)
+        with (settings.home / ".ledger.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            metadata.create_all(engine)
+    except (sa.exc.SQLAlchemyError, sqlite3.Error, ModuleNotFoundError) as error:
+        raise SettingsInvalid(
+            f"The ledger {_shown(settings.ledger_url)} cannot be opened ({type(error).__name__}); correct"
+            " PLATFORM_LEDGER_URL, or put the last copy of the ledger in its place."
+        ) from None
     return engine
+
+
+def _shown(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "of PLATFORM_LEDGER_URL"
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:

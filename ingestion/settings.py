@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -110,13 +111,25 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         ledger_url=env.get("PLATFORM_LEDGER_URL", f"sqlite:///{home / 'ledger.db'}"),
         key_file=Path(env.get("PLATFORM_KEY_FILE", home / "keys" / "platform.key")),
         sources={name: _expand(str(path), env) for name, path in dict(declared.get("sources", {})).items()},
-        threads=int(env.get("PLATFORM_THREADS", os.cpu_count() or 2)),
-        memory_limit=env.get("PLATFORM_MEMORY_LIMIT", "4GB"),
+        threads=_threads(env.get("PLATFORM_THREADS", str(os.cpu_count() or 2))),
+        memory_limit=_memory_limit(env.get("PLATFORM_MEMORY_LIMIT", "4GB")),
         token_algorithm=_token_algorithm(env, declared),
         vault_url=env.get("PLATFORM_VAULT_URL", f"sqlite:///{home / 'vault' / 'vault.db'}"),
         vault_deposit=bool(dict(declared.get("vault", {})).get("deposit", True)),
         vault_purposes=_vault_purposes(declared),
     )
+
+
+def _threads(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
+        raise SettingsInvalid(f"PLATFORM_THREADS is {text!r}; set a whole number from 1.")
+    return int(text)
+
+
+def _memory_limit(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]*(\.[0-9]+)? ?[KMGT]i?B", text):
+        raise SettingsInvalid(f"PLATFORM_MEMORY_LIMIT is {text!r}; set a size such as 4GB or 512MB.")
+    return text
 
 
 def _token_algorithm(env: Mapping[str, str], declared: Mapping[str, Any]) -> Literal["sha256", "sm3"] | None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from ingestion.settings import Settings, SettingsInvalid, load_settings
+from ingestion.settings import Settings, load_settings
 from quality.published import NothingPublished, kept_versions, open_published
 from quality.suite import SuitesInvalid, load_suites
 from quality.verdict import Verdict, read_verdicts
@@ -22,26 +22,16 @@ from quality.verdict import Verdict, read_verdicts
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence on standard error."""
     given = _parser().parse_args(arguments)
+    from ingestion.command_line import run_command
     from ingestion.contract import ContractInvalid
     from quality.gate import GateUnusable
     from quality.publication import PublicationRefused
+    from quality.source import WarehouseUnusable
     from quality.warehouse import WarehouseBuildFailed
 
-    try:
-        return _run(given, load_settings())
-    except PublicationRefused as refusal:
-        print(refusal, file=sys.stderr)
-        return 1
-    except (
-        ContractInvalid,
-        GateUnusable,
-        NothingPublished,
-        SettingsInvalid,
-        SuitesInvalid,
-        WarehouseBuildFailed,
-    ) as error:
-        print(error, file=sys.stderr)
-        return 2
+    wrong = (ContractInvalid, GateUnusable, NothingPublished, SuitesInvalid, WarehouseBuildFailed, WarehouseUnusable)
+    told = {PublicationRefused: 1, **dict.fromkeys(wrong, 2)}
+    return run_command(lambda: _run(given, load_settings()), told)
 
 
 def _run(given: argparse.Namespace, settings: Settings) -> int:

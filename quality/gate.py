@@ -19,7 +19,7 @@ from quality.gx_duckdb import CheckResult, GateRun
 from quality.layout import quote, quote_text
 from quality.register import last_published_rows
 from quality.report import write_report
-from quality.source import TableSource, connect, expose, run
+from quality.source import TableSource, connect, expose, open_warehouse, run
 from quality.suite import Suite, load_suites
 from quality.verdict import Failure, Verdict, read_verdicts, record_verdicts
 
@@ -41,7 +41,8 @@ def audit(
 
     Raises:
         SuitesInvalid: a suite file is wrong.
-        GateUnusable: the warehouse file is missing or being written, or `tables` names one that has no suite.
+        GateUnusable: `tables` names one that has no suite.
+        WarehouseUnusable: the warehouse file is missing, being written, or damaged.
     """
     settings = settings or load_settings()
     every = suites = load_suites(settings.suites, gate)
@@ -52,16 +53,7 @@ def audit(
                 f"Gate {gate} has no suite for {', '.join(unknown)}; add suites/{gate}/{unknown[0]}.yml."
             )
         suites = [suite for suite in suites if suite.table in tables]
-    if not settings.warehouse.exists():
-        raise GateUnusable(f"There is no warehouse at {settings.warehouse}; build it first.")
-    try:
-        connection = connect(settings.warehouse, settings, read_only=True)
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise GateUnusable(
-            f"The warehouse cannot be opened ({reason}); wait for its writer, then audit again."
-        ) from None
-    with connection:
+    with open_warehouse(settings) as connection:
         return audit_relations(gate, suites, batch_date, connection, settings, every)
 
 

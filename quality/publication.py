@@ -43,7 +43,7 @@ from quality.published import (
     read_pointer,
 )
 from quality.register import published_order, register_publication, set_of
-from quality.source import TableSource, WarehouseTable, connect, expose, parquet, run
+from quality.source import TableSource, WarehouseTable, connect, expose, open_warehouse, parquet, run
 from quality.suite import Suite, load_suites
 from quality.verdict import Verdict, are_recorded
 
@@ -97,7 +97,7 @@ def audit_and_publish(
 
     Raises:
         PublicationRefused: a verdict failed; the last good version stays and is marked as a fallback.
-        GateUnusable, SuitesInvalid: the gate cannot be run.
+        GateUnusable, SuitesInvalid, WarehouseUnusable: the gate cannot be run.
     """
     settings = settings or load_settings()
     suites = load_suites(settings.suites, gate)
@@ -114,7 +114,7 @@ def audit_and_publish(
 
 def _built_deliveries(settings: Settings) -> list[str]:
     """The deliveries that the warehouse was built from; one that landed since waits for the next build."""
-    with connect(settings.warehouse, settings, read_only=True) as connection:
+    with open_warehouse(settings) as connection:
         listed = "select 1 from information_schema.tables where table_name = 'stg_platform__deliveries'"
         if not run(connection, listed):
             return []
@@ -255,7 +255,7 @@ def _find_inexact_columns(connection: duckdb.DuckDBPyConnection, tables: Mapping
 
 def _refuse(set_name: str, batch_date: date, reasons: Sequence[str], settings: Settings) -> PublicationRefused:
     """Mark the current version as a fallback, if it stands in for this date, and word the refusal."""
-    pointer = read_pointer(set_name, settings)
+    pointer = read_pointer(settings.published / set_name)
     stays = "nothing was published before"
     if pointer is not None:
         stays = f"last good version {pointer['version']} stays"
@@ -388,17 +388,11 @@ def _describe_version(
 
 def _move_pointer(folder: Path, version: str, batch_date: date) -> bool:
     """Point to the version unless a later business date is current; True if it is current afterwards."""
-    pointer = _read_pointer(folder)
+    pointer = read_pointer(folder)
     if pointer is not None and pointer["batch_date"] > batch_date.isoformat():
         return False
     _write_pointer(folder, version, batch_date)
     return True
-
-
-def _read_pointer(folder: Path) -> dict[str, Any] | None:
-    path = folder / POINTER
-    content: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    return content
 
 
 def _write_pointer(folder: Path, version: str, batch_date: date, refused: date | None = None) -> None:
@@ -408,7 +402,7 @@ def _write_pointer(folder: Path, version: str, batch_date: date, refused: date |
         "is_fallback": refused is not None,
         "refused_batch_date": refused.isoformat() if refused else None,
     }
-    if _read_pointer(folder) == content:
+    if read_pointer(folder) == content:
         return
     fresh = folder / f".{POINTER}.new"
     _write_json(fresh, content)
@@ -419,7 +413,7 @@ def _write_pointer(folder: Path, version: str, batch_date: date, refused: date |
 
 def _drop_old_versions(folder: Path, set_name: str, settings: Settings) -> None:
     """Keep the last five published versions and the current one; a version is hidden before it is deleted."""
-    pointer = _read_pointer(folder)
+    pointer = read_pointer(folder)
     order = {version: position for position, version in enumerate(published_order(set_name, settings))}
     kept = sorted(kept_versions(set_name, settings), key=lambda version: (order.get(version, -1), version))
     for version in kept[:-KEPT_VERSIONS]:

@@ -66,23 +66,32 @@ class Published:
             raise NothingPublished(f"{where} has no table {table}; it holds {', '.join(sorted(held))}.")
 
 
-def read_pointer(set_name: str, settings: Settings) -> dict[str, Any] | None:
-    """Content of a set's pointer; None before the first publication."""
+def read_pointer(folder: Path) -> dict[str, Any] | None:
+    """Content of the pointer of a set's folder; None before the first publication.
+
+    Raises:
+        NothingPublished: it is damaged.
+    """
+    path = folder / POINTER
     try:
-        content: dict[str, Any] = json.loads((settings.published / set_name / POINTER).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {"version": content["version"], "batch_date": content["batch_date"], **content}
     except FileNotFoundError:
         return None
-    return content
+    except (ValueError, KeyError, TypeError):
+        raise NothingPublished(
+            f"{path} is damaged; remove it, then point to a kept version with `python -m quality point`."
+        ) from None
 
 
 def open_published(set_name: str, settings: Settings | None = None, version: str | None = None) -> Published:
     """Open the current version of a set, or a named one that is still kept.
 
     Raises:
-        NothingPublished: nothing is published in the set yet, or the named version is not kept.
+        NothingPublished: nothing is published in the set yet, the named version is not kept, or its files are damaged.
     """
     settings = settings or load_settings()
-    pointer = read_pointer(set_name, settings)
+    pointer = read_pointer(settings.published / set_name)
     if version is None:
         if pointer is None:
             raise NothingPublished(f"Nothing is published in set {set_name} yet; publish it first.")
@@ -91,7 +100,10 @@ def open_published(set_name: str, settings: Settings | None = None, version: str
     if version not in kept_versions(set_name, settings):
         kept = ", ".join(kept_versions(set_name, settings)) or "none"
         raise NothingPublished(f"Set {set_name} keeps no version {version}; it keeps {kept}.")
-    manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError:
+        raise NothingPublished(f"{path / MANIFEST} is damaged; point to another version that is kept.") from None
     is_current = pointer is not None and pointer["version"] == version
     refused = pointer.get("refused_batch_date") if pointer is not None and is_current else None
     return Published(

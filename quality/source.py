@@ -21,6 +21,10 @@ class WarehouseTable:
     table: str
 
 
+class WarehouseUnusable(Exception):
+    """The warehouse file cannot be read."""
+
+
 @dataclass(frozen=True)
 class ParquetFiles:
     """Parquet files that together hold one table."""
@@ -52,6 +56,26 @@ def connect(path: Path | str, settings: Settings, *, read_only: bool = False) ->
     run(connection, "set preserve_insertion_order = true")
     run(connection, "set TimeZone = 'UTC'")
     return connection
+
+
+def open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse file for reading.
+
+    Raises:
+        WarehouseUnusable: it is missing, being written, or no DuckDB file.
+    """
+    path = settings.warehouse
+    if not path.exists():
+        raise WarehouseUnusable(f"There is no warehouse at {path}; build it first.")
+    try:
+        return connect(path, settings, read_only=True)
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.ConnectionException) or "lock" in str(error):
+            raise WarehouseUnusable(f"{path} is being written; wait for its writer, then try again.") from None
+        raise WarehouseUnusable(
+            f"{path} is no warehouse that this DuckDB can read; remove the file and build again, for all of it is"
+            " derived from the lake."
+        ) from None
 
 
 def run(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:

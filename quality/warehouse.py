@@ -15,6 +15,7 @@ from ingestion.bookkeeping import dates_to_build
 from ingestion.lake import write_manifest
 from ingestion.registry import Registry, load_registry
 from ingestion.settings import Settings, load_settings
+from quality.source import open_warehouse
 
 MESSAGE = 300
 
@@ -39,10 +40,13 @@ def build(
     Raises:
         ContractInvalid: a contract of the tenant has problems.
         WarehouseBuildFailed: dbt could not start, or a node failed.
+        WarehouseUnusable: the file that is there is being written, or no DuckDB file.
     """
     settings = settings or load_settings()
     if not (settings.dbt_project / "dbt_project.yml").is_file():
         raise WarehouseBuildFailed(f"There is no dbt_project.yml in {settings.dbt_project}; run from the repository.")
+    if settings.warehouse.exists():
+        open_warehouse(settings).close()
     registry = load_registry(settings)
     write_manifest(settings)
     dates = [day.isoformat() for day in as_of_dates or dates_to_build(batch_date, settings)]

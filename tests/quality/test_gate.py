@@ -15,7 +15,7 @@ import pytest
 from ingestion.settings import Settings
 from quality import gx_duckdb
 from quality.gate import GateUnusable, audit, audit_sources
-from quality.source import ParquetFiles, TableSource
+from quality.source import ParquetFiles, TableSource, WarehouseUnusable
 from quality.suite import Check, Suite
 from quality.verdict import Outcome, Verdict, read_verdicts
 
@@ -143,9 +143,9 @@ def test_only_named_tables_are_audited(settings: Settings) -> None:
 
 def test_a_missing_or_locked_warehouse_is_one_sentence(settings: Settings) -> None:
     settings.warehouse.unlink()
-    with pytest.raises(GateUnusable, match="There is no warehouse"):
+    with pytest.raises(WarehouseUnusable, match="There is no warehouse"):
         audit("core", DAY, settings)
-    with duckdb.connect(str(settings.warehouse)), pytest.raises(GateUnusable, match="cannot be opened"):
+    with duckdb.connect(str(settings.warehouse)), pytest.raises(WarehouseUnusable, match="is being written"):
         audit("core", DAY, settings)
 
 

@@ -1,0 +1,109 @@
+"""Whatever is broken around the platform, a command says one sentence on standard error and never shows a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from features.__main__ import main as features
+from ingestion.__main__ import main as ingestion
+from ingestion.command_line import PIPE_CLOSED, UNFORESEEN, run_command
+from ingestion.settings import PROJECT
+from quality.__main__ import main as quality
+
+GARBAGE = "not what it should be \x00"
+DAY = ["--date", "2026-03-02"]
+Main = Callable[[list[str]], int]
+
+SETTINGS = {
+    "threads": ({"PLATFORM_THREADS": "abc"}, "PLATFORM_THREADS is 'abc'; set a whole number from 1."),
+    "no threads": ({"PLATFORM_THREADS": "0"}, "PLATFORM_THREADS is '0'; set a whole number from 1."),
+    "memory": ({"PLATFORM_MEMORY_LIMIT": "much"}, "PLATFORM_MEMORY_LIMIT is 'much'; set a size such as 4GB or 512MB."),
+    "tenant": ({"PLATFORM_TENANT": "/nowhere"}, "/nowhere/tenant.toml is missing; PLATFORM_TENANT must name a folder"),
+}
+FILES = {
+    "ledger": (ingestion, ["land", *DAY], "ledger.db", "ledger.db cannot be opened (DatabaseError); correct PLATFORM_"),
+    "key": (ingestion, ["land", *DAY], "keys/platform.key", "platform.key does not hold 64 hexadecimal digits"),
+    "warehouse, audit": (quality, ["audit", *DAY], "warehouse.duckdb", "is no warehouse that this DuckDB can read"),
+    "warehouse, build": (quality, ["build", *DAY], "warehouse.duckdb", "remove the file and build again"),
+    "pointer": (quality, ["published"], "published/warehouse/current.json", "current.json is damaged; remove it"),
+    "pointer, features": (features, ["build", *DAY], "published/warehouse/current.json", "current.json is damaged"),
+    "spine": (
+        features,
+        ["frame", "--spine", "{home}/spine.parquet"],
+        "spine.parquet",
+        "is not a Parquet file",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("main", [ingestion, quality, features], ids=["ingestion", "quality", "features"])
+@pytest.mark.parametrize("case", SETTINGS)
+def test_settings_that_mean_nothing(
+    case: str, main: Main, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment, told = SETTINGS[case]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["check"]) == (2 if main is quality else 1)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(told)
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_files_that_are_damaged(case: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main, arguments, name, told = FILES[case]
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(GARBAGE, encoding="utf-8")
+    assert main([argument.format(home=home) for argument in arguments]) in (1, 2)
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+    assert path.read_text(encoding="utf-8") == GARBAGE
+
+
+@pytest.mark.parametrize("url", ["nothing", "oracle://a:secret@b/c", "postgresql://a:secret@127.0.0.1:1/c"])
+def test_a_ledger_that_is_not_there(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLATFORM_LEDGER_URL", url)
+    assert ingestion(["land", *DAY]) == 1
+    said = capsys.readouterr().err
+    assert "cannot be opened" in said
+    assert "secret" not in said
+    assert said.count("\n") == 1
+
+
+def test_what_nobody_foresaw_is_told_by_place_and_never_in_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise LookupError("13812345678")
+
+    assert run_command(fail, {}) == UNFORESEEN
+    said = capsys.readouterr().err
+    assert said.startswith("LookupError at tests/conventions/test_broken_surroundings.py:")
+    assert "13812345678" not in said
+    assert "Traceback" not in said
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error(home: Path) -> None:
+    command = [sys.executable, "-c", "import sys; from quality.__main__ import main; sys.exit(main(['verdicts']))"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert said == b""
+    assert process.returncode == PIPE_CLOSED
