@@ -73,11 +73,13 @@ class LandingReport:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        rows = sum(entry.rows_landed for entry in self.landed)
-        quarantined = sum(entry.rows_quarantined for entry in self.landed)
+        new = [entry for entry in self.landed if entry.outcome == "landed"]
+        rows, quarantined = sum(entry.rows_landed for entry in new), sum(entry.rows_quarantined for entry in new)
+        same = len(self.landed) - len(new)
+        unchanged = f", {same} deliveries unchanged" if same else ""
         differences = "".join(f"\n  {entry.difference}" for entry in self.landed if entry.difference)
         warnings = "".join(f"\n  {warning}" for warning in self.warnings)
-        return f"{rows:,} landed, {quarantined:,} quarantined{differences}{warnings}"
+        return f"{rows:,} landed, {quarantined:,} quarantined{unchanged}{differences}{warnings}"
 
 
 def land_source(source: str, batch_date: date, settings: Settings | None = None) -> LandingReport:
@@ -90,7 +92,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
         SourceUnknown: there is no such contract.
         ContractInvalid: its contract has problems.
         DeliveryIncomplete: a file that the contract demands of `batch_date` is not there; others were landed.
-        DeliveryRefused: at least one delivery was refused whole; the others were landed.
+        DeliveryRefused: at least one delivery was refused whole; the others were landed, the absent ones are told too.
     """
     settings = settings or load_settings()
     contract = load_contract(source, settings)
@@ -118,7 +120,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
         warnings = list(_warnings(contract, batch_date, settings, ledger))
     ledger.dispose()
     if refused:
-        raise DeliveryRefused("\n".join(refused))
+        raise DeliveryRefused("\n".join(refused + absent))
     if absent:
         raise DeliveryIncomplete("\n".join(absent))
     return LandingReport(source, batch_date, tuple(landed), tuple(warnings))

@@ -150,8 +150,9 @@ def test_one_refused_dataset_does_not_hold_up_the_others(party: Party) -> None:
     party.agree(contract("party", dataset(*COLUMNS, name="absent"), dataset(*COLUMNS, name="bad"), dataset(*COLUMNS)))
     party.deliver("no heading\n", "bad.csv")
     party.deliver(rows(1))
-    with pytest.raises(DeliveryRefused, match=r"^party\.bad of"):
+    with pytest.raises(DeliveryRefused, match=r"^party\.bad of") as refused:
         party.land()
+    assert "party.absent of 2026-03-02: " in str(refused.value)
     assert amounts(party) == ["1.00"]
 
 
@@ -161,7 +162,9 @@ def test_the_same_bytes_again_do_nothing(party: Party) -> None:
     before, held = party.stored(), versions(party)
     assert party.land().landed == ()
     party.deliver(rows(1, "x", 3), at="2026-03-04T06:00:00")
-    assert [(entry.outcome, entry.rows_in) for entry in party.land().landed] == [("unchanged", 3)]
+    again = party.land()
+    assert [(entry.outcome, entry.rows_in) for entry in again.landed] == [("unchanged", 3)]
+    assert str(again) == "0 landed, 0 quarantined, 1 deliveries unchanged"
     assert party.land().landed == ()
     assert (party.stored(), versions(party)) == (before, held)
 
