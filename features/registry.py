@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from features.view import View
+from ingestion.strict_yaml import read_yaml
 
 
 @dataclass(frozen=True, order=True)
@@ -60,19 +61,6 @@ class Registry:
         return tuple(self.get(name) for name in dict.fromkeys(names))
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error, not the last one's silent victory."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            key = str(self.construct_object(key_node, deep=deep))
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key `{key}` is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 def load_views(folder: Path) -> Registry:
     """Read and check every `*.yml` of the folder; the file's stem is the view's name.
 
@@ -104,7 +92,7 @@ def load_views(folder: Path) -> Registry:
 
 def _load(path: Path) -> tuple[View | None, list[Problem]]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        content = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         return None, [Problem(path.name, "-", f"is not readable YAML ({text})", "mend the syntax")]

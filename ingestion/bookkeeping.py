@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -78,6 +80,29 @@ def superseded_by(delivery: Delivery, ledger: sa.Engine) -> list[str]:
         current = connection.execute(query.order_by(table.version)).all()
     is_late = any(row.sequence > delivery.sequence for row in current)
     return [] if is_late else [row.delivery_id for row in current]
+
+
+def as_arrived(delivery: Delivery, ledger: sa.Engine) -> tuple[Delivery, sa.Row[Any] | None]:
+    """The delivery, counted anew where its bytes return after others had replaced them, and what is held of it."""
+    table = deliveries.c
+    replacing = sa.select(table.file_mtime_ns).where(
+        table.source == delivery.dataset.source,
+        table.dataset == delivery.dataset.name,
+        table.batch_date == delivery.batch_date,
+        table.sequence == delivery.sequence,
+        table.state == "landed",
+        table.superseded_at.is_(None),
+    )
+    with ledger.connect() as connection:
+        while True:
+            query = sa.select(deliveries).where(table.delivery_id == delivery.delivery_id)
+            held = connection.execute(query).one_or_none()
+            if held is None or held.state != "landed" or held.superseded_at is None:
+                return delivery, held
+            current: Sequence[int] = connection.execute(replacing).scalars().all()
+            if not current or delivery.mtime_ns <= max(current):
+                return delivery, held
+            delivery = replace(delivery, occurrence=delivery.occurrence + 1)
 
 
 def remember_file(delivery: Delivery, ledger: sa.Engine) -> None:

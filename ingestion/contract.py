@@ -23,6 +23,7 @@ from open_data_contract_standard.model import OpenDataContractStandard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingestion.sensitive import forbidden_names
+from ingestion.strict_yaml import read_yaml
 
 Reader = Literal["delimited", "fixed_width", "json_lines", "parquet", "excel", "database"]
 NoData = Literal["absent", "marker_only", "empty_file", "header_only"]
@@ -34,7 +35,6 @@ Identifier = Literal[
     "person_name", "device_id", "email", "address", "openid", "opaque",
 ]  # fmt: skip
 
-YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the safe loader, in C where it was built
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 STAND_INS = ("token", "sha256_token", "masked", "birth_date")
@@ -264,7 +264,7 @@ def read_contract(path: Path) -> Contract:
         ContractInvalid: with every problem of the file.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML)
+        document = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         summary = " ".join(str(error).split())
         raise ContractInvalid([Problem(path.name, "(file)", f"not readable YAML: {summary}", "mend it")]) from None
@@ -383,6 +383,8 @@ def _profile(entry: dict[str, Any], name: str, key: str, collector: _Collector, 
     place = f"{key}.customProperties" if key else "customProperties"
     for unknown in sorted(set(declared) - {name}):
         collector.add(f"{place}.{unknown}", "not in the profile", f"the only property here is {name!r}")
+    if len(entry.get("customProperties") or []) > len(declared):
+        collector.add(place, "a property is given twice", "merge them into one")
     if required and name not in declared:
         collector.add(place, f"{name!r} is missing", f"declare the {name!r} profile")
     value = declared.get(name)
@@ -411,6 +413,8 @@ def _check(contract: Contract, file: str) -> Iterator[Problem]:
             yield Problem(file, f"{key}.delivery.quote", "is the separator too", "correct it")
         if not dataset.key:
             yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
+        if len({column.key_position for column in dataset.columns if column.key_position}) < len(dataset.key):
+            yield Problem(file, f"{key}.properties", "a primaryKeyPosition occurs twice", "number the key columns")
         for name in dataset.key:
             if columns[name].profile.drop:
                 yield Problem(file, f"{key}.{name}", "a key column that is dropped", "keep it, or choose another key")

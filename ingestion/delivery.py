@@ -42,7 +42,7 @@ class Delivery:
     Of a split delivery, `path` is the list file and `parts` are the data files in its order; `size` is the sum of
     all and `mtime_ns` the last of all. With `is_empty`, `path` is the ready marker that alone says: no rows today.
     Where the contract has a control, checksum or signature file, `content_hash` covers it too, so that with a
-    corrected one a refused delivery is another one.
+    corrected one a refused delivery is another one. `occurrence` counts how often the same bytes took this place.
     """
 
     dataset: Dataset
@@ -55,6 +55,7 @@ class Delivery:
     content_hash: str
     parts: tuple[Path, ...] = ()
     is_empty: bool = False
+    occurrence: int = 1
 
     @property
     def received_at(self) -> datetime:
@@ -63,8 +64,12 @@ class Delivery:
 
     @property
     def delivery_id(self) -> str:
-        """Hash of (source, dataset, batch date, sequence, content): the same bytes again are the same delivery."""
-        identity = (self.dataset.source, self.dataset.name, self.batch_date, self.sequence, self.content_hash)
+        """Hash of (source, dataset, batch date, sequence, content): the same bytes again are the same delivery.
+
+        Bytes that come back after others had replaced them restore what was withdrawn: a delivery of its own.
+        """
+        identity = [self.dataset.source, self.dataset.name, self.batch_date, self.sequence, self.content_hash]
+        identity += [self.occurrence] if self.occurrence > 1 else []
         return hashlib.sha256("\x1f".join(str(part) for part in identity).encode()).hexdigest()[:32]
 
     @property
@@ -479,6 +484,7 @@ def _all_patterns(dataset: Dataset) -> Iterator[str]:
     delivery = dataset.delivery
     if delivery.query:
         yield f"{DAY}/{dataset.name}.parquet"
+        yield f"{DAY}/{dataset.name}_{NUMBER}.parquet"
     beside = [
         *([delivery.ready.marker] if delivery.ready else []),
         *(proof.file for proof in (delivery.checksum, delivery.signature) if proof),

@@ -23,7 +23,8 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
     """Query one business date and keep the answer under the landing folder, untouched and repeatable.
 
     On the go-live date the window opens at the beginning of time (the stock load, 存量). The receipt is the contracted
-    availability on the following day. An extract that equals the kept one leaves it as it is.
+    availability on the following day, for the window is closed: it gives what was recorded until then, whenever it
+    is asked. An answer that differs from the last kept one is a re-send with the next number, received when it came.
 
     Raises:
         DeliveryIncomplete: the database cannot be reached, the query fails, or it gives other columns.
@@ -31,7 +32,8 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
     since = date.min if batch_date == contract.profile.go_live else batch_date - timedelta(days=1)
     folder = settings.landing / dataset.source / f"{batch_date:%Y%m%d}"
     folder.mkdir(parents=True, exist_ok=True)
-    path, draft = folder / f"{dataset.name}.parquet", folder / f".{dataset.name}.{os.getpid()}"
+    draft = folder / f".{dataset.name}.{os.getpid()}"
+    kept = [path for number in range(1, 100) if (path := _path(folder, dataset, number)).exists()]
     url = str(contract.profile.connection).format(landing=settings.locate(dataset.source))
     try:
         _query_to_parquet(url, dataset, since, batch_date, draft)
@@ -43,16 +45,21 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
             " check its URL and the query in the contract, and run again."
         ) from None
     digest = _digest(draft)
-    if path.exists() and _digest(path) == digest:
+    if kept and _digest(kept[-1]) == digest:
         draft.unlink()
     else:
-        received = datetime.combine(
-            batch_date + timedelta(days=1), contract.profile.available_at, tzinfo=BUSINESS_TIMEZONE
-        )
-        os.utime(draft, (received.timestamp(), received.timestamp()))
-        draft.replace(path)
-    stat = path.stat()
-    return Delivery(dataset, contract.version, batch_date, 1, path, stat.st_size, stat.st_mtime_ns, digest)
+        if not kept:
+            day, moment = batch_date + timedelta(days=1), contract.profile.available_at
+            received = datetime.combine(day, moment, tzinfo=BUSINESS_TIMEZONE).timestamp()
+            os.utime(draft, (received, received))
+        kept.append(_path(folder, dataset, len(kept) + 1))
+        draft.replace(kept[-1])
+    stat = kept[-1].stat()
+    return Delivery(dataset, contract.version, batch_date, len(kept), kept[-1], stat.st_size, stat.st_mtime_ns, digest)
+
+
+def _path(folder: Path, dataset: Dataset, number: int) -> Path:
+    return folder / (f"{dataset.name}.parquet" if number == 1 else f"{dataset.name}_{number:02}.parquet")
 
 
 def _query_to_parquet(url: str, dataset: Dataset, since: date, until: date, target: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ingestion.bookkeeping import record, remember_file, superseded_by
+from ingestion.bookkeeping import as_arrived, record, remember_file, superseded_by
 from ingestion.clear_values import keep_clear_values
 from ingestion.comparison import compare
 from ingestion.contract import Contract, Dataset
@@ -32,7 +32,7 @@ from ingestion.delivery import (
 )
 from ingestion.drift import LayoutChanged
 from ingestion.extraction import extract
-from ingestion.ledger import deliveries, open_ledger
+from ingestion.ledger import open_ledger
 from ingestion.parsing import Parse, Parsed
 from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable
@@ -169,10 +169,7 @@ def _emptied(folder: Path) -> Iterator[Path]:
 def _land(
     contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys, work: Path
 ) -> Landed:
-    with ledger.connect() as connection:
-        held = connection.execute(
-            sa.select(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
-        ).one_or_none()
+    delivery, held = as_arrived(delivery, ledger)
     if held is not None and (held.state == "landed" or held.contract_version == contract.version):
         remember_file(delivery, ledger)
         if held.state == "refused":

@@ -22,8 +22,10 @@ from ingestion.identifier_sets import IN_ORDER, TEXTS, IdentifierSets, judge_set
 from ingestion.lake import connect, lake_schema
 from ingestion.protection import Keys, register_functions, seal
 from ingestion.readers import Lines, Reading, open_reading
+from ingestion.readers.archive import part_lines
 from ingestion.readers.layout import Layout, each_line, survey
 from ingestion.readers.lines import read_lines
+from ingestion.readers.reading import LineEndsMixed
 from ingestion.settings import Settings
 from ingestion.typing_rules import (
     FORBIDDEN_RULE,
@@ -92,9 +94,13 @@ class Parse:
         if self.delivery.is_empty:
             return self._nothing(summed)
         try:
-            reading = open_reading(self.path, self.dataset, self.work)
             texts = texts_sql(self.dataset)
-            layout = survey(self.connection, reading, texts, TEXTS) if reading.lines else None
+            try:
+                reading = open_reading(self.path, self.dataset, self.work)
+                layout = survey(self.connection, reading, texts, TEXTS) if reading.lines else None
+            except LineEndsMixed:
+                reading = open_reading(self.path, self.dataset, self.work, is_evened=True)
+                layout = survey(self.connection, reading, texts, TEXTS)
             if layout is None and texts:
                 self._run(f"create temp table {TEXTS} as select distinct {', '.join(texts)} from ({reading.relation})")
             broken, sums = self._type(reading, layout, summed)
@@ -225,7 +231,8 @@ class Parse:
         forbidden = told.filter(pl.col("rule") == FORBIDDEN_RULE)
         if forbidden.height:
             line, _, column, rule = forbidden.row(0)
-            raise DeliveryRefused(f"line {line}, column {column} holds {rule}, {forbidden.height} values in all")
+            place = self._place(line)
+            raise DeliveryRefused(f"{place}, column {column} holds {rule}, {forbidden.height} values in all")
         told = told.filter((pl.col("rule") == JSON_RULE) | (pl.col("rule") != JSON_RULE).all().over("line_number"))
         return (
             told.unique(["line_number", "place"], maintain_order=True)
@@ -277,8 +284,10 @@ class Parse:
             envelope = f"{delivery.volume.minimum}..{delivery.volume.maximum}"
             raise DeliveryRefused(f"has {rows_in} rows, outside the contract's volume {envelope}")
         if quarantine.height > max(delivery.max_quarantine_share * rows_in, 1):
-            raise DeliveryRefused(_tell_share(quarantine, rows_in, delivery.max_quarantine_share))
+            raise DeliveryRefused(self._tell_share(quarantine, rows_in))
         self._check_business_date()
+        if self.delivery.parts:
+            quarantine = quarantine.hstack(part_lines(self.delivery).locate(quarantine["line_number"]))
         self._keep(reading, layout, quarantine)
         return Parsed(rows_in, landed, quarantine, sums, self.work)
 
@@ -310,9 +319,25 @@ class Parse:
         wrong = self._run(f"select count(*), min(_line_number) from {{part}} where {other}")[0]
         if wrong[0]:
             raise DeliveryRefused(
-                f"{wrong[0]} rows say another business date in column {stated} than the file's name (first at line"
-                f" {wrong[1]})"
+                f"{wrong[0]} rows say another business date in column {stated} than the file's name (first at"
+                f" {self._place(wrong[1])})"
             )
+
+    def _tell_share(self, quarantine: pl.DataFrame, rows_in: int) -> str:
+        worst = quarantine.group_by("column", "rule").len()
+        column, rule, count = worst.sort("len", "column", "rule", descending=[True, False, False]).row(0)
+        return (
+            f"{quarantine.height} of {rows_in} rows break a rule, more than the contract's"
+            f" {self.dataset.delivery.max_quarantine_share:.2%} (most: column {column or '(line)'}, rule {rule},"
+            f" {count} rows, first at {self._place(quarantine.item(0, 'line_number'))})"
+        )
+
+    def _place(self, line: int) -> str:
+        """A line as its sender finds it: of a split delivery the one in its part."""
+        if not self.delivery.parts:
+            return f"line {line}"
+        part, number = part_lines(self.delivery).locate(pl.Series([line])).row(0)
+        return f"line {number} of {part}"
 
     def _keep(self, reading: Reading, layout: Layout | None, quarantine: pl.DataFrame) -> None:
         """Write the quarantine: rules in clear, delivered text sealed."""
@@ -365,13 +390,4 @@ class Parse:
 def _mask_sql(rules: list[RowRule]) -> str:
     return " | ".join(
         f"case when {rule.violated} then {1 << index}::bigint else 0::bigint end" for index, rule in enumerate(rules)
-    )
-
-
-def _tell_share(quarantine: pl.DataFrame, rows_in: int, share: float) -> str:
-    worst = quarantine.group_by("column", "rule").len().sort("len", "column", "rule", descending=[True, False, False])
-    column, rule, count = worst.row(0)
-    return (
-        f"{quarantine.height} of {rows_in} rows break a rule, more than the contract's {share:.2%} (most: column"
-        f" {column or '(line)'}, rule {rule}, {count} rows, first at line {quarantine.item(0, 'line_number')})"
     )

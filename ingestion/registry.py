@@ -7,8 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from ingestion.contract import YAML, Contract, ContractInvalid, Dataset, Problem, read_contract
+from ingestion.contract import Contract, ContractInvalid, Dataset, Problem, read_contract
 from ingestion.settings import Settings, load_settings
+from ingestion.strict_yaml import read_yaml
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
 
 def _cron(path: Path) -> str | None:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML)
+        document = read_yaml(path)
         profiles = {item["property"]: item["value"] for item in document["customProperties"]}
         return str(profiles["source"]["cron"])
     except (yaml.YAMLError, KeyError, TypeError):

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ingestion.strict_yaml import read_yaml
 from quality.expectation import (
     NAMES,
     AnyArguments,
@@ -183,7 +184,7 @@ def load_suites(folder: Path, gate: str | None = None) -> list[Suite]:
 
 def _read_suite(path: Path, name: str) -> tuple[Suite | None, list[SuiteProblem]]:
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        data = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         return None, [SuiteProblem(name, "(file)", f"is not readable YAML: {reason}", "correct the syntax")]
@@ -241,20 +242,3 @@ def _locate(data: dict[str, Any], location: Sequence[int | str]) -> str:
             node = node.get(step) if isinstance(node, dict) else None
             parts.append(step)
     return ".".join(parts) or "(file)"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML whose mappings may not repeat a key: the plain loader keeps the last one silently."""
-
-
-def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is written twice", key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)

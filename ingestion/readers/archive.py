@@ -6,11 +6,12 @@ import lzma
 import struct
 import zipfile
 import zlib
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pyzipper
 
 from ingestion.contract import Archive, Dataset
@@ -37,10 +38,18 @@ class PartLines:
     starts: tuple[int, ...]
     dropped: int
 
-    def locate(self, line: int) -> tuple[Path, int]:
-        """The part that holds a line of the whole, and the line's number in that part."""
-        place = bisect_right(self.starts, line) - 1
-        return self.parts[place], line - self.starts[place] + 1 + (self.dropped if place else 0)
+    def locate(self, lines: pl.Series) -> pl.DataFrame:
+        """For each line of the whole the name of the `part` that holds it, and its number there, `part_line`."""
+        numbers = lines.to_numpy()
+        places = np.searchsorted(self.starts, numbers, side="right") - 1
+        names = pl.Series("part", [part.name for part in self.parts])
+        return pl.DataFrame(
+            {
+                "part": names.gather(places),
+                "part_line": numbers - np.asarray(self.starts)[places] + 1 + np.where(places > 0, self.dropped, 0),
+            },
+            schema={"part": pl.String, "part_line": pl.Int64},
+        )
 
 
 def plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from ingestion.readers.lines import LineCount, count_lines, line_numbers
-from ingestion.readers.reading import FileUnreadable, Lines, Reading
+from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Reading
 from ingestion.typing_rules import quoted
 
 REJECTS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
@@ -60,11 +60,14 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
     """Pass over a text file once before anything is typed; the distinct `texts` of its rows are put into `table`.
 
     Raises:
+        LineEndsMixed: lines end in two ways, and no value can hold a line end.
         FileUnreadable: it cannot be split into rows, or lines are unaccounted for.
     """
     lines = reading.lines
     assert lines is not None
     counted = count_lines(lines.text)
+    if counted.turn and not (counted.stray or reading.has_quotes):
+        raise LineEndsMixed(f"ends line {counted.turn} otherwise than line 1")
     rows, spans = _split(connection, reading, counted, texts, table)
     rejects = _read_rejects(connection, lines)
     gaps = pl.concat([_each_line(rejects), pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
@@ -73,7 +76,7 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
     below = max(counted.total - lines.heading, 0)
     if below != told:
         raise FileUnreadable(
-            f"has {below} lines below its heading, but {told} were accounted for" + _tell_stray(counted.stray)
+            f"has {below} lines below its heading, but {told} were accounted for" + _tell_ends(counted)
         )
     layout = Layout(
         rows,
@@ -118,7 +121,7 @@ def _split(
         ).fetchall()
     except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException):
         # The engine's own words are not passed on: they may quote the file.
-        raise FileUnreadable(f"cannot be split into rows{_tell_stray(counted.stray)}") from None
+        raise FileUnreadable(f"cannot be split into rows{_tell_ends(counted)}") from None
     answer = connection.execute(f"select coalesce(sum(_rows), 0)::bigint, {spans} from {table}").fetchall()[0]
     return int(answer[0]), pl.DataFrame(answer[1] or [], schema=SPANS)
 
@@ -162,6 +165,8 @@ def _each_line(blocks: pl.DataFrame) -> pl.Series:
     return each_line(blocks)["line_number"]
 
 
-def _tell_stray(stray: int) -> str:
-    """Where a text file has a carriage return alone, which no reader agrees on: that line."""
-    return f"; line {stray} holds a carriage return without a line feed" if stray else ""
+def _tell_ends(counted: LineCount) -> str:
+    """Where a text file has a line end that no reader agrees on."""
+    if counted.stray:
+        return f"; line {counted.stray} holds a carriage return without a line feed"
+    return f"; line {counted.turn} ends otherwise than line 1 (CR LF, or LF alone)" if counted.turn else ""

@@ -21,7 +21,8 @@ REPLACEMENT = "\ufffd".encode()
 class LineCount:
     """How many lines a file has and which are blank; an unended last line counts.
 
-    `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one);
+    `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one),
+    `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike);
     `holds_replacements` tells whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
     bytes are characters.
     """
@@ -29,13 +30,15 @@ class LineCount:
     total: int
     blank: npt.NDArray[np.int64]
     stray: int
+    turn: int
     holds_replacements: bool
     is_utf8: bool
 
 
 def count_lines(text: Path) -> LineCount:
     """Count the lines of a file, in bounded memory."""
-    total, stray, blank, position, previous, last = 0, 0, [], 0, -1, b"\n"
+    total, stray, turn, blank, position, previous, last = 0, 0, 0, [], 0, -1, b"\n"
+    is_crlf: bool | None = None
     holds_replacements, is_utf8, held = False, True, b""
     with text.open("rb") as handle:
         while piece := handle.read(PIECE):
@@ -47,6 +50,12 @@ def count_lines(text: Path) -> LineCount:
             if not stray and (last == b"\r" or b"\r" in piece):
                 returns = np.flatnonzero((block[:-1] == CARRIAGE_RETURN) & (block[1:] != LINE_FEED))
                 stray = total + int(np.searchsorted(ends, returns[0])) + 1 if len(returns) else 0
+            if len(ends) and not turn:
+                if is_crlf is None:
+                    is_crlf = bool(block[ends[0]] == CARRIAGE_RETURN)
+                if is_crlf or last == b"\r" or b"\r" in piece:
+                    others = np.flatnonzero((block[ends] == CARRIAGE_RETURN) != is_crlf)
+                    turn = total + int(others[0]) + 1 if len(others) else 0
             first, end = (int(ends[0]) + 1, int(ends[-1]) + 1) if len(ends) else (len(piece), len(piece))
             held += piece[:first]
             is_utf8 = is_utf8 and (not len(ends) or (_is_utf8(held, 0, len(held)) and _is_utf8(piece, first, end)))
@@ -60,7 +69,9 @@ def count_lines(text: Path) -> LineCount:
         stray = stray or total + 1
     is_utf8 = is_utf8 and _is_utf8(held, 0, len(held))
     blanks = np.concatenate([*blank, np.zeros(0, dtype=np.int64)])
-    return LineCount(total + (last != b"\n"), blanks, stray, holds_replacements or _holds_replacement(held), is_utf8)
+    return LineCount(
+        total + (last != b"\n"), blanks, stray, turn, holds_replacements or _holds_replacement(held), is_utf8
+    )  # fmt: skip
 
 
 def _is_utf8(piece: bytes, start: int, end: int) -> bool:

@@ -13,8 +13,8 @@ from ingestion.readers.transcode import transcode
 from ingestion.typing_rules import quoted
 
 
-def open_reading(path: Path, dataset: Dataset, work: Path) -> Reading:
-    """Open one plain file; what has to be rewritten for that goes to `work`.
+def open_reading(path: Path, dataset: Dataset, work: Path, is_evened: bool = False) -> Reading:
+    """Open one plain file, with its line ends evened out if asked; what has to be rewritten for that goes to `work`.
 
     Raises:
         FileUnreadable: the file as a whole is not of the contracted dialect.
@@ -27,23 +27,23 @@ def open_reading(path: Path, dataset: Dataset, work: Path) -> Reading:
         case "excel":
             return open_workbook(path, dataset, work)
         case "json_lines":
-            return open_json_lines(_lines(path, path, dataset, work))
+            return open_json_lines(_lines(path, path, dataset, work, is_evened))
         case "delimited":
-            return open_delimited(_lines(path, path, dataset, work), dataset)
+            return open_delimited(_lines(path, path, dataset, work, is_evened), dataset)
         case "fixed_width":
-            return _open_fixed_width(path, dataset, work)
+            return _open_fixed_width(path, dataset, work, is_evened)
 
 
-def _lines(path: Path, plain: Path, dataset: Dataset, work: Path) -> Lines:
+def _lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_evened: bool) -> Lines:
     delivery = dataset.delivery
     has_heading = delivery.reader == "delimited" and delivery.header != "none"
-    text = transcode(plain, delivery.encoding, work)
+    text = transcode(plain, delivery.encoding, work, is_evened)
     return Lines(text, path, delivery.encoding, delivery.preamble + has_heading)
 
 
-def _open_fixed_width(path: Path, dataset: Dataset, work: Path) -> Reading:
+def _open_fixed_width(path: Path, dataset: Dataset, work: Path, is_evened: bool) -> Reading:
     delimited = delimit(path, dataset, dataset.delivery.preamble, work)
-    lines = _lines(path, delimited, dataset, work)
+    lines = _lines(path, delimited, dataset, work, is_evened)
     names = [column.physical_name for column in dataset.columns]
     trimmed = ", ".join(f"nullif(trim({quoted(name)}), '') as {quoted(name)}" for name in names)
     return Reading(f"select {trimmed} from ({lines_sql(lines, names, UNIT_SEPARATOR)})", lines)

@@ -10,6 +10,10 @@ class FileUnreadable(Exception):
     """The file as a whole does not match its contract's dialect; nothing of it can be trusted."""
 
 
+class LineEndsMixed(FileUnreadable):
+    """Some lines end in CR LF and some in LF alone, which the parser does not take: `even_out` them first."""
+
+
 @dataclass(frozen=True)
 class Lines:
     """A line-oriented file: its UTF-8 form, the file as it was delivered, and its lines before the first row."""

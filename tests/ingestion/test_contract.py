@@ -106,6 +106,13 @@ def test_a_file_that_is_no_contract_is_one_problem(tmp_path: Path, text: str) ->
     assert (problem.file, problem.key) == ("party.yml", "(file)")
 
 
+def test_a_key_given_twice_is_told_with_its_line(tmp_path: Path) -> None:
+    text = yaml.safe_dump(rows(), sort_keys=False)
+    (problem,) = problems(text + "version: 2.0.0\n", tmp_path)
+    assert "key `version` is given twice" in problem.problem
+    assert f"line {text.count(chr(10)) + 1}," in problem.problem
+
+
 def test_a_file_that_is_no_utf8_is_one_problem(tmp_path: Path) -> None:
     (tmp_path / "party.yml").write_bytes("name: 甲".encode("gb18030"))
     with pytest.raises(ContractInvalid, match=r"^party\.yml: \(file\): not readable YAML: .*; mend it$"):
@@ -125,6 +132,7 @@ def edited(edit: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     return document
 
 
+CUSTOM = rows()["schema"][0]["customProperties"]
 CROSS = {
     "dataset twice": (contract("party", dataset(KEY), dataset(KEY)), ("schema.rows", "declared twice")),
     "dataset name": (contract("party", dataset(KEY, name="Rows")), ("schema.Rows", "not a lower snake name")),
@@ -237,6 +245,14 @@ CROSS = {
     "property of a schema": (
         edited(lambda document: document["schema"][0]["customProperties"].append({"property": "x", "value": 1})),
         ("schema[0].customProperties.x", "not in the profile"),
+    ),
+    "profile twice": (
+        edited(lambda document: document["schema"][0].update(customProperties=2 * CUSTOM)),
+        ("schema[0].customProperties", "a property is given twice"),
+    ),
+    "two keys at one place": (
+        rows(column("a", key=True)),
+        ("schema.rows.properties", "a primaryKeyPosition occurs twice"),
     ),
     "no dataset": (edited(lambda document: document.update(schema=[])), ("schema", "no dataset")),
 }

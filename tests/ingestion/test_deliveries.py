@@ -183,6 +183,25 @@ def test_other_bytes_supersede_from_their_receipt_on(party: Party) -> None:
     assert before.items() < party.stored().items()
 
 
+def test_bytes_that_return_after_others_are_current_again(party: Party) -> None:
+    party.declare(*COLUMNS)
+    for hour, value in ((6, 1), (7, 2), (8, 1), (9, 2), (9, 2), (10, 1)):
+        party.deliver(rows(value), at=f"2026-03-04T{hour:02}:00:00")
+        party.land()
+        assert amounts(party) == [f"{value}.00"]
+    assert [row["superseded_at"] is None for row in party.ledger()] == [False] * 4 + [True]
+    assert len({row["delivery_id"] for row in party.ledger()}) == 5
+    assert party.land().landed == ()
+
+
+def test_old_bytes_that_lay_there_before_the_new_ones_restore_nothing(party: Party) -> None:
+    party.declare(*COLUMNS)
+    for hour, value, current in ((6, 1, "1.00"), (8, 2, "2.00"), (7, 1, "2.00")):
+        party.deliver(rows(value), at=f"2026-03-04T{hour:02}:00:00")
+        party.land()
+        assert amounts(party) == [current]
+
+
 def test_a_numbered_resend_supersedes_the_first_file(party: Party) -> None:
     party.declare(*COLUMNS, **RESEND).deliver(rows(2), "rows_02.csv", at="2026-03-03T09:00:00")
     party.deliver(rows(1))

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import date, datetime
 from typing import Any
 
+import polars as pl
 import pytest
 
 from ingestion.delivery import DeliveryIncomplete
@@ -78,12 +79,20 @@ def test_the_same_answer_again_does_nothing(party: Party) -> None:
 
 
 def test_another_answer_supersedes(party: Party) -> None:
+    started = datetime.now(BEIJING).replace(microsecond=0)
     book(connect(party), BOOKED)
     party.land(day(3))
     book(party, [("L3", "3.33", "2026-03-03"), ("L3b", "1.00", "2026-03-03")])
     party.land(day(3))
     assert landed(party) == {2: ["L2", "S1", "S2"], 3: ["L3", "L3b"]}
     assert [row["superseded_at"] is None for row in party.ledger()] == [True, False, True]
+    assert [row["file_name"] for row in party.ledger()] == ["rows.parquet", "rows.parquet", "rows_02.parquet"]
+    folder = party.settings.landing / "party" / "20260303"
+    assert [len(pl.read_parquet(path)) for path in sorted(folder.iterdir())] == [1, 2]
+    received = [datetime.fromisoformat(row["received_at"]) for row in party.ledger()]
+    assert received[1] == datetime(2026, 3, 4, 7, tzinfo=BEIJING) < started <= received[2]
+    party.land(day(3))
+    assert len(party.ledger()) == 3
 
 
 def test_receipt_is_the_contracted_availability_of_the_next_day(party: Party) -> None:

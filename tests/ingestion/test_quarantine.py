@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,29 @@ def test_quarantined_rows_are_listed_and_shown_without_their_text(party: Party) 
         (5, "code", "accepted codes"),
     ]
     assert list_held(party.settings, source="other") == []
+
+
+def test_rows_of_a_split_delivery_are_told_by_their_part(party: Party) -> None:
+    columns = (column("id", "BIGINT", key=True), column("amount", "DECIMAL(18,2)"))
+    split: dict[str, Any] = {"files": "{yyyymmdd}/rows_{part}.csv", "parts": "{yyyymmdd}/rows.lst"}
+    party.declare(*columns, **split)
+    party.deliver("id,amount\n1,1.00\n2,x\n", "rows_001.csv")
+    party.deliver("id,amount\n3,3.00\n4,x\n5,x\n", "rows_002.csv")
+    party.deliver("rows_001.csv\nrows_002.csv\n", "rows.lst")
+    party.land()
+    (held,) = list_held(party.settings)
+    shown = show(held.delivery_id, party.settings).select("line_number", "part", "part_line").rows()
+    assert shown == [(3, "rows_001.csv", 3), (5, "rows_002.csv", 3), (6, "rows_002.csv", 4)]
+
+
+def test_a_refused_split_delivery_is_told_by_its_part(party: Party) -> None:
+    columns = (column("id", "BIGINT", key=True), column("amount", "DECIMAL(18,2)"))
+    split: dict[str, Any] = {"files": "{yyyymmdd}/rows_{part}.csv", "parts": "{yyyymmdd}/rows.lst"}
+    party.declare(*columns, **split, max_quarantine_share=0)
+    party.deliver("id,amount\n1,1.00\n", "rows_001.csv")
+    party.deliver("id,amount\n3,x\n4,x\n", "rows_002.csv")
+    party.deliver("rows_001.csv\nrows_002.csv\n", "rows.lst")
+    assert "2 rows, first at line 2 of rows_002.csv)" in party.refusal()
 
 
 def test_who_unlocks_the_text_is_recorded(party: Party) -> None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import pyzipper
 import sqlalchemy as sa
@@ -740,12 +741,12 @@ def test_parts_are_put_together_and_their_lines_traced(
 ) -> None:
     delivery = split(settings, parts, **words)
     assert plain_file(delivery, settings, tmp_path).read_bytes() == whole
-    lines = part_lines(delivery)
-    located = [lines.locate(number) for number in range(1, len(whole.splitlines()) + 1)]
-    originals = [part.read_bytes().splitlines()[place - 1] for part, place in located]
+    numbers = pl.Series(range(1, len(whole.splitlines()) + 1))
+    located = part_lines(delivery).locate(numbers).rows()
+    originals = [(delivery.path.parent / part).read_bytes().splitlines()[place - 1] for part, place in located]
     # A part may begin with a mark, and line 1 may announce the rows of one part only.
     assert [line[-1:] for line in originals[1:]] == [line[-1:] for line in whole.splitlines()[1:]]
-    assert located[0] == (delivery.parts[0], 1)
+    assert located[0] == (delivery.parts[0].name, 1)
 
 
 NOT_JOINED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
@@ -773,4 +774,4 @@ def test_a_plain_file_is_read_where_it_lies(settings: Settings, tmp_path: Path) 
     drop(settings, {"LOAN_20260304.csv": DATA})
     (delivery,) = find(make_contract(), settings)
     assert plain_file(delivery, settings, tmp_path) == delivery.path
-    assert part_lines(delivery).locate(7) == (delivery.path, 7)
+    assert part_lines(delivery).locate(pl.Series([7])).rows() == [(delivery.path.name, 7)]

@@ -77,7 +77,7 @@ def test_all_errors_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
         "core/fct_loans.yml: checks[amount_is_positive].rule": "M43 to M62",
         "core/other.yml: checks[amount_is_positive].arguments.column:": "is missing; add it",
         "core/other.yml: checks[amount_is_positive].arguments.colum:": "correct its spelling",
-        "core/dup.yml: (file)": "key 'owner' is written twice",
+        "core/dup.yml: (file)": "key `owner` is given twice",
         "core/near.yml: checks[amount_is_positive].arguments": "expect_column_values_to_be_between",
         "metrics/fct_loans.yml: gate": "write metrics or move the file",
     }
