@@ -20,6 +20,7 @@ def record(
     state: str,
     reason: str | None,
     counted: tuple[int, int, int],
+    token_key: str | None = None,
     completes: str | None = None,
 ) -> None:
     """Write the delivery to the ledger and supersede the older versions of its date, in one transaction.
@@ -52,6 +53,7 @@ def record(
                 version=version,
                 content_hash=delivery.content_hash,
                 contract_version=delivery.contract_version,
+                token_key=token_key,
                 state=state,
                 reason=reason,
                 received_at=received,

@@ -62,8 +62,9 @@ def write_manifest(settings: Settings) -> Path:
     moment = pl.Datetime("us", "UTC")
     schema: dict[str, Any] = {
         "delivery_id": pl.String, "source": pl.String, "dataset": pl.String, "batch_date": pl.Date,
-        "sequence": pl.Int32, "version": pl.Int32, "received_at": moment, "superseded_at": moment,
-        "rows_in": pl.Int64, "rows_landed": pl.Int64, "rows_quarantined": pl.Int64,
+        "sequence": pl.Int32, "version": pl.Int32, "token_key": pl.String,
+        "received_at": moment, "superseded_at": moment, "rows_in": pl.Int64, "rows_landed": pl.Int64,
+        "rows_quarantined": pl.Int64,
     }  # fmt: skip
     moments = {"received_at", "superseded_at"}
     frame = pl.DataFrame(

@@ -192,7 +192,7 @@ def _land(
         commit(delivery, parsed, settings)
     before = superseded_by(delivery, ledger)
     difference = compare(delivery.dataset, delivery.batch_date, before, delivery.delivery_id, settings)
-    record(delivery, ledger, "landed", None, parsed.counted)
+    record(delivery, ledger, "landed", None, parsed.counted, keys.label)
     return Landed(
         delivery.dataset.source, delivery.dataset.name, delivery.batch_date, delivery.sequence, *parsed.counted,
         "landed", str(difference or ""),

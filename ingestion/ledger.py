@@ -23,6 +23,7 @@ deliveries = sa.Table(
     sa.Column("version", sa.Integer, nullable=False, comment="1.. in order of arrival within the batch date"),
     sa.Column("content_hash", sa.String(64), nullable=False, comment="SHA-256 of the delivered bytes"),
     sa.Column("contract_version", sa.String(32), nullable=False),
+    sa.Column("token_key", sa.String(32), comment="algorithm and version of the key of its tokens: hmac-sha256:1"),
     sa.Column("state", sa.String(16), nullable=False, comment="landed | refused"),
     sa.Column("reason", sa.Text, comment="why it was refused"),
     sa.Column("received_at", sa.String(32), nullable=False, comment="receipt, ISO 8601 with zone"),
@@ -54,12 +55,23 @@ def open_ledger(settings: Settings) -> sa.Engine:
         with (settings.home / ".ledger.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             metadata.create_all(engine)
+            _add_columns(engine)
     except (sa.exc.SQLAlchemyError, sqlite3.Error, ModuleNotFoundError) as error:
         raise SettingsInvalid(
             f"The ledger {_shown(settings.ledger_url)} cannot be opened ({type(error).__name__}); correct"
             " PLATFORM_LEDGER_URL, or put the last copy of the ledger in its place."
         ) from None
     return engine
+
+
+def _add_columns(engine: sa.Engine) -> None:
+    """Give a ledger of an older version the columns that came since; what was recorded before has NULL there."""
+    held = {column["name"] for column in sa.inspect(engine).get_columns(deliveries.name)}
+    with engine.begin() as connection:
+        for column in deliveries.columns:
+            if column.name not in held:
+                kind = column.type.compile(engine.dialect)
+                connection.execute(sa.text(f"alter table {deliveries.name} add column {column.name} {kind}"))
 
 
 def _shown(url: str) -> str:

@@ -137,7 +137,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
                 " for a corrected re-send."
             )
         commit(again, parsed, settings)
-        record(again, ledger, "landed", None, parsed.counted, completes=held.delivery_id)
+        record(again, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
         with ledger.begin() as connection:
             connection.execute(sa.insert(replays).values(delivery_id=held.delivery_id, replay_id=again.delivery_id))
     ledger.dispose()

@@ -1,10 +1,14 @@
-"""Payment channel F's dialect: a CSV with Chinese names in GB18030, in an archive whose password changes daily."""
+"""Payment channel F's dialect: a CSV with Chinese names in GB18030, in an archive whose password changes daily.
+
+Fees that it waives after the settlement come as corrections in a file of their own, on dates that have any; that of
+`LATE_DATE` comes late and out of order, with `LATE_WITH`, when a later one is there already.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +23,7 @@ from ingestion.simulation.dropping import (
     leave_intact,
     yuan_text,
 )
+from ingestion.simulation.horizon import GO_LIVE
 from ingestion.simulation.packing import pack
 from ingestion.simulation.world import World
 
@@ -27,6 +32,10 @@ ENCODING = "gb18030"
 SECRET = "Sim-F7q2wK9d"
 NONE = "-"
 STATUS = {"OK": "成功", "RV": "冲正"}
+WAIVED_OF = 5
+LATE_DATE = GO_LIVE + timedelta(days=1)
+LATE_WITH = LATE_DATE + timedelta(days=2)
+CORRECTED = "渠道流水号|更正版本|更正后手续费(分)|更正日期|更正原因"
 HEADINGS = {
     "settled_date": "清算日期",
     "channel_txn_no": "渠道流水号",
@@ -71,6 +80,20 @@ def deliver(world: World, landing: Path, batch_date: date, since: date | None, s
     arrived = drop_file(drop, landing, content)
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     drop_marker(drop.path(landing).with_name(f"{drop.name}.md5"), arrived, f"{digest}  {drop.name}\n")
+    if since is not None and batch_date != LATE_DATE:
+        correct_fees(world, landing, batch_date, night_of=batch_date)
+
+
+def correct_fees(world: World, landing: Path, batch_date: date, night_of: date) -> None:
+    """Write the fees of one in `WAIVED_OF` transactions settled the day before as waived; without any, no file."""
+    number = pl.col("channel_txn_no").str.tail(4).cast(pl.Int64)
+    settled = (pl.col("settled_date") == batch_date - timedelta(days=1)) & (number % WAIVED_OF == 0)
+    waived = world.channel_payments.filter(settled).sort("channel_txn_no")
+    if waived.is_empty():
+        return
+    lines = waived.select(pl.concat_str("channel_txn_no", pl.lit(f"|2|0|{batch_date:%Y%m%d}|手续费减免"))).to_series()
+    drop = Drop(SOURCE, "fee_corrections", batch_date, f"FEEADJ_{batch_date:%Y%m%d}.txt", heading=1)
+    drop_file(drop, landing, f"{CORRECTED}\n{join_lines(lines)}".encode(ENCODING), night_of)
 
 
 def password_of(batch_date: date) -> str:

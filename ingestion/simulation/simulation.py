@@ -58,7 +58,8 @@ def simulate(
     The first date holds all history; the truth goes to `<home>/simulation/truth`, the secret of encrypted archives to
     `<home>/keys`. Same customers and seed: the same files, byte for byte, and more days only add to them. Running again
     writes the same bytes and modification times.
-    The payouts file of the third date has its amounts wrong; its correction comes with the fourth date.
+    The payouts file of the third date has its amounts wrong; its correction comes with the fourth date. So do the
+    channel's fee corrections of the second date: late, and after those of the third.
 
     Raises:
         SimulationInvalid: sizes out of range, or `home` holds another simulation or a longer one.
@@ -77,6 +78,8 @@ def simulate(
         deliver(world, landing, batch_date, since, injector)
         if batch_date == RESENT_WITH:
             bank_a.resend_loans(world, landing, CONFUSED_DATE, CONFUSED_DATE - timedelta(days=1), night_of=batch_date)
+        if batch_date == payment_f.LATE_WITH:
+            payment_f.correct_fees(world, landing, payment_f.LATE_DATE, night_of=batch_date)
         progress(f"{batch_date} delivered ({offset + 1} of {days})")
     labels = injector.list_labels()
     report = SimulationReport(

@@ -80,7 +80,8 @@ from read_csv($payouts_b, delim = '|', header = false, quote = '', escape = '', 
     'cert_no': 'VARCHAR', 'principal_amount': 'VARCHAR', 'term_count': 'VARCHAR', 'rate': 'VARCHAR',
     'repay_method_code': 'VARCHAR', 'funded_at': 'VARCHAR', 'value_date': 'VARCHAR', 'maturity_date': 'VARCHAR',
     'status_code': 'VARCHAR', 'nothing': 'VARCHAR'})
-where try_cast(principal_amount as decimal(18, 2)) is not null and status_code in ('S', 'C');
+where try_cast(principal_amount as decimal(18, 2)) is not null and try_cast(value_date as date) is not null
+    and is_identity(upper(trim(cert_no))) and status_code in ('S', 'C');
 
 create table bank_balances as
 select fund_loan_no as loan_id_funder, balance_fen * cast(0.01 as decimal(18, 2)) as balance_amount
@@ -108,7 +109,8 @@ select comp_no, fund_loan_no, term_no, compensated_date, principal_amount, inter
 from read_csv($compensations_b, delim = '|', header = false, quote = '', escape = '', auto_detect = false,
     ignore_errors = true, columns = {'comp_no': 'VARCHAR', 'fund_loan_no': 'VARCHAR', 'term_no': 'INTEGER',
     'compensated_date': 'DATE', 'principal_amount': 'DECIMAL(18, 2)', 'interest_amount': 'DECIMAL(18, 2)',
-    'comp_type_code': 'VARCHAR', 'nothing': 'VARCHAR'});
+    'comp_type_code': 'VARCHAR', 'nothing': 'VARCHAR'})
+where comp_type_code in ('DC', 'HG');
 
 create table loan_events as
 select loan_no as loan_id, application_no as application_id, cert_no as customer_id, fund_loan_no as loan_id_funder,

@@ -13,6 +13,7 @@ from ingestion.landing import land_source
 from ingestion.registry import load_registry
 from ingestion.scan import Identifiers, find_clear
 from ingestion.simulation import GO_LIVE
+from ingestion.simulation.payment_f import LATE_DATE
 from quality.publication import audit_and_publish
 from quality.published import open_published
 from quality.warehouse import build
@@ -51,6 +52,16 @@ def test_rows_in_are_landed_plus_quarantined(group: Group) -> None:
     entries = [entry for report in group.landed.values() for entry in report.landed]
     assert len(entries) >= 10 * DAYS
     assert all(entry.rows_in == entry.rows_landed + entry.rows_quarantined for entry in entries)
+
+
+def test_a_correction_that_came_late_and_out_of_order_lands_under_its_own_date(group: Group) -> None:
+    corrected = [
+        entry.batch_date
+        for day in sorted({day for day, _ in group.landed})
+        for entry in group.landed[day, "payment_f"].landed
+        if entry.dataset == "fee_corrections" and entry.outcome == "landed" and entry.rows_landed
+    ]
+    assert corrected[:2] == [LATE_DATE + timedelta(days=1), LATE_DATE]
 
 
 def test_the_confused_date_is_refused_and_the_last_good_version_stays(group: Group) -> None:

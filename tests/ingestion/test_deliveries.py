@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from datetime import date
@@ -15,7 +16,9 @@ import pytest
 
 from ingestion.__main__ import main
 from ingestion.delivery import DeliveryIncomplete
+from ingestion.lake import write_manifest
 from ingestion.landing import DeliveryRefused, SourceUnknown, land_source
+from ingestion.protection import add_key
 from ingestion.settings import PROJECT
 from tests.ingestion.broken import DAY, NO_FILE_IS_NO_DATA, Party, column, contract, dataset, make_party
 
@@ -192,6 +195,19 @@ def test_bytes_that_return_after_others_are_current_again(party: Party) -> None:
     assert [row["superseded_at"] is None for row in party.ledger()] == [False] * 4 + [True]
     assert len({row["delivery_id"] for row in party.ledger()}) == 5
     assert party.land().landed == ()
+
+
+def test_each_delivery_tells_the_key_of_its_tokens(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(1))
+    party.land()
+    with sqlite3.connect(party.settings.home / "ledger.db") as older:
+        older.execute("alter table deliveries drop column token_key")
+    add_key(party.settings.key_file, "sm3")
+    party.deliver(rows(2), day=NEXT)
+    party.land(NEXT)
+    assert [row["token_key"] for row in party.ledger()] == [None, "hmac-sm3:2"]
+    manifest = pl.read_parquet(write_manifest(party.settings)).sort("batch_date")
+    assert manifest["token_key"].to_list() == [None, "hmac-sm3:2"]
 
 
 def test_old_bytes_that_lay_there_before_the_new_ones_restore_nothing(party: Party) -> None:

@@ -7,7 +7,7 @@ import itertools
 import json
 import zipfile
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from ingestion.simulation.defects import DEFECTS
 from ingestion.simulation.guarantor_c import WIDTHS, measure
 from ingestion.simulation.identities import complete_cert_numbers
 from ingestion.simulation.packing import pack
-from ingestion.simulation.payment_f import HEADINGS, grouped_yuan_text, hand_over_secret, password_of
+from ingestion.simulation.payment_f import CORRECTED, HEADINGS, grouped_yuan_text, hand_over_secret, password_of
 
 CUSTOMERS, DAYS, SEED = 5_000, 3, 8
 LAST = date(2026, 3, 4)
@@ -353,6 +353,22 @@ def test_channel_settles_what_borrowers_pay_through_it(
     assert (undone["amount"] == -undone["amount_right"]).all()
     assert (undone["fee_fen"].cast(pl.Int64) == -undone["fee_fen_right"].cast(pl.Int64)).all()
     assert set(told.filter(pl.col("status") == "成功")["original_txn_no"]) == {"-"}
+
+
+def test_channel_waives_fees_later_and_one_file_comes_out_of_order(tmp_path: Path) -> None:
+    landing = simulate(CUSTOMERS, 4, SEED, tmp_path, progress=lambda _: None).landing / "payment_f"
+    files = sorted(landing.glob("*/FEEADJ_*.txt"), key=lambda path: path.stat().st_mtime)
+    assert [path.parent.name for path in files[:1]] == ["20260304"]
+    assert {path.parent.name for path in files[1:]} == {"20260303", "20260305"}
+    nights = [datetime.fromtimestamp(path.stat().st_mtime, ZoneInfo("Asia/Shanghai")).date() for path in files]
+    assert nights == [date(2026, 3, 5), date(2026, 3, 6), date(2026, 3, 6)]
+    for path in files:
+        heading, *lines = path.read_text(encoding="gb18030").splitlines()
+        before = f"{datetime.strptime(path.parent.name, '%Y%m%d') - timedelta(days=1):%Y%m%d}"
+        settled = read_settlements(landing / before / f"SETTLE_{before}.zip")
+        assert heading == CORRECTED and lines
+        assert {line.split("|")[0] for line in lines} <= set(settled["channel_txn_no"])
+        assert {line.split("|", 1)[1] for line in lines} == {f"2|0|{path.parent.name}|手续费减免"}
 
 
 def test_channel_groups_thousands() -> None:

@@ -13,6 +13,7 @@ select
     batch_date,
     sequence,
     version,
+    token_key,
     received_at,
     superseded_at,
     rows_in,
