@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -21,7 +22,13 @@ SURNAMES = (
 GIVEN = re.compile(r"[\u3400-\u9fff\U00020000-\U0002fa1f]{1,3}|[\u3400-\u9fff]{1,8}[·•][\u3400-\u9fff]{1,10}")
 LUHN = "0246813579"
 ENOUGH = 0.9
-NORMALISED: tuple[Identifier, ...] = ("cert_no", "mobile")
+MASKED: tuple[Identifier, ...] = ("mobile_masked", "cert_no_masked", "bank_card_masked")
+NORMALISED: tuple[Identifier, ...] = ("cert_no", "mobile", *MASKED)
+HASHED = {
+    "mobile": re.compile(r"mobile|phone|msisdn|(^|[ _])tel_|手机|电话"),
+    "bank_card": re.compile(r"bank_?card|card_?no|卡号"),
+    "cert_no": re.compile(r"cert_?no|id_?card|id_?no|identity|(^| )id_?(md5|sha_?256|sm3|hash)|身份证|证件号"),
+}
 C3 = re.compile(
     r"(^|_)(password|passwd|pwd|cvv|cvv2|cvn|cvn2|pin|pinblock|pin_block|track|track_?[123]|track_data|otp"
     r"|fingerprint|biometric|biometrics|face|face_?(image|feature|data)|iris|voiceprint)(_|$)"
@@ -87,7 +94,10 @@ def judge(name: str, physical: str, values: pl.DataFrame, connection: duckdb.Duc
     if holds("bank_card", 10):
         return Sensitivity("bank card", "bank_card", tell("bank_card", "have 16 to 19 digits and pass Luhn"))
     if holds("email", 3):
-        return Sensitivity("e-mail", "opaque", tell("email", "are e-mail addresses by form"))
+        return Sensitivity("e-mail", "email", tell("email", "are e-mail addresses by form"))
+    for kind in MASKED:
+        if holds(kind, 3):
+            return Sensitivity(kind.replace("_", " "), kind, tell(kind, "have its form: the party has masked them"))
     if holds("masked", 3):
         return Sensitivity("masked", "opaque", tell("masked", "hold an asterisk: the party seems to have masked them"))
     names = values.filter(pl.col("value").map_elements(is_surname_first, return_dtype=pl.Boolean))
@@ -95,20 +105,21 @@ def judge(name: str, physical: str, values: pl.DataFrame, connection: duckdb.Duc
         told = f"{int(names['n'].sum())} of {total} values begin with a common surname"
         return Sensitivity("person's name", "person_name", told)
     if holds("address", 10):
-        return Sensitivity("address", "opaque", tell("address", "name a place and a number or road"))
+        return Sensitivity("address", "address", tell("address", "name a place and a number or road"))
     return _judge_name(hint, values, shares, total)
 
 
 def _judge_hash(called: str, told: str, values: pl.DataFrame) -> Sensitivity:
     digits = int(values["value"].str.strip_chars().str.len_chars().max() or 0)  # type: ignore[arg-type]
     algorithm = "MD5" if digits == 32 else "SM3" if "sm3" in called else "SHA-256"
-    is_mobile = any(kind == "mobile" and pattern.search(called) for kind, pattern in NAMED)
+    of = next((kind for kind, pattern in HASHED.items() if pattern.search(called)), None)
     told = f"{told} of {digits} digits, by length {algorithm}"
     if digits == 64 and algorithm == "SHA-256" and "sha256" not in called:
         told += " or SM3, which look alike"
-    if is_mobile and algorithm == "SHA-256":
-        return Sensitivity("hashed mobile", "mobile_sha256", f"{told}, and the name says mobile")
-    return Sensitivity("digest", "opaque", f"{told}; of what?")
+    if of is None:
+        return Sensitivity("digest", "opaque", f"{told}; of what?")
+    form: Any = f"{of}_{algorithm.lower().replace('-', '')}"
+    return Sensitivity(f"hashed {of}", form, f"{told}, and the name says {of}")
 
 
 def _judge_name(hint: str | None, values: pl.DataFrame, shares: dict[str, int], total: int) -> Sensitivity | None:
@@ -129,11 +140,12 @@ def _measure(values: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> dic
     digit = "cast(substr(reverse(v), i, 1) as integer)"
     doubled = f"case when i % 2 = 1 then {digit} else cast(substr('{LUHN}', {digit} + 1, 1) as integer) end"
     luhn = f"list_sum(list_transform(range(1, length(v) + 1), lambda i: {doubled})) % 10 = 0"
-    tests = {
+    tests: dict[str, str] = {
         "cert_no": _valid("cert_no"),
         "mobile": _valid("mobile"),
         "hash": "regexp_full_match(v, '[0-9a-fA-F]{32}|[0-9a-fA-F]{64}') and not regexp_full_match(v, '[0-9]*')",
         "bank_card": f"case when regexp_full_match(v, '[0-9]{{16,19}}') then {luhn} else false end",
+        **{kind: _valid(kind) for kind in MASKED},
         "email": r"regexp_full_match(v, '[^@\s]+@[^@\s]+\.[A-Za-z]{2,}')",
         "masked": r"regexp_matches(v, '[*＊]') and not regexp_full_match(v, '[*＊]+')",
         "address": "length(v) >= 8 and regexp_matches(v, '[省市县区州].*[路街道巷镇村号室栋]')",

@@ -316,6 +316,11 @@ def test_control_checksum_and_signature_beside_the_file(tmp_path: Path, layout: 
 
 def test_values_decide_types_and_missing(tmp_path: Path) -> None:
     rows = 80
+    guessed = {
+        "phone_md5": "mobile_md5", "masked_name": "opaque", "id_sm3": "cert_no_sm3", "user_id_md5": "opaque",
+        "bank_card_sha256": "bank_card_sha256", "tel": "mobile_masked", "paid_by": "bank_card_masked",
+        "home": "address",
+    }  # fmt: skip
     columns = {
         "seq": [str(number) for number in range(rows)],
         "org_code": [f"{number % 20:04d}" for number in range(rows)],
@@ -336,6 +341,12 @@ def test_values_decide_types_and_missing(tmp_path: Path) -> None:
         "email": [f"a{number}@example.com" for number in range(rows)],
         "phone_md5": [hashlib.md5(str(number).encode()).hexdigest() for number in range(rows)],
         "masked_name": ["张*" if number % 2 else "李**" for number in range(rows)],
+        "id_sm3": [hashlib.sha256(str(number).encode()).hexdigest() for number in range(rows)],
+        "user_id_md5": [hashlib.md5(str(number).encode()).hexdigest() for number in range(rows)],
+        "bank_card_sha256": [hashlib.sha256(str(number).encode()).hexdigest() for number in range(rows)],
+        "tel": [f"138****{number:04d}" for number in range(rows)],
+        "paid_by": [f"622202{'*' * 9}{number:04d}" for number in range(rows)],
+        "home": [f"浙江省杭州市西湖区文三路{number}号" for number in range(rows)],
     }  # fmt: skip
     path = write(tmp_path, "x_20260302.txt", separated(pl.DataFrame(columns), "|"))
     drafted = draft(path, tmp_path / "out")
@@ -358,10 +369,7 @@ def test_values_decide_types_and_missing(tmp_path: Path) -> None:
     assert column["sms_otp"].profile.drop
     assert column["bank_card_no"].profile.protect == "bank_card"
     assert column["officer"].accepted == ()
-    protected = {
-        name: entry.profile.protect for name, entry in column.items() if name in ("email", "phone_md5", "masked_name")
-    }
-    assert set(protected.values()) == {"opaque"}
+    assert {name: column[name].profile.protect for name in ("email", *guessed)} == {"email": "email"} | guessed
     written = text_of(tmp_path / "out")
     assert "张" not in written
     assert "example.com" not in written
