@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from ingestion.contract import Column, Dataset
 from ingestion.protection import normalise_sql, valid_sql
 from ingestion.sensitive import forbidden_sql
+from ingestion.settings import BUSINESS_TIMEZONE
 
 DIRECT = {"DATE": ("%Y-%m-%d", "date", 10), "TIMESTAMPTZ": ("%Y-%m-%d %H:%M:%S", "timestamp", 19)}
+FIXED_SINCE = datetime(1992, 1, 1, tzinfo=BUSINESS_TIMEZONE)  # China has had no summer time since September 1991
+FIXED_OFFSET = FIXED_SINCE.utcoffset() or timedelta()
 JSON_RULE = "valid JSON"
 FORBIDDEN_RULE = "authentication data (C3)"
 
@@ -65,8 +69,14 @@ def value_sql(dataset: Dataset, column: Column) -> str:
     canonical = f"cast({cast} as varchar) = {raw}"
     if column.type not in DIRECT:
         return f"case when {canonical} then {cast} else {exact} end"
-    length = DIRECT[column.type][2]
-    return f"case when length({raw}) = {length} and {canonical} then cast({cast} as {column.type}) else {exact} end"
+    value = cast if column.type == "DATE" else _instant_sql(cast)
+    return f"case when strlen({raw}) = {DIRECT[column.type][2]} and {canonical} then {value} else {exact} end"
+
+
+def _instant_sql(local: str) -> str:
+    """SQL of the instant of a local timestamp: arithmetic where the business time zone has had one offset."""
+    fixed = f"make_timestamptz(epoch_us({local}) - {FIXED_OFFSET // timedelta(microseconds=1)})"
+    return f"case when {local} >= timestamp '{FIXED_SINCE:%Y-%m-%d}' then {fixed} else cast({local} as timestamptz) end"
 
 
 def present_sql(dataset: Dataset, column: Column) -> str:
@@ -76,7 +86,9 @@ def present_sql(dataset: Dataset, column: Column) -> str:
     listed = ", ".join(_literal(text) for text in missing)
     if not missing:
         return raw
-    is_suspect = f"{raw} in ({listed}) or starts_with({raw}, ' ') or ends_with({raw}, ' ')"  # trimming all is dear
+    is_suspect = f"{raw} < '!'"  # begins with a blank or is empty; to trim every value is dear
+    if missing != [""]:
+        is_suspect += f" or {raw} in ({listed}) or ends_with({raw}, ' ')"
     return f"case when ({is_suspect}) and trim({raw}) in ({listed}) then null else {raw} end"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,12 +108,10 @@ def read_lines(text: Path, numbers: pl.Series, encoding: str) -> pl.DataFrame:
     starts = places[np.searchsorted(around, wanted.to_numpy() - 1)] + 1
     stops = places[np.searchsorted(around, wanted.to_numpy())]
     raw: list[str] = []
-    if len(wanted):
-        with text.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            raw = [
-                content[start:stop].removesuffix(b"\r").decode(encoding, "backslashreplace")
-                for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
-            ]
+    with text.open("rb") as handle:
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            handle.seek(start)
+            raw.append(handle.read(stop - start).removesuffix(b"\r").decode(encoding, "backslashreplace"))
     return pl.DataFrame({"line_number": wanted, "raw": raw}, schema={"line_number": pl.Int64, "raw": pl.String})
 
 

@@ -39,6 +39,15 @@ PLAIN = {
 }
 
 
+def test_a_local_time_is_the_instant_that_the_zone_makes_of_it(party: Party) -> None:
+    moments = ["1949-05-27 23:59:59", "1986-05-04 12:00:00", "1991-12-31 23:59:59", "1992-01-01 00:00:00",
+               "2026-03-02 08:00:00", "2099-12-31 23:59:59"]  # fmt: skip
+    party.declare(column("at", "TIMESTAMPTZ", key=True)).deliver("\n".join(["at", *moments, ""]))
+    party.land()
+    expected = [datetime.fromisoformat(moment).replace(tzinfo=BEIJING) for moment in moments]
+    assert [row[0] for row in party.rows("at")] == expected
+
+
 @pytest.mark.parametrize(("rows", "lines", "kept_out"), PLAIN.values(), ids=PLAIN)
 def test_plain_text(party: Party, rows: str, lines: list[int], kept_out: list[tuple[int, str, str]]) -> None:
     heading = HEADING.replace("\n", "\r\n") if rows.count("\r\n") == rows.count("\n") else HEADING
