@@ -1,7 +1,7 @@
 """`make bench`: run the benchmarks, or the one that is named, print a table and keep `<home>/bench.json`.
 
-Each benchmark is a module of this folder with `run(home) -> list[Record]`; both of its sides are measured side by
-side in one run. Records of benchmarks that did not run this time stay as they are.
+Each benchmark is a name in a module of this folder with `NAMES` and `run(home, names) -> list[Record]`; both of its
+sides are measured side by side in one run. Records of benchmarks that did not run this time stay as they are.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
-BENCHMARKS = {
-    "ingestion_speed": "tests.benchmarks.ingestion_speed",
-    "slice_vs_handwritten": "tests.benchmarks.slice_vs_handwritten",
-}
+MODULES = ("ingestion_speed", "slice_vs_handwritten")
 
 
 def write_records(path: Path, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -58,16 +55,17 @@ def render_stages(record: dict[str, Any]) -> str:
 
 def main(names: Sequence[str]) -> int:
     """Run the named benchmarks, all without a name."""
-    unknown = sorted(set(names) - set(BENCHMARKS))
+    sys.path.insert(0, str(PROJECT))
+    modules = [importlib.import_module(f"tests.benchmarks.{module}") for module in MODULES]
+    known = {name: module for module in modules for name in module.NAMES}
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        print(f"There is no benchmark {unknown[0]}; choose of {', '.join(sorted(BENCHMARKS))}.", file=sys.stderr)
+        print(f"There is no benchmark {unknown[0]}; choose of {', '.join(sorted(known))}.", file=sys.stderr)
         return 1
     home = Path(os.environ.get("PLATFORM_HOME", "var")).resolve()
-    sys.path.insert(0, str(PROJECT))
     measured: list[dict[str, Any]] = []
-    for name in names or BENCHMARKS:
-        benchmark = importlib.import_module(BENCHMARKS[name])
-        found = [record.to_json() for record in benchmark.run(home / "benchmarks")]
+    for name in names or known:
+        found = [record.to_json() for record in known[name].run(home / "benchmarks", [name])]
         measured += found
         write_records(home / "bench.json", found)
     for record in measured:

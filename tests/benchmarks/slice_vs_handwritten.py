@@ -23,6 +23,7 @@ from typing import Any
 
 from tests.benchmarks.measuring import Cost, Record, measure, total
 
+NAMES = ("slice_vs_handwritten",)
 CUSTOMERS = 200_000
 SEED = 1
 FIRST_DATE = date(2026, 3, 2)
@@ -59,7 +60,7 @@ class FiguresDiffer(Exception):
     """The two sides disagree, so a ratio would compare different work; the message lists the figures."""
 
 
-def run(home: Path, customers: int | None = None, days: int = 2) -> list[Record]:
+def run(home: Path, names: Sequence[str] = NAMES, customers: int | None = None, days: int = 2) -> list[Record]:
     """Deliver, run both sides for each business date, compare their figures, and report the stock load's ratio.
 
     `customers` is 200,000, or what `BENCH_CUSTOMERS` says. Deliveries of an earlier run of that size are used again;
@@ -84,7 +85,7 @@ def run(home: Path, customers: int | None = None, days: int = 2) -> list[Record]
     }
     detail["stages"] = {name: _describe(cost) for name, cost in zip(("stock_load", "daily"), costs, strict=False)}
     peak, other_peak = ours["total"].peak_rss_mb, other.peak_rss_mb
-    return [Record("slice_vs_handwritten", ours["total"].cpu_s, other.cpu_s, "cpu_s", peak, other_peak, detail)]
+    return [Record(names[0], ours["total"].cpu_s, other.cpu_s, "cpu_s", peak, other_peak, detail)]
 
 
 def _environment(place: Path) -> dict[str, str]:
