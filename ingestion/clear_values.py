@@ -16,11 +16,10 @@ from ingestion.lake import connect
 from ingestion.protection import Keys, register_functions
 from ingestion.settings import Settings
 from ingestion.typing_rules import quoted
-from ingestion.vault import Vault
+from ingestion.vault import BATCH, Vault
 
 MEMORY_LIMIT = "384MB"
 SPOOL = "clear.parquet"
-DEPOSIT_ROWS = 50_000
 SUBJECTS = ("cert_no", "mobile", "bank_card", "openid", "device_id", "email")
 
 
@@ -49,7 +48,7 @@ def keep_clear_values(delivery: Delivery, settings: Settings, keys: Keys, work: 
             )
             record_equivalents(connection, f"({values})", kind, keys, settings, delivery.delivery_id)
         if settings.vault_deposit:
-            deposits = connection.sql(_deposits_sql(columns, source)).to_arrow_reader(DEPOSIT_ROWS)
+            deposits = connection.sql(_deposits_sql(columns, source)).to_arrow_reader(BATCH)
             vault = Vault(settings, keys)
             try:
                 vault.deposit(deposits)

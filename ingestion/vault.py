@@ -11,9 +11,10 @@ Backups of the database hold the key until they expire.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +23,12 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ingestion.protection import Keys
 from ingestion.settings import Settings
 
-BATCH = 25_000
+BATCH = 100_000
+NAMES_A_QUERY = 25_000
 NONCE = 12
 IDENTIFIER_LIKE = re.compile(r"\d{11}")
 metadata = sa.MetaData()
@@ -45,22 +46,21 @@ class Octets(sa.LargeBinary):
 subjects = sa.Table(
     "subjects",
     metadata,
-    sa.Column("subject_id", sa.Integer, primary_key=True),
-    sa.Column("subject", Octets, nullable=False, unique=True, comment="token of the primary identifier"),
+    sa.Column("subject", Octets, primary_key=True, comment="token of the primary identifier"),
     sa.Column("key_version", sa.Integer, comment="which platform key wraps the subject's key"),
     sa.Column("wrapped_key", Octets, comment="NULL once forgotten"),
     sa.Column("forgotten_at", sa.String(32), comment="ISO 8601 with zone; NULL while known"),
+    sqlite_with_rowid=False,
 )
 
 sealed_values = sa.Table(
     "sealed_values",
     metadata,
-    sa.Column("value_id", sa.Integer, primary_key=True),
-    sa.Column("token", Octets, nullable=False),
-    sa.Column("subject_id", sa.Integer, nullable=False, index=True),
-    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("subject", Octets, primary_key=True),
+    sa.Column("token", Octets, primary_key=True, index=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
     sa.Column("sealed", Octets, nullable=False),
-    sa.Index("ix_sealed_values_by_token", "token", "subject_id", "kind", unique=True),
+    sqlite_with_rowid=False,
 )
 
 audit = sa.Table(
@@ -104,14 +104,15 @@ class Vault:
         if self.engine.dialect.name == "sqlite" and self.engine.url.database:
             Path(self.engine.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             sa.event.listen(self.engine, "connect", _set_sqlite_pragmas)
-        self.insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self.engine.dialect.name]
+        dialect = importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")
+        self.insert: Any = dialect.insert
         metadata.create_all(self.engine)
 
     def close(self) -> None:
         self.engine.dispose()
 
     def deposit(self, values: pa.Table | Iterable[pa.RecordBatch]) -> Deposited:
-        """Seal what is not held yet, 25,000 values a transaction; a repeated deposit changes nothing.
+        """Seal what is not held yet, 100,000 values a transaction; a repeated deposit changes nothing.
 
         `values` has text columns `kind`, `token`, `clear` and `subject`, best distinct and the values of a subject
         together; rows with a NULL are ignored.
@@ -135,66 +136,62 @@ class Vault:
         }
         with self.engine.begin() as connection:
             found = self._subjects(connection, {subject for subject, _, _ in given})
-            held = self._held(connection, {name: row.subject_id for name, row in found.items()})
+            held = self._held(connection, found)
             new = [value for value in given if value not in held]
             opened = self._subject_keys(connection, list(dict.fromkeys(subject for subject, _, _ in new)), found)
             sealable = [value for value in new if value[0] in opened]
             nonces = os.urandom(NONCE * len(sealable))
             rows = []
             for place, (subject, token, kind) in enumerate(sealable):
-                subject_id, key = opened[subject]
                 nonce = nonces[place * NONCE : (place + 1) * NONCE]
-                sealed = key.encrypt(nonce, given[subject, token, kind].encode(), _bound(subject, kind, token))
-                rows.append((token, subject_id, kind, nonce + sealed))
-            self._insert(connection, sealed_values, ("token", "subject_id", "kind", "sealed"), rows)
+                clear = given[subject, token, kind].encode()
+                sealed = opened[subject].encrypt(nonce, clear, _bound(subject, kind, token))
+                rows.append((subject, token, kind, nonce + sealed))
+            self._insert(connection, sealed_values, ("subject", "token", "kind", "sealed"), rows)
         return len(rows), len(given) - len(new), len(new) - len(rows)
 
     def _subjects(self, connection: sa.Connection, names: Iterable[bytes]) -> dict[bytes, sa.Row[Any]]:
-        query = sa.select(subjects).where(subjects.c.subject.in_(list(names)))
-        return {bytes(row.subject): row for row in connection.execute(query)}
+        return {bytes(row.subject): row for row in _rows_of(connection, sa.select(subjects), subjects.c.subject, names)}
 
-    def _held(self, connection: sa.Connection, numbers: dict[bytes, int]) -> set[tuple[bytes, bytes, str]]:
+    def _held(self, connection: sa.Connection, names: Iterable[bytes]) -> set[tuple[bytes, bytes, str]]:
         """Subject, token and kind of every value that these subjects have; of a new subject there is none to ask."""
-        columns = sealed_values.c["subject_id", "token", "kind"]
-        query = sa.select(*columns).where(sealed_values.c.subject_id.in_(list(numbers.values())))
-        names = {number: name for name, number in numbers.items()}
-        rows = connection.execute(query).all()
-        return {(names[row.subject_id], bytes(row.token), str(row.kind)) for row in rows}
+        query = sa.select(*sealed_values.c["subject", "token", "kind"])
+        rows = _rows_of(connection, query, sealed_values.c.subject, names)
+        return {(bytes(row.subject), bytes(row.token), str(row.kind)) for row in rows}
 
     def _subject_keys(
         self, connection: sa.Connection, names: list[bytes], found: dict[bytes, sa.Row[Any]]
-    ) -> dict[bytes, tuple[int, AESGCM]]:
-        """Number and opened key of each subject, drawing keys for those that are new; forgotten subjects have none."""
-        wrap, drawn = AESGCM(self.newest.vault), {}
+    ) -> dict[bytes, AESGCM]:
+        """The opened key of each subject, drawing keys for those that are new; forgotten subjects have none."""
+        wrap, drawn, rows = AESGCM(self.newest.vault), {}, []
         for name in names:
             if name not in found:
                 key, nonce = os.urandom(32), os.urandom(NONCE)
-                drawn[name] = (nonce + wrap.encrypt(nonce, key, name), key)
-        rows = [(name, self.newest.version, wrapped) for name, (wrapped, _) in drawn.items()]
-        self._insert(connection, subjects, ("subject", "key_version", "wrapped_key"), rows)
-        known = found | self._subjects(connection, drawn)  # another process may have been first
+                drawn[name] = key
+                rows.append((name, self.newest.version, nonce + wrap.encrypt(nonce, key, name)))
+        inserted = self._insert(connection, subjects, ("subject", "key_version", "wrapped_key"), rows)
+        if inserted < len(rows):  # another process was first with some of them
+            found, drawn = found | self._subjects(connection, drawn), {}
+        known = {name: row for name, row in found.items() if row.wrapped_key is not None}
         return {
-            name: (
-                known[name].subject_id,
-                AESGCM(drawn[name][1] if _is_of(known[name], drawn.get(name)) else self._unwrapped(known[name])),
-            )
+            name: AESGCM(drawn[name] if name in drawn else self._unwrapped(known[name]))
             for name in names
-            if known[name].wrapped_key is not None
+            if name in drawn or name in known
         }
 
     def _insert(
         self, connection: sa.Connection, table: sa.Table, names: tuple[str, ...], rows: list[tuple[Any, ...]]
-    ) -> None:
-        """Insert rows of which another process may have been first; the driver takes them as they are."""
+    ) -> int:
+        """Insert rows of which another process may have been first, as they are; returns how many were inserted."""
         if not rows:
-            return
+            return 0
         statement = self.insert(table).on_conflict_do_nothing()
         compiled = statement.compile(dialect=self.engine.dialect, column_keys=names)
         if compiled.positional:
             assert tuple(compiled.positiontup) == names
-            connection.exec_driver_sql(compiled.string, rows)
-        else:
-            connection.exec_driver_sql(compiled.string, [dict(zip(names, row, strict=True)) for row in rows])
+            return connection.exec_driver_sql(compiled.string, rows).rowcount
+        named = [dict(zip(names, row, strict=True)) for row in rows]
+        return connection.exec_driver_sql(compiled.string, named).rowcount
 
     def _unwrapped(self, row: sa.Row[Any]) -> bytes:
         if row.key_version not in self.keys:
@@ -213,9 +210,9 @@ class Vault:
             sa.select(
                 sealed_values.c.kind, sealed_values.c.sealed, *subjects.c["subject", "key_version", "wrapped_key"]
             )
-            .join(subjects, subjects.c.subject_id == sealed_values.c.subject_id)
+            .join(subjects, subjects.c.subject == sealed_values.c.subject)
             .where(sealed_values.c.token == _token(token), subjects.c.wrapped_key.is_not(None))
-            .order_by(subjects.c.subject_id, sealed_values.c.kind)
+            .order_by(subjects.c.subject, sealed_values.c.kind)
             .limit(1)
         )
         _check_words(actor, reason, ticket)
@@ -275,8 +272,7 @@ class Vault:
             raise VaultRefused(f"{subject[:8]}… is not forgotten; there is nothing to readmit.")
 
     def _erase(self, connection: sa.Connection, subject: bytes) -> int:
-        held = sa.select(subjects.c.subject_id).where(subjects.c.subject == subject)
-        gone = connection.execute(sa.delete(sealed_values).where(sealed_values.c.subject_id.in_(held))).rowcount
+        gone = connection.execute(sa.delete(sealed_values).where(sealed_values.c.subject == subject)).rowcount
         connection.execute(sa.delete(subjects).where(subjects.c.subject == subject))
         return int(gone)
 
@@ -309,6 +305,15 @@ def _check_words(actor: str, reason: str, ticket: str) -> None:
             raise VaultRefused(f"the {name} holds what looks like an identifier; refer to the person by token.")
 
 
+def _rows_of(
+    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], names: Iterable[bytes]
+) -> Iterator[sa.Row[Any]]:
+    """The rows whose column is one of the names, asked in parts: databases limit how many a query may hold."""
+    listed = list(names)
+    for start in range(0, len(listed), NAMES_A_QUERY):
+        yield from connection.execute(query.where(column.in_(listed[start : start + NAMES_A_QUERY])))
+
+
 def _token(text: str) -> bytes:
     try:
         token = bytes.fromhex(text)
@@ -323,11 +328,6 @@ def _bound(subject: bytes, kind: str, token: bytes) -> bytes:
     return subject + kind.encode() + token
 
 
-def _is_of(row: sa.Row[Any], drawn: tuple[bytes, bytes] | None) -> bool:
-    """Whether a subject's row holds the key that was just drawn, and not another process's."""
-    return drawn is not None and bytes(row.wrapped_key) == drawn[0]
-
-
 def _opened(key: bytes, sealed: bytes, bound: bytes) -> bytes:
     return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], bound)
 
@@ -337,6 +337,7 @@ def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor.execute("pragma busy_timeout = 60000")
     cursor.execute("pragma journal_mode = wal")
     cursor.execute("pragma synchronous = normal")
+    cursor.execute("pragma wal_autocheckpoint = 16384")
     cursor.execute("pragma secure_delete = on")  # a destroyed key leaves no bytes behind
     cursor.execute("pragma cache_size = -65536")  # tokens arrive in no order: the index has to fit
     cursor.close()

@@ -50,15 +50,19 @@ def open_workbook(path: Path, dataset: Dataset, work: Path) -> Reading:
         batch = sheet.to_arrow()
     except fastexcel.FastExcelError:
         raise FileUnreadable("is not a workbook that can be opened") from None
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     found = [column.strip() for column in batch.schema.names]
     table = pa.Table.from_batches([batch]).rename_columns(found)
     matched = match_columns(found, dataset, is_ordered=False)
-    rows = pa.array(range(delivery.preamble + 2, delivery.preamble + 2 + table.num_rows), pa.int64())
-    target = work / "sheet.parquet"
-    pq.write_table(table.append_column("_row", rows), target, compression="zstd")
+    first = delivery.preamble + 2
+    rows = pa.array(np.arange(first, first + table.num_rows, dtype=np.int64))
+    target = work / "sheet.parquet"  # read a few times, then removed: quick to write counts, not small
+    pq.write_table(
+        table.append_column("_row", rows), target, compression="none", use_dictionary=False, write_statistics=False
+    )
     any_value = " or ".join(f"{quoted(name)} is not null" for name in found)
     return Reading(
         f"select {select_list(matched)}, _row from read_parquet({literal(str(target))}) where {any_value}",
