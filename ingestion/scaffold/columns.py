@@ -403,10 +403,10 @@ def _ask_unit(draft: Draft, present: pl.DataFrame) -> None:
     if RATE.search(called):
         draft.description = f"{head}; in {_rate_unit(present)}?"
         draft.checks.append("fraction, percent, per mille or per ten thousand, and a year, month or day?")
-    elif MONEY.search(called):
+    elif MONEY.search(called) or re.search("元|yuan", called):
         unit = "分" if draft.type == "BIGINT" else "元"
         if said:
-            unit = "分" if re.search(r"fen|分", called) else "元"
+            unit = "万元" if "万元" in called else "分" if re.search(r"fen|分", called) else "元"
         draft.description = f"{head}; in {unit}?"
         draft.checks.append(
             f"unit {unit} by its name"

@@ -522,3 +522,10 @@ def test_real_files_give_a_draft(tmp_path: Path, name: str, expected: dict[str, 
         assert drafted.key == ("card_id",)
     if "Modeling" in name:
         assert len(drafted.columns) == 54
+
+
+def test_the_unit_that_a_heading_says_is_asked_about(tmp_path: Path) -> None:
+    amounts = [f"{number % 30}.{number % 100:02d}" for number in range(80)]
+    frame = people(80).with_columns(pl.Series("保额(万元)", amounts), pl.Series("手续费(分)", ["7"] * 80))
+    drafted = draft(write(tmp_path, "x_20260302.txt", separated(frame, "|")), tmp_path / "out")
+    assert [column.description for column in drafted.columns[-2:]] == ["保额(万元); in 万元?", "手续费(分); in 分?"]
