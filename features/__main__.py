@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frame.add_argument("--publish", metavar="SET", help="publish the training frame as this set, gated")
     frame.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("features").setLevel(logging.INFO)
     command: Callable[[argparse.Namespace, Settings], None] = given.run
 
     def run() -> int:

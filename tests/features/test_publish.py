@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
+import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -410,3 +413,11 @@ def test_commands_tell_users_one_sentence(
         told = capsys.readouterr().err
         assert "Traceback" not in told
         assert told.strip().endswith(".")
+
+
+def test_a_build_tells_what_it_did_and_nothing_of_its_libraries(settings: Settings) -> None:
+    command = [sys.executable, "-m", "features", "build", "--date", DAY.isoformat()]
+    environment = {**os.environ, "PLATFORM_HOME": str(settings.home)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1 and done.stdout.startswith(("Published features", "Already published"))
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith(f"features of {DAY}: 495 of ")
