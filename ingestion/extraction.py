@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from itertools import count, takewhile
 from pathlib import Path
 
 import polars as pl
@@ -33,7 +35,7 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
     folder = settings.landing / dataset.source / f"{batch_date:%Y%m%d}"
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{dataset.name}.{os.getpid()}"
-    kept = [path for number in range(1, 100) if (path := _path(folder, dataset, number)).exists()]
+    kept = _kept(folder, dataset)
     url = str(contract.profile.connection).format(landing=settings.locate(dataset.source))
     try:
         _query_to_parquet(url, dataset, since, batch_date, draft)
@@ -44,8 +46,7 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
             f"{dataset.source}.{dataset.name} of {batch_date}: the database did not answer ({reason});"
             " check its URL and the query in the contract, and run again."
         ) from None
-    digest = _digest(draft)
-    if kept and _digest(kept[-1]) == digest:
+    if kept and _digest(kept[-1]) == _digest(draft):
         draft.unlink()
     else:
         if not kept:
@@ -54,8 +55,23 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
             os.utime(draft, (received, received))
         kept.append(_path(folder, dataset, len(kept) + 1))
         draft.replace(kept[-1])
-    stat = kept[-1].stat()
-    return Delivery(dataset, contract.version, batch_date, len(kept), kept[-1], stat.st_size, stat.st_mtime_ns, digest)
+    return _deliver(contract, dataset, batch_date, len(kept), kept[-1])
+
+
+def list_extracts(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
+    """Every kept answer for one business date, the oldest first."""
+    folder = settings.landing / dataset.source / f"{day:%Y%m%d}"
+    for number, path in enumerate(_kept(folder, dataset), 1):
+        yield _deliver(contract, dataset, day, number, path)
+
+
+def _deliver(contract: Contract, dataset: Dataset, day: date, number: int, path: Path) -> Delivery:
+    stat = path.stat()
+    return Delivery(dataset, contract.version, day, number, path, stat.st_size, stat.st_mtime_ns, _digest(path))
+
+
+def _kept(folder: Path, dataset: Dataset) -> list[Path]:
+    return list(takewhile(Path.exists, (_path(folder, dataset, number) for number in count(1))))
 
 
 def _path(folder: Path, dataset: Dataset, number: int) -> Path:

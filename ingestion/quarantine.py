@@ -14,7 +14,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from ingestion.bookkeeping import record
+from ingestion.contract import Contract
 from ingestion.delivery import Delivery, list_files
+from ingestion.extraction import list_extracts
 from ingestion.ledger import deliveries, metadata, open_ledger
 from ingestion.parsing import Parsed
 from ingestion.protection import load_keys, unseal_quarantine
@@ -123,7 +125,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         raise QuarantineUnknown(f"no contract {held.source}.yml; restore it, then replay.")
     ledger = open_ledger(settings)
     with exclusively(held.source, settings), tempfile.TemporaryDirectory(dir=settings.home, prefix=".replay-") as work:
-        original = _locate(held, settings)
+        original = _locate(held, contract, settings, ledger)
         digest = hashlib.sha256(f"{held.delivery_id}\x1f{contract.version}\x1f{at.isoformat()}".encode()).hexdigest()
         moment = int(at.timestamp()) * 1_000_000_000
         again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
@@ -172,12 +174,18 @@ def _folder(held: Held, settings: Settings) -> Path:
     return settings.quarantine / held.source / held.dataset / f"batch_date={held.batch_date}" / held.delivery_id
 
 
-def _locate(held: Held, settings: Settings) -> Delivery:
-    contract = load_contract(held.source, settings)
-    assert contract is not None
-    dataset = contract.dataset(held.dataset)
-    for delivery in list_files(contract, dataset, held.batch_date, settings):
-        if delivery.delivery_id == held.delivery_id:
+def _locate(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
+    """The delivery as it lies there, of which this is the quarantine, or what a replay left of it."""
+    dataset, delivery_id = contract.dataset(held.dataset), held.delivery_id
+    with ledger.connect() as connection:
+        while replayed := connection.execute(
+            sa.select(replays.c.delivery_id).where(replays.c.replay_id == delivery_id)
+        ).scalar():
+            delivery_id = replayed
+        row = connection.execute(sa.select(deliveries).where(deliveries.c.delivery_id == delivery_id)).one()
+    is_query = dataset.delivery.reader == "database"
+    for delivery in (list_extracts if is_query else list_files)(contract, dataset, held.batch_date, settings):
+        if (delivery.sequence, delivery.content_hash) == (row.sequence, row.content_hash):
             return delivery
     raise QuarantineUnknown(
         f"{held.file_name} of {held.source}.{held.dataset} of {held.batch_date} is not in the landing folder any more,"

@@ -11,7 +11,7 @@ class FileUnreadable(Exception):
 
 
 class LineEndsMixed(FileUnreadable):
-    """Some lines end in CR LF and some in LF alone, which the parser does not take: `even_out` them first."""
+    """Some lines end in CR LF and some in LF alone, which the parser does not take; open the file evened out."""
 
 
 @dataclass(frozen=True)

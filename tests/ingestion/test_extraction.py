@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from ingestion.delivery import DeliveryIncomplete
+from ingestion.quarantine import list_held, replay
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
 
 QUERY = "select no, amount, posted from loan where posted > :since and posted <= :until order by no"
@@ -112,6 +113,17 @@ def test_a_broken_row_is_told_by_its_place_in_the_answer(party: Party) -> None:
     party.land(day(2))
     assert party.quarantined() == [(2, "amount", "type DECIMAL(18,2)")]
     assert party.sealed() == {2: '{"no":"B","amount":"1.005","posted":"2026-03-01"}'}
+
+
+def test_a_broken_row_is_replayed_from_the_kept_answer(party: Party) -> None:
+    book(connect(party), [("A", "1.00", "2026-03-01"), ("B", "1.005", "2026-03-01")])
+    party.land(day(2))
+    (held,) = list_held(party.settings)
+    mended = [COLUMNS[0], column("amount", "DECIMAL(18,3)"), COLUMNS[2]]
+    declared = dataset(*mended, reader="database", mode="upsert", query=QUERY)
+    party.agree(contract("party", declared, connection="sqlite:///{landing}/core.db") | {"version": "1.1.0"})
+    assert replay(held.delivery_id, datetime(2026, 3, 9, tzinfo=BEIJING), party.settings) == (1, 0)
+    assert sorted(str(row) for (row,) in party.rows("amount")) == ["1.00", "1.005"]
 
 
 UNANSWERED = {

@@ -96,6 +96,31 @@ def test_a_replay_lands_what_a_mended_contract_accepts(party: Party) -> None:
     assert len(party.ledger()) == 2
 
 
+def test_what_a_replay_left_is_replayed_again(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    party.land()
+    declare(party, "1.1.0", "A", "N")
+    assert replay(party.ledger()[0]["delivery_id"], NOW, party.settings) == (2, 1)
+    columns = (column("id", "BIGINT", key=True), column("code"), column("amount"))
+    party.agree(contract("party", dataset(*columns)) | {"version": "1.2.0"})
+    (still,) = list_held(party.settings)
+    assert replay(still.delivery_id, NOW, party.settings) == (1, 0)
+    assert [entry["rows_landed"] for entry in party.ledger()] == [1, 2, 1]
+    assert list_held(party.settings) == []
+
+
+def test_bytes_that_returned_are_replayed(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    for hour, content in ((6, CONTENT), (7, "id,code,amount\n1,A,1.00\n"), (8, CONTENT)):
+        party.deliver(content, at=f"2026-03-04T{hour:02}:00:00")
+        party.land()
+    declare(party, "1.1.0", "A", "N")
+    (held,) = list_held(party.settings)
+    assert replay(held.delivery_id, NOW, party.settings) == (2, 1)
+    assert party.rows("id") == [(1,), (2,), (4,)]
+
+
 def test_a_resend_supersedes_a_delivery_and_its_replay(party: Party) -> None:
     declare(party, "1.0.0", "A")
     party.deliver(CONTENT)
