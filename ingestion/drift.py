@@ -8,6 +8,9 @@ from difflib import get_close_matches
 from ingestion.contract import Dataset
 from ingestion.sensitive import forbidden_names
 
+DATA = "(not told: data in the heading)"
+LONGEST_NUMBER = 6
+
 
 class LayoutChanged(Exception):
     """The file's columns differ from the contract's by more than it tolerates; the message holds the table."""
@@ -59,10 +62,11 @@ def _untolerated(
             else:
                 told.append(Difference("renamed?", contracted, f"{found.index(like) + 1} {like}"))
                 added.remove(like)
+    shown = dict.fromkeys(found, DATA) if any(map(_looks_like_data, added)) else {}
     for name in sorted({name for name in found if found.count(name) > 1}):
-        told.append(Difference("twice", "-", name))
+        told.append(Difference("twice", "-", shown.get(name, name) if name in added else name))
     if drift.added == "refuse":
-        told += [Difference("added", "-", f"{found.index(name) + 1} {name}") for name in added]
+        told += [Difference("added", "-", f"{found.index(name) + 1} {shown.get(name, name)}") for name in added]
     delivered = [name for name in matched.values() if name is not None]
     expected_order = sorted(delivered, key=found.index)
     if is_ordered and drift.reordered == "refuse" and delivered != expected_order:
@@ -72,6 +76,11 @@ def _untolerated(
             for name, _ in moved
         ]
     return told
+
+
+def _looks_like_data(name: str) -> bool:
+    """Whether a cell of the heading may be a value out of place: then no unknown cell of it is told."""
+    return "@" in name or sum(character.isdigit() for character in name) >= LONGEST_NUMBER
 
 
 def refuse_forbidden(found: list[str]) -> None:

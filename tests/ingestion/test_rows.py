@@ -317,6 +317,14 @@ def test_a_refusal_does_not_quote_the_file(party: Party) -> None:
     assert "张三丰" not in sentence and "11010519491231002X" not in sentence
 
 
+@pytest.mark.parametrize("value", ["11010519491231002X", "138 1234 5678", "zhang@example.com"])
+def test_a_value_in_the_heading_is_not_told_nor_its_neighbours(party: Party, value: str) -> None:
+    party.declare(*COLUMNS).deliver(f"id,amount,day,code,note,{value},张三丰\n1,1,,,,,\n")
+    sentence = party.refusal()
+    assert "added       -         6 (not told: data in the heading)" in sentence
+    assert value not in sentence and "张三丰" not in sentence
+
+
 def test_a_damaged_parquet_file_is_refused(party: Party) -> None:
     party.declare(*COLUMNS, reader="parquet").deliver(b"PAR1 no more than this PAR1")
     assert "is not a Parquet file" in party.refusal()
