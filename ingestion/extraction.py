@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset
 from ingestion.delivery import Delivery, DeliveryIncomplete
+from ingestion.sensitive import without_numbers
 from ingestion.settings import BUSINESS_TIMEZONE, Settings
 
 BATCH_ROWS = 200_000
@@ -41,7 +42,7 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
         _query_to_parquet(url, dataset, since, batch_date, draft)
     except (sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, pa.ArrowException, ValueError, ImportError) as error:
         draft.unlink(missing_ok=True)
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+        reason = without_numbers(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
         raise DeliveryIncomplete(
             f"{dataset.source}.{dataset.name} of {batch_date}: the database did not answer ({reason});"
             " check its URL and the query in the contract, and run again."

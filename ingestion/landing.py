@@ -38,6 +38,7 @@ from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable
 from ingestion.readers.archive import plain_file
 from ingestion.registry import load_contract
+from ingestion.sensitive import without_numbers
 from ingestion.settings import Settings, load_settings
 from ingestion.verification import check_stated, verify
 
@@ -142,7 +143,8 @@ def _warnings(contract: Contract, batch_date: date, settings: Settings, ledger: 
             for day in missing_dates(contract, dataset, batch_date, settings, ledger):
                 yield f"{contract.source}.{dataset.name} of {day} never came; ask the party to deliver it."
     for path in stray_files(contract, batch_date, settings):
-        yield f"{path.name} is named by no dataset of {contract.source}.yml; add it to the contract, or remove it."
+        name = without_numbers(path.name)
+        yield f"{name} is named by no dataset of {contract.source}.yml; add it to the contract, or remove it."
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 from ingestion.identifiers import CODES
 
+LONG_NUMBER = re.compile(r"[0-9]{11,}[0-9Xx]?")  # a date is shorter
 SHORTEST = 15
 TRACK_1 = r"B[0-9]{12,19}\^[^\^]{2,26}\^[0-9]{4}"
 TRACK_2 = "(^|[^0-9])[0-9]{12,19}=[0-9]{7,}"
@@ -48,6 +49,11 @@ def forbidden_name_kind(name: str) -> str | None:
 @cache
 def _listed() -> dict[str, dict[str, Any]]:
     return tomllib.loads((CODES / "forbidden_names.toml").read_text(encoding="utf-8"))
+
+
+def without_numbers(text: str) -> str:
+    """A text that somebody else wrote, as it may be told: long numbers could be identifiers."""
+    return LONG_NUMBER.sub("…", text)
 
 
 def _word(word: str) -> str:

@@ -45,7 +45,8 @@ def open_workbook(path: Path, dataset: Dataset, work: Path) -> Reading:
         sheets = book.sheet_names
         name = delivery.sheet or (sheets[0] if len(sheets) == 1 else None)
         if name not in sheets:
-            raise FileUnreadable(f"has the sheets {', '.join(sheets)}, the contract wants {delivery.sheet or 'one'}")
+            wanted = f"a sheet {delivery.sheet}" if delivery.sheet else "only one"
+            raise FileUnreadable(f"has {len(sheets)} sheets, but the contract wants {wanted}")
         sheet = book.load_sheet(name, header_row=delivery.preamble, dtypes="string")
         batch = sheet.to_arrow()
     except fastexcel.FastExcelError:

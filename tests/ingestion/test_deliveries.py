@@ -252,6 +252,13 @@ def test_a_late_file_lands_under_its_own_date(party: Party) -> None:
     assert [row["superseded_at"] for row in party.ledger()] == [None, None]
 
 
+def test_a_stray_file_is_told_without_the_person_it_is_named_after(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(1))
+    party.deliver("x", "授权书_11010519491231002X.pdf")
+    told = str(party.land())
+    assert "授权书_….pdf is named by no dataset of party.yml" in told and "1949" not in told
+
+
 def test_several_dates_land_in_one_call_oldest_first(party: Party) -> None:
     party.declare(*COLUMNS)
     days = [date(2026, 3, day) for day in (4, 2, 3)]

@@ -150,6 +150,13 @@ def test_a_database_that_does_not_answer_gives_one_sentence(party: Party, query:
     assert (kept, party.ledger()) == (["core.db"], [])
 
 
+def test_an_answer_of_the_database_is_told_without_the_numbers_in_it(party: Party) -> None:
+    connect(party, 'select no, amount, posted from "11010519491231002X" where posted > :since and posted <= :until')
+    with pytest.raises(DeliveryIncomplete, match="no such table: …") as caught:
+        party.land(day(2))
+    assert "1949" not in str(caught.value)
+
+
 def test_an_unreachable_database_leaves_what_landed_and_is_caught_up(party: Party) -> None:
     book(connect(party), BOOKED)
     party.land(day(2))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import xlsxwriter
 
 from tests.ingestion.broken import BEIJING, Party, column, make_party
 
@@ -323,6 +325,20 @@ def test_a_value_in_the_heading_is_not_told_nor_its_neighbours(party: Party, val
     sentence = party.refusal()
     assert "added       -         6 (not told: data in the heading)" in sentence
     assert value not in sentence and "张三丰" not in sentence
+
+
+@pytest.mark.parametrize(("sheet", "wanted"), [("张三丰", "only one"), ("放款", "a sheet 放款")])
+def test_a_workbook_without_its_sheet_is_refused_without_telling_the_others(
+    party: Party, sheet: str, wanted: str
+) -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as book:
+        for name in ("11010519491231002X", "李四"):
+            book.add_worksheet(name).write(0, 0, "id")
+    declared = {"sheet": sheet} if "a sheet" in wanted else {}
+    party.declare(*COLUMNS, reader="excel", files="{yyyymmdd}/rows.xlsx", **declared)
+    party.deliver(buffer.getvalue(), "rows.xlsx")
+    assert f"has 2 sheets, but the contract wants {wanted}" in party.refusal()
 
 
 def test_a_damaged_parquet_file_is_refused(party: Party) -> None:
