@@ -70,7 +70,10 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
         raise LineEndsMixed(f"ends line {counted.turn} otherwise than line 1")
     rows, spans = _split(connection, reading, counted, texts, table)
     rejects = _read_rejects(connection, lines)
-    gaps = pl.concat([_each_line(rejects), pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
+    rejected = each_line(rejects)["line_number"]
+    if rejected.is_duplicated().any():  # the parser ends lines where they do not end
+        raise FileUnreadable(f"cannot be split into rows{_tell_ends(counted)}")
+    gaps = pl.concat([rejected, pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
     gaps = gaps.unique().sort()
     told = rows + int((spans["filled"] - 1).sum()) + len(gaps)
     below = max(counted.total - lines.heading, 0)
@@ -159,10 +162,6 @@ def each_line(blocks: pl.DataFrame) -> pl.DataFrame:
         .drop("offset")
         .sort("line_number")
     )
-
-
-def _each_line(blocks: pl.DataFrame) -> pl.Series:
-    return each_line(blocks)["line_number"]
 
 
 def _tell_ends(counted: LineCount) -> str:

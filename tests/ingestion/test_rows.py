@@ -299,6 +299,7 @@ REFUSED = {
     "more rows than announced": ("count", "dataRowCount,1\n1,1,,,\n2,2,,,\n", "announces 1 rows, the file has 2"),
     "no announcement": ("count", HEADING, "line 1 is not dataRowCount and a number"),
     "a lone carriage return": ("names", HEADING + "1,1,,,a\n2,2,,,b\rc\n", "line 3 holds a carriage return without"),
+    "a lone carriage return in a broken line": ("names", HEADING + "1,\r1", "line 2 holds a carriage return without"),
     "only carriage returns": ("names", (HEADING + "1,1,,,\n").replace("\n", "\r"), "line 1 holds a carriage return"),
 }
 
