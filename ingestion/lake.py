@@ -19,6 +19,7 @@ from ingestion.registry import load_registry
 from ingestion.settings import BUSINESS_TIMEZONE, Settings
 from ingestion.typing_rules import quoted
 
+PARQUET = "format parquet, compression zstd, compression_level 1"  # a higher level costs more than it saves
 LINEAGE = {
     "_delivery_id": "VARCHAR",
     "_line_number": "BIGINT",

@@ -17,6 +17,7 @@ from ingestion.bookkeeping import record
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery, list_files
 from ingestion.extraction import list_extracts
+from ingestion.lake import PARQUET
 from ingestion.ledger import deliveries, metadata, open_ledger
 from ingestion.parsing import Parsed
 from ingestion.protection import load_keys, unseal_quarantine
@@ -152,7 +153,7 @@ def _restrict(parsed: Parsed, wanted: pl.Series, work: Path) -> Parsed:
     with duckdb.connect(":memory:") as connection:
         connection.register("wanted", pl.DataFrame({"_line_number": wanted}).to_arrow())
         copied = connection.execute(
-            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}' (format parquet, compression zstd)"
+            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}' ({PARQUET})"
         ).fetchall()
     kept.replace(part)
     still = parsed.quarantine.filter(pl.col("line_number").is_in(wanted.implode()))
