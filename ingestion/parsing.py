@@ -19,7 +19,7 @@ from ingestion.clear_values import SPOOL, spooled_columns
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery, DeliveryRefused
 from ingestion.identifier_sets import IN_ORDER, TEXTS, IdentifierSets, judge_sets, spool_clear_values, texts_sql
-from ingestion.lake import PARQUET, connect, lake_schema
+from ingestion.lake import connect, lake_schema, parquet_options
 from ingestion.protection import Keys, register_functions, seal
 from ingestion.readers import Lines, Reading, open_reading
 from ingestion.readers.archive import part_lines
@@ -79,7 +79,7 @@ class Parse:
     ) -> None:
         self.contract, self.delivery, self.path, self.keys, self.work = contract, delivery, path, keys, work
         self.dataset, self.settings = delivery.dataset, settings
-        self.part = work / "landed" / "part-00.parquet"
+        self.part, self.parquet = work / "landed" / "part-00.parquet", parquet_options(delivery.dataset)
         self.connection = connect(settings, MEMORY_LIMIT, work / "spill")
         register_functions(self.connection, keys)
 
@@ -140,7 +140,7 @@ class Parse:
                 select {self._outputs(sets)}, {self._lineage(layout)}
                 from valued
                 where case when {any_broken} then note({{{note}}}) else true end
-            ) to '{self.part}' ({PARQUET})
+            ) to '{self.part}' ({self.parquet})
             """
         )
         self._run(f"set threads = {self.settings.threads}")
@@ -258,7 +258,7 @@ class Parse:
             """
         )
         kept = self.part.with_name("kept.parquet")
-        self._run(f"copy (from {{part}} anti join duplicates using (_line_number)) to '{kept}' ({PARQUET})")
+        self._run(f"copy (from {{part}} anti join duplicates using (_line_number)) to '{kept}' ({self.parquet})")
         kept.replace(self.part)
         lines = pl.DataFrame(self.connection.sql("from duplicates order by _line_number").to_arrow_table())
         return lines.select(
@@ -293,7 +293,7 @@ class Parse:
         """A marker came alone: no rows today, in the lake's schema."""
         self.part.parent.mkdir()
         columns = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in lake_schema(self.dataset).items())
-        self._run(f"copy (select {columns} limit 0) to '{self.part}' ({PARQUET})")
+        self._run(f"copy (select {columns} limit 0) to '{self.part}' ({self.parquet})")
         self.connection.close()
         return Parsed(0, 0, pl.DataFrame(schema=QUARANTINE), dict.fromkeys(summed, Decimal(0)), self.work)
 

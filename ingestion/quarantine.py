@@ -17,7 +17,7 @@ from ingestion.bookkeeping import record
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery, list_files
 from ingestion.extraction import list_extracts
-from ingestion.lake import PARQUET
+from ingestion.lake import parquet_options
 from ingestion.ledger import deliveries, metadata, open_ledger
 from ingestion.parsing import Parsed
 from ingestion.protection import load_keys, unseal_quarantine
@@ -133,7 +133,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         keys = load_keys(settings.key_file, settings.token_algorithm)
         parsed = parse(contract, original, settings, keys, Path(work), lands_as=again)
         wanted = show(held.delivery_id, settings)["line_number"]
-        parsed = _restrict(parsed, wanted, Path(work))
+        parsed = _restrict(parsed, wanted, Path(work), parquet_options(original.dataset))
         if not parsed.rows_landed:
             raise QuarantineUnknown(
                 f"none of the {wanted.len()} rows of {original} passes the present contract; mend it, or ask the party"
@@ -147,13 +147,13 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
     return parsed.rows_landed, parsed.rows_in - parsed.rows_landed
 
 
-def _restrict(parsed: Parsed, wanted: pl.Series, work: Path) -> Parsed:
+def _restrict(parsed: Parsed, wanted: pl.Series, work: Path, parquet: str) -> Parsed:
     """Only the rows that were held, of a delivery that was parsed as a whole."""
     part, kept = work / "landed" / "part-00.parquet", work / "kept.parquet"
     with duckdb.connect(":memory:") as connection:
         connection.register("wanted", pl.DataFrame({"_line_number": wanted}).to_arrow())
         copied = connection.execute(
-            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}' ({PARQUET})"
+            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}' ({parquet})"
         ).fetchall()
     kept.replace(part)
     still = parsed.quarantine.filter(pl.col("line_number").is_in(wanted.implode()))

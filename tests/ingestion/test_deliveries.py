@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from ingestion.__main__ import main
@@ -413,3 +414,16 @@ def test_the_bytes_of_the_lake_do_not_depend_on_the_number_of_threads(tmp_path: 
     assert [line for line, _, _ in parties[0].quarantined()] == [7, 100_003, 249_999]
     assert all(line == number for line, number in parties[1].rows("_line_number", "id"))
     assert parties[0].stored() == parties[1].stored()
+
+
+@pytest.mark.parametrize("kind", ["DECIMAL(18,2)", "DOUBLE"])
+def test_the_lake_is_written_in_encodings_that_spark_reads(tmp_path: Path, kind: str) -> None:
+    party = make_party(tmp_path)
+    party.declare(column("id", "BIGINT", key=True), column("amount", kind))
+    party.deliver("id,amount\n" + "".join(f"{line},{line}.{line % 90 + 10}\n" for line in range(20_000)))
+    party.land()
+    [path] = [path for path in party.settings.lake.rglob("*.parquet") if pq.read_metadata(path).num_rows == 20_000]
+    group = pq.read_metadata(path).row_group(0)
+    encodings = {encoding for place in range(group.num_columns) for encoding in group.column(place).encodings}
+    assert "BYTE_STREAM_SPLIT" not in encodings
+    assert ("DELTA_BINARY_PACKED" in encodings) == (kind != "DOUBLE")
