@@ -51,7 +51,7 @@ def open_workbook(path: Path, dataset: Dataset, work: Path) -> Reading:
         batch = sheet.to_arrow()
     except fastexcel.FastExcelError:
         raise FileUnreadable("is not a workbook that can be opened") from None
-    import numpy as np
+    import polars as pl
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -59,7 +59,7 @@ def open_workbook(path: Path, dataset: Dataset, work: Path) -> Reading:
     table = pa.Table.from_batches([batch]).rename_columns(found)
     matched = match_columns(found, dataset, is_ordered=False)
     first = delivery.preamble + 2
-    rows = pa.array(np.arange(first, first + table.num_rows, dtype=np.int64))
+    rows = pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).to_arrow()
     target = work / "sheet.parquet"  # read a few times, then removed: quick to write counts, not small
     pq.write_table(
         table.append_column("_row", rows), target, compression="none", use_dictionary=False, write_statistics=False

@@ -44,11 +44,11 @@ class Layout:
 
     def line_numbers(self, ordinals: pa.Array) -> pa.Array:
         """Physical line of each row, from its ordinal: heading, wide rows before it, and gaps before that place."""
-        found = np.asarray(ordinals, dtype=np.int64)
+        found = pl.Series(ordinals).to_numpy()  # not NumPy's nor Arrow's conversion, which imports pandas
         places = found + self.heading
         if len(self.wide_after):
             places = places + np.concatenate([[0], self.wide_by])[np.searchsorted(self.wide_after, found)]
-        return pa.array(places + np.searchsorted(self.gaps, places, side="right"))
+        return pl.Series(places + np.searchsorted(self.gaps, places, side="right")).to_arrow()
 
     def spans_at(self, lines: pl.Series) -> pl.DataFrame:
         """The lines at which rows begin, with the line feeds inside each row (`line_number`, `inner`)."""
