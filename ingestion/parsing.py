@@ -24,7 +24,7 @@ from ingestion.protection import Keys, register_functions, seal
 from ingestion.readers import Lines, Reading, open_reading
 from ingestion.readers.archive import part_lines
 from ingestion.readers.layout import Layout, each_line, survey
-from ingestion.readers.lines import read_lines
+from ingestion.readers.lines import mark_lines, read_lines
 from ingestion.readers.reading import LineEndsMixed
 from ingestion.settings import Settings
 from ingestion.typing_rules import (
@@ -360,7 +360,9 @@ class Parse:
             return pl.DataFrame(rows.to_arrow_table()).cast({"line_number": pl.Int64, "raw": pl.String})
         starts = quarantine["line_number"]
         spans = layout.spans_at(starts)
-        texts = read_lines(reading.lines.delivered, each_line(spans)["line_number"], reading.lines.encoding)
+        lines = reading.lines
+        marks = layout.marks if lines.delivered == lines.text else mark_lines(lines.delivered)
+        texts = read_lines(lines.delivered, marks, each_line(spans)["line_number"], lines.encoding)
         return (
             spans.rename({"line_number": "row"})
             .with_columns(line_number=pl.int_ranges(pl.col("row"), pl.col("row") + pl.col("inner") + 1))

@@ -11,17 +11,15 @@ from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from ingestion.readers.lines import LineCount, count_lines, line_numbers
+from ingestion.readers.lines import LineCount, Numbers, count_lines, line_numbers
 from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Reading
 from ingestion.typing_rules import quoted
 
 REJECTS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
 SPANS = pl.Schema({"ordinal": pl.Int64, "inner": pl.Int64, "filled": pl.Int64, "is_open": pl.Boolean})
-Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class Layout:
     wide_after: Numbers
     wide_by: Numbers
     gaps: Numbers
+    marks: Numbers
     wide_rows: pl.DataFrame
 
     @property
@@ -69,7 +68,7 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
     if counted.turn and not (counted.stray or reading.has_quotes):
         raise LineEndsMixed(f"ends line {counted.turn} otherwise than line 1")
     rows, spans = _split(connection, reading, counted, texts, table)
-    rejects = _read_rejects(connection, lines)
+    rejects = _read_rejects(connection, lines, counted.marks)
     rejected = each_line(rejects)["line_number"]
     if rejected.is_duplicated().any():  # the parser ends lines where they do not end
         raise FileUnreadable(f"cannot be split into rows{_tell_ends(counted)}")
@@ -89,6 +88,7 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
         spans["ordinal"].to_numpy(),
         (spans["filled"] - 1).cum_sum().to_numpy(),
         gaps.to_numpy() - np.arange(len(gaps)),
+        counted.marks,
         pl.DataFrame(schema={"line_number": pl.Int64, "inner": pl.Int64}),
     )
     if spans.is_empty():
@@ -129,7 +129,7 @@ def _split(
     return int(answer[0]), pl.DataFrame(answer[1] or [], schema=SPANS)
 
 
-def _read_rejects(connection: duckdb.DuckDBPyConnection, lines: Lines) -> pl.DataFrame:
+def _read_rejects(connection: duckdb.DuckDBPyConnection, lines: Lines, marks: Numbers) -> pl.DataFrame:
     """Blocks of lines that could not be split into columns; a block may have swallowed good lines (an open quote)."""
     errors = pl.DataFrame(
         connection.sql(
@@ -141,16 +141,16 @@ def _read_rejects(connection: duckdb.DuckDBPyConnection, lines: Lines) -> pl.Dat
     raw = errors["raw"].cast(pl.String)
     # DuckDB's position may lie on the line ends before the line; `raw` then starts with them.
     lead = raw.str.len_bytes().cast(pl.Int64) - raw.str.strip_chars_start("\r\n").str.len_bytes().cast(pl.Int64)
-    numbers = line_numbers(lines.text, (errors["position"].cast(pl.Int64) + lead).to_list())
-    return pl.DataFrame(
+    rejects = pl.DataFrame(
         {
-            "line_number": numbers,
+            "position": errors["position"].cast(pl.Int64) + lead,
             "inner": raw.str.strip_chars("\r\n").str.count_matches("\n", literal=True),
             "column": errors["name"],
             "rule": errors["rule"],
-        },
-        schema_overrides=REJECTS,
-    ).sort("line_number")
+        }
+    ).sort("position")
+    numbers = line_numbers(lines.text, marks, rejects["position"])
+    return rejects.select(numbers.alias("line_number"), "inner", "column", "rule").cast(REJECTS)
 
 
 def each_line(blocks: pl.DataFrame) -> pl.DataFrame:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-PIECE = 1 << 22
+PIECE, BLOCK = 1 << 22, 1 << 16
 LINE_FEED, CARRIAGE_RETURN = 10, 13
 REPLACEMENT = "\ufffd".encode()
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class LineCount:
 
     `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one),
     `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike);
+    `marks` are the lines that end before each block of the file.
     `holds_replacements` tells whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
     bytes are characters.
     """
@@ -32,17 +34,19 @@ class LineCount:
     turn: int
     holds_replacements: bool
     is_utf8: bool
+    marks: Numbers
 
 
 def count_lines(text: Path) -> LineCount:
     """Count the lines of a file, in bounded memory."""
-    total, stray, turn, blank, position, previous, last = 0, 0, 0, [], 0, -1, b"\n"
+    total, stray, turn, blank, marks, position, previous, last = 0, 0, 0, [], [], 0, -1, b"\n"
     is_crlf: bool | None = None
     holds_replacements, is_utf8, held = False, True, b""
     with text.open("rb") as handle:
         while piece := handle.read(PIECE):
             block = np.frombuffer(last + piece, dtype=np.uint8)
             ends = np.flatnonzero(block[1:] == LINE_FEED)
+            marks.append(np.searchsorted(ends, np.arange(0, len(piece), BLOCK)) + total)
             lengths = np.diff(ends + position, prepend=previous) - 1
             bare = (lengths == 0) | ((lengths == 1) & (block[ends] == CARRIAGE_RETURN))
             blank.append(np.flatnonzero(bare) + total + 1)
@@ -67,9 +71,10 @@ def count_lines(text: Path) -> LineCount:
     if last == b"\r":
         stray = stray or total + 1
     is_utf8 = is_utf8 and _is_utf8(held, 0, len(held))
-    blanks = np.concatenate([*blank, np.zeros(0, dtype=np.int64)])
+    nothing = np.zeros(0, dtype=np.int64)
     return LineCount(
-        total + (last != b"\n"), blanks, stray, turn, holds_replacements or _holds_replacement(held), is_utf8
+        total + (last != b"\n"), np.concatenate([*blank, nothing]), stray, turn,
+        holds_replacements or _holds_replacement(held), is_utf8, np.concatenate([*marks, nothing]),
     )  # fmt: skip
 
 
@@ -88,23 +93,32 @@ def _holds_replacement(piece: bytes) -> bool:
     return REPLACEMENT[:1] in piece and REPLACEMENT in piece
 
 
-def line_numbers(text: Path, offsets: list[int]) -> list[int]:
-    """Line numbers (from 1) at byte offsets: one more than the line feeds before each."""
-    found = np.asarray(offsets, dtype=np.int64)
+def mark_lines(text: Path) -> Numbers:
+    """Lines that end before each block of a file."""
+    counts = [0]
+    with text.open("rb") as handle:
+        while block := handle.read(BLOCK):
+            counts.append(block.count(b"\n"))
+    return np.cumsum(counts[:-1], dtype=np.int64)
+
+
+def line_numbers(text: Path, marks: Numbers, offsets: pl.Series) -> pl.Series:
+    """Line numbers (from 1) at ascending byte offsets: one more than the line feeds before each."""
+    found = offsets.to_numpy()
     numbers = np.ones(len(found), dtype=np.int64)
-    for _, ends in _line_ends(text):
-        numbers += np.searchsorted(ends, found)
-    return [int(number) for number in numbers]
+    for block, here, ends in _line_ends(text, np.minimum(found // BLOCK, len(marks) - 1)):
+        numbers[here] += marks[block] + np.searchsorted(ends, found[here])
+    return pl.Series(numbers)
 
 
-def read_lines(text: Path, numbers: pl.Series, encoding: str) -> pl.DataFrame:
+def read_lines(text: Path, marks: Numbers, numbers: pl.Series, encoding: str) -> pl.DataFrame:
     """The given lines as (`line_number`, `raw`), without their ends; a byte that is no character as its escape."""
     wanted = numbers.cast(pl.Int64).unique().sort()
     around = np.union1d(wanted.to_numpy() - 1, wanted.to_numpy())
     places = np.where(around == 0, -1, text.stat().st_size)
-    for before, ends in _line_ends(text):
-        here = (around > before) & (around <= before + len(ends))
-        places[here] = ends[around[here] - before - 1]
+    for block, here, ends in _line_ends(text, np.searchsorted(marks, around) - 1):
+        ended = around[here] - marks[block]
+        places[here][ended <= len(ends)] = ends[ended[ended <= len(ends)] - 1]
     starts = places[np.searchsorted(around, wanted.to_numpy() - 1)] + 1
     stops = places[np.searchsorted(around, wanted.to_numpy())]
     raw: list[str] = []
@@ -115,12 +129,14 @@ def read_lines(text: Path, numbers: pl.Series, encoding: str) -> pl.DataFrame:
     return pl.DataFrame({"line_number": wanted, "raw": raw}, schema={"line_number": pl.Int64, "raw": pl.String})
 
 
-def _line_ends(text: Path) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Piece by piece: lines ended before it, and the byte offsets of its line feeds."""
-    total = position = 0
+def _line_ends(text: Path, blocks: Numbers) -> Iterator[tuple[int, slice, Numbers]]:
+    """For each block of an ascending list (before the first there is none): where it is listed, and the byte offsets
+    of its line feeds.
+    """
+    listed, begins, counts = np.unique(blocks, return_index=True, return_counts=True)
     with text.open("rb") as handle:
-        while piece := handle.read(PIECE):
-            ends = np.flatnonzero(np.frombuffer(piece, dtype=np.uint8) == LINE_FEED) + position
-            yield total, ends
-            total += len(ends)
-            position += len(piece)
+        for block, begin, count in zip(listed.tolist(), begins.tolist(), counts.tolist(), strict=True):
+            if block >= 0:
+                handle.seek(block * BLOCK)
+                ends = np.flatnonzero(np.frombuffer(handle.read(BLOCK), dtype=np.uint8) == LINE_FEED)
+                yield block, slice(begin, begin + count), ends + block * BLOCK

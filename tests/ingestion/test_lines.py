@@ -1,0 +1,39 @@
+"""Lines found by blocks, of which only those that hold a wanted line are read, are those of the whole text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestion.readers import lines as module
+from ingestion.readers.lines import count_lines, line_numbers, mark_lines, read_lines
+
+TEXTS = st.lists(st.sampled_from([b"a", b"|", b"\n", b"\n\n", b"\r\n", b"twelve bytes", "客户".encode()]), max_size=40)
+
+
+@given(TEXTS.map(b"".join), st.data())
+def test_blocks_give_what_the_whole_gives(content: bytes, data: st.DataObject) -> None:
+    whole = content.removesuffix(b"\n").split(b"\n") if content else []
+    offsets = sorted(data.draw(st.lists(st.integers(0, len(content) + 9), max_size=9)))
+    numbers = data.draw(st.lists(st.integers(1, max(len(whole), 1)), max_size=9))
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK", 8)
+        patch.setattr(module, "PIECE", 16)
+        path = Path(folder) / "text"
+        path.write_bytes(content)
+        counted = count_lines(path)
+        assert counted.total == len(whole)
+        assert counted.marks.tolist() == mark_lines(path).tolist()
+        assert counted.marks.tolist() == [content[:start].count(b"\n") for start in range(0, len(content), 8)]
+        found = line_numbers(path, counted.marks, pl.Series(offsets, dtype=pl.Int64))
+        assert found.to_list() == [content[:offset].count(b"\n") + 1 for offset in offsets]
+        if whole:
+            read = read_lines(path, counted.marks, pl.Series(numbers, dtype=pl.Int64), "utf-8")
+            wanted = sorted(set(numbers))
+            assert read["line_number"].to_list() == wanted
+            assert read["raw"].to_list() == [whole[number - 1].removesuffix(b"\r").decode() for number in wanted]
