@@ -42,7 +42,7 @@ def keep_clear_values(delivery: Delivery, settings: Settings, keys: Keys, work: 
         register_functions(connection, keys)
         for kind in sorted({str(column.profile.protect) for column in columns} & set(HASHED)):
             values = " union all ".join(
-                f"select {quoted(column.name)} as value from {source}"
+                f"select {quoted(column.name)} as value, {_token(column)} as token from {source}"
                 for column in columns
                 if column.profile.protect == kind
             )

@@ -47,7 +47,8 @@ def record_equivalents(
     """Keep the equivalence tokens of what a delivery brings that no other delivery brought; returns their number.
 
     `values` is a table, or a query in parentheses, with the canonical clear values of every column of this kind in
-    column `value` (repeated or NULL as they come). Running again gives the same bytes; a file appears whole or not.
+    column `value` and their tokens in `token` (repeated or NULL as they come). Running again gives the same bytes; a
+    file appears whole or not.
     """
     register_functions(connection, keys)
     folder = settings.lake / "_equivalents" / kind
@@ -55,9 +56,7 @@ def record_equivalents(
     folder.mkdir(parents=True, exist_ok=True)
     others = sorted(str(other) for other in folder.glob("*.parquet") if other != path)
     connection.execute(
-        f"create or replace temp table new_values as"
-        f" select value, {keyed_sql('value', kind, keys)} as token"
-        f" from (select distinct value from {values} where value is not null)"
+        f"create or replace temp table new_values as select distinct value, token from {values} where value is not null"
     ).fetchall()
     if others:
         connection.execute(

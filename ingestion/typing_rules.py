@@ -143,7 +143,8 @@ def row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule
         raw, value = quoted(f"r_{column.name}"), quoted(f"v_{column.name}")
         present = present_sql(dataset, column)
         if column.type != "VARCHAR":
-            yield RowRule(column.name, f"type {column.type}", f"{value} is null and ({present}) is not null")
+            is_wrong = f"case when {value} is null then ({present}) is not null else false end"
+            yield RowRule(column.name, f"type {column.type}", is_wrong)
         elif may_hold_replacements:
             yield RowRule(column.name, "encoding", f"contains({raw}, '\ufffd')")
         if column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect):
