@@ -29,7 +29,7 @@ from ingestion.settings import Settings
 
 BATCH = 100_000
 NAMES_A_QUERY = 25_000
-NONCE = 12
+NONCE, KEY = 12, 32
 IDENTIFIER_LIKE = re.compile(r"\d{11}")
 metadata = sa.MetaData()
 
@@ -140,10 +140,8 @@ class Vault:
             new = [value for value in given if value not in held]
             opened = self._subject_keys(connection, list(dict.fromkeys(subject for subject, _, _ in new)), found)
             sealable = [value for value in new if value[0] in opened]
-            nonces = os.urandom(NONCE * len(sealable))
-            rows = []
-            for place, (subject, token, kind) in enumerate(sealable):
-                nonce = nonces[place * NONCE : (place + 1) * NONCE]
+            nonces, rows = os.urandom(NONCE * len(sealable)), []
+            for nonce, (subject, token, kind) in zip(_parts(nonces, NONCE), sealable, strict=True):
                 clear = given[subject, token, kind].encode()
                 sealed = opened[subject].encrypt(nonce, clear, _bound(subject, kind, token))
                 rows.append((subject, token, kind, nonce + sealed))
@@ -163,12 +161,11 @@ class Vault:
         self, connection: sa.Connection, names: list[bytes], found: dict[bytes, sa.Row[Any]]
     ) -> dict[bytes, AESGCM]:
         """The opened key of each subject, drawing keys for those that are new; forgotten subjects have none."""
-        wrap, drawn, rows = AESGCM(self.newest.vault), {}, []
-        for name in names:
-            if name not in found:
-                key, nonce = os.urandom(32), os.urandom(NONCE)
-                drawn[name] = key
-                rows.append((name, self.newest.version, nonce + wrap.encrypt(nonce, key, name)))
+        unknown = [name for name in names if name not in found]
+        nonces, wrap, rows = os.urandom(NONCE * len(unknown)), AESGCM(self.newest.vault), []
+        drawn = dict(zip(unknown, _parts(os.urandom(KEY * len(unknown)), KEY), strict=True))
+        for nonce, (name, key) in zip(_parts(nonces, NONCE), drawn.items(), strict=True):
+            rows.append((name, self.newest.version, nonce + wrap.encrypt(nonce, key, name)))
         inserted = self._insert(connection, subjects, ("subject", "key_version", "wrapped_key"), rows)
         if inserted < len(rows):  # another process was first with some of them
             found, drawn = found | self._subjects(connection, drawn), {}
@@ -322,6 +319,10 @@ def _token(text: str) -> bytes:
     if len(token) != 32:
         raise VaultRefused("what was given is no token; a token has 64 hexadecimal digits.")
     return token
+
+
+def _parts(octets: bytes, size: int) -> Iterator[bytes]:
+    return (octets[start : start + size] for start in range(0, len(octets), size))
 
 
 def _bound(subject: bytes, kind: str, token: bytes) -> bytes:
