@@ -15,6 +15,7 @@ count what they kept, and a count that does not follow from the file's known def
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -119,12 +120,14 @@ def _install_dlt(home: Path) -> Path:
 
 
 def _deliver(place: Path, form: str, rows: int) -> Path:
-    """The wide file in one form, written once in a process of its own."""
+    """The wide file in one form, written once in a process of its own; and read, so that no side meets a cold disk."""
     file = place / "files" / f"wide-{rows}.{form}"
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "tests.benchmarks.wide_table", form, str(file), str(rows)]
         _tell(f"writing {file.name}", measure(command, _environment(place), place / "logs" / "deliver.log"))
+    with file.open("rb") as handle:
+        hashlib.file_digest(handle, "sha256")
     return file
 
 
