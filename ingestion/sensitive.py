@@ -79,7 +79,7 @@ def forbidden_kind_sql(text: str) -> str:
 
 def forbidden_sql(text: str) -> str:
     """SQL that is true where a text holds authentication data; never NULL."""
-    return f"{text} is not null and strlen({text}) >= {SHORTEST} and ({forbidden_kind_sql(text)}) is not null"
+    return f"({text} is not null and strlen({text}) >= {SHORTEST} and ({forbidden_kind_sql(text)}) is not null)"
 
 
 def _card_kind_sql(text: str) -> str:

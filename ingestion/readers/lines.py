@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-PIECE, BLOCK = 1 << 22, 1 << 16
+PIECE, BLOCK = 1 << 22, 1 << 16  # a piece has whole blocks
 LINE_FEED, CARRIAGE_RETURN = 10, 13
 REPLACEMENT = "\ufffd".encode()
 Numbers = npt.NDArray[np.int64]
@@ -23,9 +23,8 @@ class LineCount:
 
     `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one),
     `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike);
-    `marks` are the lines that end before each block of the file.
     `holds_replacements` tells whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
-    bytes are characters.
+    bytes are characters. `marks` are the lines that end before each block of the file.
     """
 
     total: int

@@ -369,6 +369,22 @@ def test_processes_that_land_at_once_give_one_result(tmp_path: Path) -> None:
     assert party.stored() == before
 
 
+def test_a_small_file_does_not_pay_for_pandas(tmp_path: Path) -> None:
+    party = make_party(tmp_path / "home", draw_key=True)
+    party.declare(column("id", key=True, protect="mobile"), COLUMNS[1], encoding="gb18030")
+    party.deliver("id,amount\n13812341234,1.00\n\n13812341235,x\n".encode("gb18030"))
+    command = "import sys; from ingestion.__main__ import main; main(sys.argv[1:]); print('pandas' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "land", "party", "--date", "2026-03-02"],
+        env={**os.environ, **party.environment, "PYTHONPATH": str(PROJECT)},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "False"
+    assert party.ledger()[0]["rows_quarantined"] == 1
+
+
 STEPS = ["write", "quarantine", "lake", "insert", "commit"]
 
 
