@@ -97,7 +97,7 @@ def mark_lines(text: Path) -> Numbers:
     counts = [0]
     with text.open("rb") as handle:
         while block := handle.read(BLOCK):
-            counts.append(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == LINE_FEED))
+            counts.append(int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == LINE_FEED)))
     return np.cumsum(counts[:-1], dtype=np.int64)
 
 
