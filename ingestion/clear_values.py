@@ -66,11 +66,11 @@ def _deposits_sql(columns: list[Column], source: str) -> str:
         key=lambda column: SUBJECTS.index(str(column.profile.protect)),
     )
     if not ranked:
-        return f"select '' as kind, '' as token, '' as clear, null::varchar as subject from {source} limit 0"
+        return f"select '' as kind, ''::blob as token, '' as clear, null::blob as subject from {source} limit 0"
     subject = f"coalesce({', '.join(_token(column) for column in ranked)})"
     values = " union ".join(
-        f"select '{column.profile.protect}' as kind, {_token(column)} as token, {quoted(column.name)} as clear,"
-        f" {subject} as subject from {source} where {quoted(column.name)} is not null"
+        f"select '{column.profile.protect}' as kind, unhex({_token(column)}) as token, {quoted(column.name)} as clear,"
+        f" unhex({subject}) as subject from {source} where {quoted(column.name)} is not null"
         for column in columns
     )
     return f"{values} order by subject, token, kind, clear"

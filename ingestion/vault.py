@@ -31,6 +31,7 @@ BATCH = 100_000
 NAMES_A_QUERY = 25_000
 NONCE, KEY = 12, 32
 IDENTIFIER_LIKE = re.compile(r"\d{11}")
+Value = tuple[bytes, bytes, str]
 metadata = sa.MetaData()
 
 
@@ -114,36 +115,31 @@ class Vault:
     def deposit(self, values: pa.Table | Iterable[pa.RecordBatch]) -> Deposited:
         """Seal what is not held yet, 100,000 values a transaction; a repeated deposit changes nothing.
 
-        `values` has text columns `kind`, `token`, `clear` and `subject`, best distinct and the values of a subject
-        together; rows with a NULL are ignored.
+        `values` has columns `kind` and `clear` (text), `token` and `subject` (the bytes of their digits), best distinct
+        and the values of a subject together; rows with a NULL are ignored.
         """
         batches = values.to_batches(BATCH) if isinstance(values, pa.Table) else values
         new = known = passed_over = 0
         for batch in batches:
             for start in range(0, batch.num_rows, BATCH):
-                part = batch.slice(start, BATCH)
-                counts = self._deposit(
-                    [part.column(name).to_pylist() for name in ("token", "subject", "kind", "clear")]
-                )
+                part = batch.slice(start, BATCH).drop_null()
+                value = [part.column(name).to_pylist() for name in ("subject", "token", "kind")]
+                clear = part.column("clear").cast(pa.binary()).to_pylist()
+                counts = self._deposit(dict(zip(zip(*value, strict=True), clear, strict=True)))
                 new, known, passed_over = new + counts[0], known + counts[1], passed_over + counts[2]
         return Deposited(new, known, passed_over)
 
-    def _deposit(self, columns: list[list[str | None]]) -> tuple[int, int, int]:
-        given = {
-            (bytes.fromhex(subject), bytes.fromhex(token), kind): clear
-            for token, subject, kind, clear in zip(*columns, strict=True)
-            if token is not None and subject is not None and kind is not None and clear is not None
-        }
+    def _deposit(self, given: dict[Value, bytes]) -> tuple[int, int, int]:
         with self.engine.begin() as connection:
             found = self._subjects(connection, {subject for subject, _, _ in given})
             held = self._held(connection, found)
             new = [value for value in given if value not in held]
             opened = self._subject_keys(connection, list(dict.fromkeys(subject for subject, _, _ in new)), found)
             sealable = [value for value in new if value[0] in opened]
-            nonces, rows = os.urandom(NONCE * len(sealable)), []
-            for nonce, (subject, token, kind) in zip(_parts(nonces, NONCE), sealable, strict=True):
-                clear = given[subject, token, kind].encode()
-                sealed = opened[subject].encrypt(nonce, clear, _bound(subject, kind, token))
+            nonces, rows = _parts(os.urandom(NONCE * len(sealable)), NONCE), []
+            for nonce, value in zip(nonces, sealable, strict=True):
+                subject, token, kind = value
+                sealed = opened[subject].encrypt(nonce, given[value], _bound(subject, kind, token))
                 rows.append((subject, token, kind, nonce + sealed))
             self._insert(connection, sealed_values, ("subject", "token", "kind", "sealed"), rows)
         return len(rows), len(given) - len(new), len(new) - len(rows)
@@ -151,7 +147,7 @@ class Vault:
     def _subjects(self, connection: sa.Connection, names: Iterable[bytes]) -> dict[bytes, sa.Row[Any]]:
         return {bytes(row.subject): row for row in _rows_of(connection, sa.select(subjects), subjects.c.subject, names)}
 
-    def _held(self, connection: sa.Connection, names: Iterable[bytes]) -> set[tuple[bytes, bytes, str]]:
+    def _held(self, connection: sa.Connection, names: Iterable[bytes]) -> set[Value]:
         """Subject, token and kind of every value that these subjects have; of a new subject there is none to ask."""
         query = sa.select(*sealed_values.c["subject", "token", "kind"])
         rows = _rows_of(connection, query, sealed_values.c.subject, names)

@@ -27,12 +27,13 @@ def token(text: str) -> str:
 
 def values(*rows: tuple[str, str, str | None]) -> pa.Table:
     """Rows of person, kind, clear value."""
+    tokens = [None if clear is None else bytes.fromhex(token(kind + clear)) for _, kind, clear in rows]
     return pa.table(
         {
-            "kind": [kind for _, kind, _ in rows],
-            "token": [None if clear is None else token(kind + clear) for _, kind, clear in rows],
+            "kind": pa.array([kind for _, kind, _ in rows], pa.string()),
+            "token": pa.array(tokens, pa.binary()),
             "clear": pa.array([clear for _, _, clear in rows], pa.string()),
-            "subject": [token(person) for person, _, _ in rows],
+            "subject": pa.array([bytes.fromhex(token(person)) for person, _, _ in rows], pa.binary()),
         }
     )
 
