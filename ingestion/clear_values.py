@@ -73,7 +73,7 @@ def _deposits_sql(columns: list[Column], source: str) -> str:
         f" unhex({subject}) as subject from {source} where {quoted(column.name)} is not null"
         for column in columns
     )
-    return f"{values} order by subject, token, kind, clear"
+    return f"{values} order by subject"
 
 
 def _token(column: Column) -> str:
