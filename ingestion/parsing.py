@@ -188,9 +188,7 @@ class Parse:
 
     def _lineage(self, layout: Layout | None) -> str:
         delivery = self.delivery
-        number = "_ordinal" if layout is None else f"_ordinal + {layout.heading}"
-        if layout is not None and not layout.is_plain:
-            number = "line_of(_ordinal)"
+        number = "_ordinal" if layout is None else layout.line_sql("_ordinal")
         return (
             f"'{delivery.delivery_id}' as _delivery_id, cast({number} as bigint) as _line_number,"
             f" date '{delivery.batch_date}' as _batch_date, {delivery.sequence}::integer as _sequence,"
@@ -212,7 +210,7 @@ class Parse:
         kinds = ["bigint"] * (1 + words) + ["decimal(38,9)"] * totals
         row = ", ".join(f'"{place}" {kind}' for place, kind in enumerate(kinds))
         create("note", notes.take, [f"struct({row})"], "boolean", type="arrow", side_effects=True)
-        if layout is not None and not layout.is_plain:
+        if layout is not None:
             create("line_of", layout.line_numbers, ["bigint"], "bigint", type="arrow")
 
     def _name_rules(self, frame: pl.DataFrame, rules: list[RowRule], layout: Layout | None) -> pl.DataFrame:
@@ -246,9 +244,11 @@ class Parse:
         """A business key occurs once in a delivery; later occurrences leave the written rows for the quarantine."""
         columns = {column.name: column for column in self.dataset.columns}
         key = ", ".join(quoted(f"{name}_token" if columns[name].profile.protect else name) for name in self.dataset.key)
+        rises = f"coalesce(({key}) > lag(({key})) over (), row_number() over () = 1)"
+        fallen = f"select 1 from (select {rises} as is_higher from {{part}}) where not is_higher limit 1"
         hashed = f"select 1 from {{part}} group by hash({key}) having count(*) > 1"  # a fraction of the keys' memory
         twice = f"select {key} from {{part}} group by {key} having count(*) > 1"
-        if not self._count(f"select count(*) from ({hashed})") or not self._count(f"select count(*) from ({twice})"):
+        if not all(self._count(f"select count(*) from ({found})") for found in (fallen, hashed, twice)):
             return pl.DataFrame(schema=QUARANTINE)
         self._run(
             f"""

@@ -19,6 +19,7 @@ from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Read
 from ingestion.typing_rules import quoted
 
 REJECTS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
+MOST_STEPS = 1000
 SPANS = pl.Schema({"ordinal": pl.Int64, "inner": pl.Int64, "filled": pl.Int64, "is_open": pl.Boolean})
 
 
@@ -36,10 +37,23 @@ class Layout:
     marks: Numbers
     wide_rows: pl.DataFrame
 
-    @property
-    def is_plain(self) -> bool:
-        """Every row is one line, and nothing lies between them."""
-        return not len(self.gaps) and not len(self.wide_after)
+    def line_sql(self, ordinal: str) -> str:
+        """SQL of the line of a row: a few comparisons, or where more would be needed a call of `line_of`, which is
+        `line_numbers` and several times dearer.
+        """
+        if len(self.wide_after) or len(self.gaps) > MOST_STEPS:
+            return f"line_of({ordinal})"
+        steps = np.unique(self.gaps)
+        lead = self.heading + np.searchsorted(self.gaps, np.append(-1, steps), side="right")
+
+        def chosen(first: int, last: int) -> str:
+            if first == last:
+                return str(lead[first])
+            middle = (first + last) // 2
+            is_before = f"{ordinal} < {steps[middle] - self.heading}"
+            return f"case when {is_before} then {chosen(first, middle)} else {chosen(middle + 1, last)} end"
+
+        return f"{ordinal} + {chosen(0, len(steps))}"
 
     def line_numbers(self, ordinals: pa.Array) -> pa.Array:
         """Physical line of each row, from its ordinal: heading, wide rows before it, and gaps before that place."""
