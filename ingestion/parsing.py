@@ -241,12 +241,15 @@ class Parse:
         )
 
     def _drop_duplicates(self) -> pl.DataFrame:
-        """A business key occurs once in a delivery; later occurrences leave the written rows for the quarantine."""
+        """A business key occurs once in a delivery; later occurrences leave the written rows for the quarantine.
+
+        Keys that rise from row to row do not repeat; of others first the hashes are compared, which take less memory.
+        """
         columns = {column.name: column for column in self.dataset.columns}
         key = ", ".join(quoted(f"{name}_token" if columns[name].profile.protect else name) for name in self.dataset.key)
         rises = f"coalesce(({key}) > lag(({key})) over (), row_number() over () = 1)"
         fallen = f"select 1 from (select {rises} as is_higher from {{part}}) where not is_higher limit 1"
-        hashed = f"select 1 from {{part}} group by hash({key}) having count(*) > 1"  # a fraction of the keys' memory
+        hashed = f"select 1 from {{part}} group by hash({key}) having count(*) > 1"
         twice = f"select {key} from {{part}} group by {key} having count(*) > 1"
         if not all(self._count(f"select count(*) from ({found})") for found in (fallen, hashed, twice)):
             return pl.DataFrame(schema=QUARANTINE)
