@@ -247,8 +247,8 @@ class Parse:
         """
         columns = {column.name: column for column in self.dataset.columns}
         key = ", ".join(quoted(f"{name}_token" if columns[name].profile.protect else name) for name in self.dataset.key)
-        rises = f"coalesce(({key}) > lag(({key})) over (), row_number() over () = 1)"
-        fallen = f"select 1 from (select {rises} as is_higher from {{part}}) where not is_higher limit 1"
+        rises_not = f"({key}) <= lag(({key})) over ()"
+        fallen = f"select 1 from (select {rises_not} as is_fallen from {{part}}) where is_fallen limit 1"
         hashed = f"select 1 from {{part}} group by hash({key}) having count(*) > 1"
         twice = f"select {key} from {{part}} group by {key} having count(*) > 1"
         if not all(self._count(f"select count(*) from ({found})") for found in (fallen, hashed, twice)):

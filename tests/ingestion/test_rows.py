@@ -27,6 +27,7 @@ PLAIN = {
     "short": ("1,1.00,,,\n2,2.00\n3,3,,B,\n", [2, 4], [(3, "day", "missing columns")]),
     "long": ("1,1.00,,,x\n2,2,,,y,z\n", [2], [(3, None, "too many columns")]),
     "short first row": ("1\n2,2,,,\n", [3], [(2, "amount", "missing columns")]),
+    "duplicate key after others": ("1,1,,,a\n2,2,,,\n1,1,,,b\n", [2, 3], [(4, "id", "unique key")]),
     "duplicate key": ("1,1,,,a\n2,2,,,\n1,1,,,b\n1,1,,,c\n", [2, 3], [(n, "id", "unique key") for n in (4, 5)]),
     "a broken row does not use up its key": ("1,x,,,\n1,1,,,\n", [3], [(2, *AMOUNT)]),
     "several rules": ("1,x,2026-02-30,C,\n", [], [(2, "amount", "type DECIMAL(18,2); type DATE; accepted codes")]),

@@ -29,6 +29,7 @@ def rewritten(content: bytes, encoding: str, chunk: int) -> bytes:
     st.sampled_from([8, 16, 64]),
     st.sampled_from(["gb18030", "cp1252"]),
 )
+@example([b"7 bytes", b"\x81", b"@ in all"], 8, "gb18030")
 @example([b"0", b"\x820\xb71", b"\x810", b"\0", b"loan,", b"loan,"], 8, "gb18030")
 def test_pieces_give_what_the_whole_gives(parts: list[bytes], chunk: int, encoding: str) -> None:
     content = b"".join(parts)
