@@ -78,7 +78,7 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
     """
     lines = reading.lines
     assert lines is not None
-    counted = count_lines(lines.text)
+    counted = lines.counted or count_lines(lines.text)
     if counted.turn and not (counted.stray or reading.has_quotes):
         raise LineEndsMixed(f"ends line {counted.turn} otherwise than line 1")
     rows, spans = _split(connection, reading, counted, texts, table)

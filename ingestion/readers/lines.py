@@ -38,48 +38,84 @@ class LineCount:
 
 def count_lines(text: Path) -> LineCount:
     """Count the lines of a file, in bounded memory."""
-    total, stray, turn, blank, marks, position, previous, last = 0, 0, 0, [], [], 0, -1, b"\n"
-    is_crlf: bool | None = None
-    holds_replacements, is_utf8, held = False, True, b""
-    with text.open("rb") as handle:
-        while piece := handle.read(PIECE):
-            block = np.frombuffer(last + piece, dtype=np.uint8)
-            ends = np.flatnonzero(block[1:] == LINE_FEED)
-            marks.append(np.searchsorted(ends, np.arange(0, len(piece), BLOCK)) + total)
-            lengths = np.diff(ends + position, prepend=previous) - 1
-            bare = (lengths == 0) | ((lengths == 1) & (block[ends] == CARRIAGE_RETURN))
-            blank.append(np.flatnonzero(bare) + total + 1)
-            if not stray and (last == b"\r" or b"\r" in piece):
-                returns = np.flatnonzero((block[:-1] == CARRIAGE_RETURN) & (block[1:] != LINE_FEED))
-                stray = total + int(np.searchsorted(ends, returns[0])) + 1 if len(returns) else 0
-            if len(ends) and not turn:
-                if is_crlf is None:
-                    is_crlf = bool(block[ends[0]] == CARRIAGE_RETURN)
-                if is_crlf or last == b"\r" or b"\r" in piece:
-                    others = np.flatnonzero((block[ends] == CARRIAGE_RETURN) != is_crlf)
-                    turn = total + int(others[0]) + 1 if len(others) else 0
-            first, end = (int(ends[0]) + 1, int(ends[-1]) + 1) if len(ends) else (len(piece), len(piece))
-            held += piece[:first]
-            is_utf8 = is_utf8 and (not len(ends) or (_is_utf8(held, 0, len(held)) and _is_utf8(piece, first, end)))
-            holds_replacements = holds_replacements or _holds_replacement(held) or _holds_replacement(piece)
-            if len(ends):
-                previous, held = int(ends[-1]) + position, piece[end:]
-            total += len(ends)
-            position += len(piece)
-            last = piece[-1:]
-    if last == b"\r":
-        stray = stray or total + 1
-    is_utf8 = is_utf8 and _is_utf8(held, 0, len(held))
-    nothing = np.zeros(0, dtype=np.int64)
-    return LineCount(
-        total + (last != b"\n"), np.concatenate([*blank, nothing]), stray, turn,
-        holds_replacements or _holds_replacement(held), is_utf8, np.concatenate([*marks, nothing]),
-    )  # fmt: skip
+    counter, piece = LineCounter(), bytearray(PIECE)
+    with text.open("rb", buffering=0) as handle:
+        while size := handle.readinto(piece):
+            counter.take(piece if size == PIECE else bytes(piece[:size]))
+    return counter.result()
 
 
-def _is_utf8(piece: bytes, start: int, end: int) -> bool:
+class LineCounter:
+    """Counts the lines of a text that comes in pieces; `is_utf8` where it is known that all bytes are characters."""
+
+    def __init__(self, is_utf8: bool = False) -> None:
+        self.is_known, self.is_utf8, self.holds_replacements = is_utf8, True, False
+        self.total = self.position = self.stray = self.turn = 0
+        self.previous, self.last, self.held = -1, LINE_FEED, b""  # the last line end, the last byte, an unended line
+        self.is_crlf: bool | None = None
+        self.blank, self.marks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+
+    def take(self, piece: bytes | bytearray) -> None:
+        """Count in a piece that is not empty; it is not kept."""
+        block = np.frombuffer(piece, dtype=np.uint8)
+        ends = np.flatnonzero(block == LINE_FEED)
+        self.marks.append(np.searchsorted(ends, np.arange(-self.position % BLOCK, len(piece), BLOCK)) + self.total)
+        lengths = np.diff(ends + self.position, prepend=self.previous) - 1
+        bare = lengths == 0
+        if self.last == CARRIAGE_RETURN or b"\r" in piece:
+            follows = np.append(np.uint8(self.last), block[:-1]) == CARRIAGE_RETURN
+            bare |= (lengths == 1) & follows[ends]
+            self._see_returns(ends, follows, block)
+        elif len(ends):
+            self._see_ends(np.zeros(len(ends), dtype=bool))
+        self.blank.append(np.flatnonzero(bare) + self.total + 1)
+        self._see_characters(piece, ends)
+        self.previous = int(ends[-1]) + self.position if len(ends) else self.previous
+        self.total += len(ends)
+        self.position += len(piece)
+        self.last = piece[-1]
+
+    def _see_returns(self, ends: Numbers, follows: npt.NDArray[np.bool_], block: npt.NDArray[np.uint8]) -> None:
+        """Note the first carriage return without its line feed; `follows` tells which bytes come after one."""
+        if not self.stray:
+            strays = np.flatnonzero(follows & (block != LINE_FEED))
+            self.stray = self.total + int(np.searchsorted(ends, strays[0])) + 1 if len(strays) else 0
+        self._see_ends(follows[ends])
+
+    def _see_ends(self, are_crlf: npt.NDArray[np.bool_]) -> None:
+        """Note the first line that ends otherwise than line 1."""
+        if self.turn or not len(are_crlf):
+            return
+        if self.is_crlf is None:
+            self.is_crlf = bool(are_crlf[0])
+        others = np.flatnonzero(are_crlf != self.is_crlf)
+        self.turn = self.total + int(others[0]) + 1 if len(others) else 0
+
+    def _see_characters(self, piece: bytes | bytearray, ends: Numbers) -> None:
+        """Judge whole lines, which a piece may cut; a character is cut by none."""
+        first, end = (int(ends[0]) + 1, int(ends[-1]) + 1) if len(ends) else (len(piece), len(piece))
+        self.held += piece[:first]
+        self.holds_replacements |= _holds_replacement(self.held) or _holds_replacement(piece)
+        if len(ends):
+            self.is_utf8 = self.is_utf8 and (self.is_known or (_is_utf8(self.held) and _is_utf8(piece, first, end)))
+            self.held = bytes(piece[end:])
+
+    def result(self) -> LineCount:
+        """The account of all pieces."""
+        return LineCount(
+            self.total + (self.last != LINE_FEED),
+            np.concatenate(self.blank),
+            self.stray or (self.total + 1 if self.last == CARRIAGE_RETURN else 0),
+            self.turn,
+            self.holds_replacements or _holds_replacement(self.held),
+            self.is_utf8 and (self.is_known or _is_utf8(self.held)),
+            np.concatenate(self.marks),
+        )
+
+
+def _is_utf8(piece: bytes | bytearray, start: int = 0, end: int | None = None) -> bool:
     """Whether these bytes of a piece are characters, without copying them."""
-    offsets = pa.py_buffer(np.array([start, end], dtype=np.int32))
+    offsets = pa.py_buffer(np.array([start, len(piece) if end is None else end], dtype=np.int32))
     try:
         pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(piece)]).cast(pa.string())
     except pa.ArrowInvalid:
@@ -87,7 +123,7 @@ def _is_utf8(piece: bytes, start: int, end: int) -> bool:
     return True
 
 
-def _holds_replacement(piece: bytes) -> bool:
+def _holds_replacement(piece: bytes | bytearray) -> bool:
     """Whether U+FFFD occurs; its first byte is looked for by itself, which is far quicker."""
     return REPLACEMENT[:1] in piece and REPLACEMENT in piece
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingestion.readers.lines import LineCount
+
 
 class FileUnreadable(Exception):
     """The file as a whole does not match its contract's dialect; nothing of it can be trusted."""
@@ -16,12 +18,15 @@ class LineEndsMixed(FileUnreadable):
 
 @dataclass(frozen=True)
 class Lines:
-    """A line-oriented file: its UTF-8 form, the file as it was delivered, and its lines before the first row."""
+    """A line-oriented file: its UTF-8 form, the file as it was delivered, and its lines before the first row; `counted`
+    where the UTF-8 form was written, and its lines counted on the way.
+    """
 
     text: Path
     delivered: Path
     encoding: str
     heading: int
+    counted: LineCount | None = None
 
 
 @dataclass(frozen=True)

@@ -10,39 +10,46 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ingestion.readers.lines import LineCount, LineCounter
+
 CHUNK = 1 << 18
 WORD = 8
 ABOVE_ASCII, LAST_BIT = np.uint64(0x8080808080808080), np.uint64(63)
 
 
-def transcode(path: Path, encoding: str, work: Path, is_evened: bool = False) -> Path:
-    """Give the UTF-8 form of a file, in bounded memory; a UTF-8 file is returned as it is, unless its lines have to be
-    evened out: then all end in LF alone.
+def transcode(path: Path, encoding: str, work: Path, is_evened: bool = False) -> tuple[Path, LineCount | None]:
+    """Give the UTF-8 form of a file, in bounded memory, with its lines counted on the way; a UTF-8 file is returned as
+    it is and not counted, unless its lines have to be evened out: then all end in LF alone.
 
     A byte that is no character becomes U+FFFD, which the row rule "encoding" quarantines with its row.
     """
     if encoding == "utf-8" and not is_evened:
-        return path
+        return path, None
     target = work / f"{path.name}.utf8"
     plain = codecs.getincrementaldecoder(encoding)(errors="replace")
     evened = io.IncrementalNewlineDecoder(plain, translate=True) if is_evened else None
+    counter, piece = LineCounter(is_utf8=True), b" "
     with path.open("rb") as source, target.open("wb") as sink:
-        while piece := source.read(CHUNK):
-            sink.write(evened.decode(piece).encode() if evened else _transcoded(piece, plain))
-        sink.write((evened or plain).decode(b"", final=True).encode())
-    return target
+        while piece:
+            piece = source.read(CHUNK)
+            text = evened.decode(piece, not piece).encode() if evened else _transcoded(piece, plain)
+            if text:
+                sink.write(text)
+                counter.take(text)
+    return target, counter.result()
 
 
-def _transcoded(piece: bytes, decoder: codecs.IncrementalDecoder) -> bytes | memoryview:
-    """The UTF-8 form of a piece; what is ASCII is copied, by words of eight bytes, and not decoded.
+def _transcoded(piece: bytes, decoder: codecs.IncrementalDecoder) -> bytes:
+    """The UTF-8 form of a piece (an empty one ends the text); what is ASCII is copied, by words of eight bytes, and not
+    decoded.
 
     In all encodings of contracts a byte below 0x80 stands for itself unless a byte above it comes before, so a stretch
     of words to be decoded goes on while the last byte of a word is above. All stretches are decoded together, each
     with a word of NUL after it; a piece that has NUL of its own, or does not consist of words, is decoded whole.
     """
     begun, _ = decoder.getstate()  # a character that the piece before has begun
-    if len(piece) % WORD or b"\0" in piece or b"\0" in begun:
-        return decoder.decode(piece).encode()
+    if not piece or len(piece) % WORD or b"\0" in piece or b"\0" in begun:
+        return decoder.decode(piece, not piece).encode()
     words = np.frombuffer(piece, dtype="<u8")
     is_text = (words & ABOVE_ASCII) != 0
     is_text[1:] |= (words[:-1] >> LAST_BIT).astype(bool)
@@ -62,7 +69,7 @@ def _transcoded(piece: bytes, decoder: codecs.IncrementalDecoder) -> bytes | mem
     order = np.column_stack([np.arange(count + 1) * 2, np.arange(count + 1) * 2 + len(kept)]).ravel()[:-1]
     whole = pa.concat_arrays([kept, _slices(decoded, places)]).take(_integers(order))
     _, offsets, data = whole.buffers()
-    return memoryview(data)[: int(np.frombuffer(offsets, dtype=np.int32)[len(whole)])]
+    return bytes(memoryview(data)[: int(np.frombuffer(offsets, dtype=np.int32)[len(whole)])])
 
 
 def _slices(data: bytes, places: npt.NDArray[np.int64]) -> pa.Array:

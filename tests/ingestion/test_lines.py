@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,9 +12,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.readers import lines as module
-from ingestion.readers.lines import count_lines, line_numbers, mark_lines, read_lines
+from ingestion.readers.lines import LineCounter, count_lines, line_numbers, mark_lines, read_lines
 
+BROKEN = [b"\r", b"\xff", b"\xe5", "\ufffd".encode(), "\uff0c".encode()]
 TEXTS = st.lists(st.sampled_from([b"a", b"|", b"\n", b"\n\n", b"\r\n", b"twelve bytes", "客户".encode()]), max_size=40)
+
+
+@given(TEXTS.map(b"".join) | st.lists(st.sampled_from([*BROKEN, b"a\n", b"\r\n", b"\n"])).map(b"".join), st.data())
+def test_pieces_count_to_what_the_whole_holds(content: bytes, data: st.DataObject) -> None:
+    cuts = data.draw(st.sets(st.integers(0, len(content)), max_size=6)) | {0, len(content)}
+    counter = LineCounter()
+    for start, end in pairwise(sorted(cuts)):
+        counter.take(content[start:end])
+    counted = counter.result()
+    *ended, rest = content.split(b"\n")
+    returned = [line.endswith(b"\r") for line in ended]
+    turns = [number for number, is_crlf in enumerate(returned, 1) if is_crlf != returned[0]]
+    strays = [number for number, line in enumerate(ended, 1) if b"\r" in line.removesuffix(b"\r")]
+    strays += [len(ended) + 1] if b"\r" in rest else []
+    assert counted.total == len(ended) + bool(rest)
+    assert counted.blank.tolist() == [number for number, line in enumerate(ended, 1) if line in (b"", b"\r")]
+    assert [counted.stray, counted.turn] == [min(strays, default=0), min(turns, default=0)]
+    assert counted.holds_replacements == ("\ufffd".encode() in content)
+    assert counted.is_utf8 == (content.decode(errors="replace").encode() == content)
 
 
 @given(TEXTS.map(b"".join), st.data())

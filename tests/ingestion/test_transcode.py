@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestion.readers import transcode as module
+from ingestion.readers.lines import count_lines
 from ingestion.readers.transcode import transcode
 
 PIECES = st.sampled_from(["loan,", "0", "A", "|", "\n", "\r\n", "借款人", "㛃", "€", "\0", "12345678", "建国路3号"])
@@ -21,7 +22,9 @@ def rewritten(content: bytes, encoding: str, chunk: int) -> bytes:
         patch.setattr(module, "CHUNK", chunk)
         path = Path(folder) / "text"
         path.write_bytes(content)
-        return transcode(path, encoding, Path(folder)).read_bytes()
+        text, counted = transcode(path, encoding, Path(folder))
+        assert repr(counted) == repr(count_lines(text))
+        return text.read_bytes()
 
 
 @given(
@@ -42,3 +45,16 @@ def test_a_long_text_is_decoded_by_its_words() -> None:
     ]
     content = "".join(rows)
     assert rewritten(content.encode("gb18030"), "gb18030", module.CHUNK).decode() == content
+
+
+@given(st.lists(PIECES.map(str.encode) | st.sampled_from([b"\r", b"\xe5", b"\xff"]), max_size=20))
+def test_evened_lines_all_end_in_one_way(parts: list[bytes]) -> None:
+    content = b"".join(parts)
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "CHUNK", 8)
+        path = Path(folder) / "text"
+        path.write_bytes(content)
+        text, counted = transcode(path, "utf-8", Path(folder), is_evened=True)
+        evened = content.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+        assert text.read_bytes().decode() == evened
+        assert repr(counted) == repr(count_lines(text))
