@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 
 from ingestion.protection import add_key, load_keys
@@ -75,6 +76,22 @@ def test_reveal_gives_the_value_and_leaves_a_row(vault: Vault) -> None:
     assert (entry["actor"], entry["reason"], entry["ticket"]) == ("li.ming", "customer asked for a call", "T-17")
     assert entry["at"] == "2026-03-05T09:30:00+08:00"
     assert "13812341234" not in str(entry)
+
+
+def test_any_value_is_found_without_reading_all(vault: Vault) -> None:
+    number, phone = "11010519491231002X", "13812341234"
+    vault.deposit(values(("cert_no" + number, "cert_no", number), ("cert_no" + number, "mobile", phone)))
+    plans = []
+
+    def explain(connection: sa.Connection, _cursor: object, sql: str, values: tuple[object, ...], *_: object) -> None:
+        if sql.startswith("SELECT") and "sealed_values" in sql:
+            plans.append(str(connection.connection.cursor().execute(f"explain query plan {sql}", values).fetchall()))
+
+    sa.event.listen(vault.engine, "before_cursor_execute", explain)
+    assert vault.reveal(token("cert_no" + number), "DSR", **WHO) == number
+    assert vault.reveal(SHARED, "COLLECTION", **WHO) == phone
+    assert len(plans) == 2
+    assert all("SEARCH sealed_values" in plan and "SCAN" not in plan for plan in plans)
 
 
 def test_the_row_is_written_even_if_opening_fails(vault: Vault) -> None:
