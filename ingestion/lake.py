@@ -26,6 +26,7 @@ LINEAGE = {
     "_sequence": "INTEGER",
     "_known_at": "TIMESTAMPTZ",
 }
+ROW_GROUP = 122_880  # DuckDB's
 
 
 def connect(settings: Settings, memory_limit: str, spill: Path) -> duckdb.DuckDBPyConnection:
@@ -40,11 +41,13 @@ def connect(settings: Settings, memory_limit: str, spill: Path) -> duckdb.DuckDB
 
 
 def parquet_options(dataset: Dataset) -> str:
-    """How `copy` writes a dataset: a higher level of compression costs more than it saves; version 2 is smaller and
-    read in half the time, but its form of DOUBLE is one that not every Spark reads.
+    """How `copy` writes a dataset: a higher level of compression costs more than it saves, and so does a dictionary of
+    more values than a tenth of a row group; version 2 is smaller and read in half the time, but its form of DOUBLE is
+    one that not every Spark reads.
     """
     version = "v1" if "DOUBLE" in lake_schema(dataset).values() else "v2"
-    return f"format parquet, parquet_version {version}, compression zstd, compression_level 1"
+    words = f"dictionary_size_limit {ROW_GROUP // 10}"
+    return f"format parquet, parquet_version {version}, compression zstd, compression_level 1, {words}"
 
 
 def lake_schema(dataset: Dataset) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ingestion.typing_rules import quoted
 NO_CHARACTER = "\x1e"
 LONGEST_HEADING = 1 << 20
 SAMPLE = 10_000
+BUFFER = 1 << 24  # half of DuckDB's own, whose memory goes back to the system after each buffer
 
 
 def open_delimited(lines: Lines, dataset: Dataset) -> Reading:
@@ -86,7 +87,8 @@ def lines_sql(
     return (
         f"select *{inner} from read_csv({literal(str(lines.text))}, columns = {{{spec}}},"
         f" delim = {literal(separator)}, quote = {literal(quote)}, escape = {literal(quote)}, header = false,"
-        f" skip = {lines.heading}, auto_detect = false, nullstr = '', store_rejects = true, rejects_limit = 0){where}"
+        f" skip = {lines.heading}, buffer_size = {BUFFER}, auto_detect = false, nullstr = '',"
+        f" store_rejects = true, rejects_limit = 0){where}"
     )
 
 
