@@ -52,7 +52,9 @@ def texts_sql(dataset: Dataset) -> list[str]:
 def judge_sets(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, rules: Sequence[RowRule], keys: Keys
 ) -> IdentifierSets:
-    """Make table `identifier_sets` of the distinct rows of `delivered_sets`."""
+    """Make table `identifier_sets` of the distinct rows of `delivered_sets`; in order, because where two sets meet in
+    the join's hash table, the one that came second is given out later.
+    """
     columns = _protected(dataset)
     names = {column.name for column in columns}
     judged = {place: f"_broken_{place}" for place, rule in enumerate(rules) if rule.column in names}
@@ -69,7 +71,7 @@ def judge_sets(
         found += [f"{sql} as {_output(name)}" for name, sql in outputs.items()]
         connection.execute(
             f"create temp table identifier_sets as select {', '.join(['*', *found])}"
-            f" from (select *, {values} from (select distinct {texts} from {TEXTS}))"
+            f" from (select *, {values} from (select distinct {texts} from {TEXTS} order by all))"
         ).fetchall()
     return IdentifierSets(
         columns,
