@@ -14,16 +14,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+import open_data_contract_standard
 import yaml
-from jsonschema import Draft201909Validator
-from open_data_contract_standard.model import OpenDataContractStandard
+from jsonschema_rs import Draft201909Validator
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingestion.sensitive import forbidden_names
-from ingestion.strict_yaml import read_yaml
+from ingestion.strict_yaml import parse_yaml
 
 Reader = Literal["delimited", "fixed_width", "json_lines", "parquet", "excel", "database"]
 NoData = Literal["absent", "marker_only", "empty_file", "header_only"]
@@ -246,8 +247,7 @@ class Contract(_Closed):
 
 @cache
 def _standard() -> Draft201909Validator:
-    schema = OpenDataContractStandard.json_schema()  # type: ignore[no-untyped-call]
-    return Draft201909Validator(json.loads(schema))
+    return Draft201909Validator(files(open_data_contract_standard).joinpath("schema.json").read_text(encoding="utf-8"))
 
 
 @cache
@@ -263,23 +263,29 @@ def read_contract(path: Path) -> Contract:
     Raises:
         ContractInvalid: with every problem of the file.
     """
+    return _understood(path.name, path.read_bytes())
+
+
+@cache
+def _understood(file: str, content: bytes) -> Contract:
+    """A run asks for the same contract a few times, and to check it takes longer than to land a small delivery."""
     try:
-        document = read_yaml(path)
+        document = parse_yaml(content)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         summary = " ".join(str(error).split())
-        raise ContractInvalid([Problem(path.name, "(file)", f"not readable YAML: {summary}", "mend it")]) from None
+        raise ContractInvalid([Problem(file, "(file)", f"not readable YAML: {summary}", "mend it")]) from None
     # YAML reads 2026-03-02 as a date; the standard's schema speaks of strings.
     document = json.loads(json.dumps(document, default=str))
     problems = [
-        Problem(path.name, _dotted(error.absolute_path), _first_line(error.message), "see the ODCS 3.2 schema")
+        Problem(file, _dotted(error.instance_path), _first_line(error.message), "see the ODCS 3.2 schema")
         for error in _standard().iter_errors(document)
     ]
     if problems:
         raise ContractInvalid(problems)
-    collector = _Collector(path.name)
-    contract = _resolve(document, path.stem, collector)
+    collector = _Collector(file)
+    contract = _resolve(document, Path(file).stem, collector)
     if contract is not None:
-        collector.problems.extend(_check(contract, path.name))
+        collector.problems.extend(_check(contract, file))
     if collector.problems or contract is None:
         raise ContractInvalid(collector.problems)
     return contract
@@ -551,6 +557,7 @@ def _trials(column: Column) -> Iterator[tuple[str, str | None, str]]:
         yield "logicalTypeOptions.maximum", column.maximum, f"select cast($1 as {column.type})"
 
 
+@cache
 def _runs(sql: str, value: str) -> bool:
     import duckdb  # DAG files are parsed without it
 

@@ -36,7 +36,7 @@ from ingestion.ledger import open_ledger
 from ingestion.parsing import Parse, Parsed
 from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable
-from ingestion.readers.archive import plain_file
+from ingestion.readers.plain import plain_file
 from ingestion.registry import load_contract
 from ingestion.sensitive import without_numbers
 from ingestion.settings import Settings, load_settings

@@ -22,10 +22,10 @@ from ingestion.identifier_sets import IN_ORDER, TEXTS, IdentifierSets, judge_set
 from ingestion.lake import connect, lake_schema, parquet_options
 from ingestion.protection import Keys, register_functions, seal
 from ingestion.readers import Lines, Reading, open_reading
-from ingestion.readers.archive import part_lines
 from ingestion.readers.layout import Layout, each_line, survey
 from ingestion.readers.lines import mark_lines, read_lines
-from ingestion.readers.reading import LineEndsMixed
+from ingestion.readers.parts import part_lines
+from ingestion.readers.reading import SHEET, LineEndsMixed
 from ingestion.settings import Settings
 from ingestion.typing_rules import (
     FORBIDDEN_RULE,
@@ -101,6 +101,8 @@ class Parse:
             except LineEndsMixed:
                 reading = open_reading(self.path, self.dataset, self.work, is_evened=True)
                 layout = survey(self.connection, reading, texts, TEXTS)
+            if reading.sheet is not None:
+                self.connection.register(SHEET, reading.sheet)
             if layout is None and texts:
                 self._run(f"create temp table {TEXTS} as select distinct {', '.join(texts)} from ({reading.relation})")
             broken, sums = self._type(reading, layout, summed)
@@ -219,12 +221,14 @@ class Parse:
             return pl.DataFrame(schema=QUARANTINE)
         ordinals = frame["0"].to_arrow()
         lines = pl.Series("line_number", ordinals if layout is None else layout.line_numbers(ordinals))
-        hits = [
-            pl.DataFrame({"line_number": lines, "place": place, "column": rule.column, "rule": rule.rule}).filter(
-                (frame[str(1 + place // RULES_A_WORD)] & (1 << place % RULES_A_WORD)) != 0
-            )
-            for place, rule in enumerate(rules)
-        ]
+        hits = []
+        for place, rule in enumerate(rules):
+            is_hit = (frame[str(1 + place // RULES_A_WORD)] & (1 << place % RULES_A_WORD)) != 0
+            if is_hit.any():
+                broken = lines.filter(is_hit)
+                hits.append(
+                    pl.DataFrame({"line_number": broken, "place": place, "column": rule.column, "rule": rule.rule})
+                )
         told = pl.concat(hits).sort("line_number", "place")
         forbidden = told.filter(pl.col("rule") == FORBIDDEN_RULE)
         if forbidden.height:

@@ -7,6 +7,7 @@ SHA-1 and SHA-256 only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +19,10 @@ Words = NDArray[np.uint32]
 BLOCK = 64
 DIGEST = 32
 LANES = 8192
+TURN = Lock()  # an engine calls from several threads, which would wait for the interpreter at every step
 INITIAL = np.array(
     [0x7380166F, 0x4914B2B9, 0x172442D7, 0xDA8A0600, 0xA96F30BC, 0x163138AA, 0xE38DEE4D, 0xB0FB0E4E], np.uint32
 )
-HEXADECIMAL = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint8).reshape(256, 2)
 
 
 def _turned(constant: int, by: int) -> int:
@@ -36,7 +37,8 @@ CONSTANTS = [np.array(_turned(0x79CC4519 if number < 16 else 0x7A879D8A, number)
 
 def sm3_hex(values: pa.Array) -> pa.Array:
     """SM3 of every text or binary value, in lower hexadecimal; NULL stays NULL."""
-    return _hexadecimal(values, _digest(*_bytes_of(values), b"", INITIAL, 0))
+    with TURN:
+        return _hexadecimal(values, _digest(*_bytes_of(values), b"", INITIAL, 0))
 
 
 def hmac_sm3(key: bytes, prefix: bytes = b"") -> Callable[[pa.Array], pa.Array]:
@@ -46,9 +48,10 @@ def hmac_sm3(key: bytes, prefix: bytes = b"") -> Callable[[pa.Array], pa.Array]:
     outer = _absorbed(bytes(byte ^ 0x5C for byte in padded))
 
     def keyed(values: pa.Array) -> pa.Array:
-        inside = _digest(*_bytes_of(values), prefix, inner, BLOCK)
-        lengths = np.full(len(inside), DIGEST, np.int64)
-        return _hexadecimal(values, _digest(inside.reshape(-1), lengths, b"", outer, BLOCK))
+        with TURN:
+            inside = _digest(*_bytes_of(values), prefix, inner, BLOCK)
+            lengths = np.full(len(inside), DIGEST, np.int64)
+            return _hexadecimal(values, _digest(inside.reshape(-1), lengths, b"", outer, BLOCK))
 
     return keyed
 
@@ -77,7 +80,7 @@ def _bytes_of(values: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _hexadecimal(values: pa.Array, digests: NDArray[np.uint8]) -> pa.Array:
-    text = HEXADECIMAL[digests].reshape(-1)
+    text = digests.tobytes().hex().encode()
     offsets = np.arange(len(digests) + 1, dtype=np.int32) * np.int32(2 * DIGEST)
     valid = None
     if values.null_count:

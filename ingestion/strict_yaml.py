@@ -24,4 +24,9 @@ class _Strict(_Safe):  # type: ignore[misc]
 
 def read_yaml(path: Path) -> Any:
     """What a YAML file declares; `yaml.YAMLError` or UnicodeDecodeError where it is none."""
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)
+    return parse_yaml(path.read_bytes())
+
+
+def parse_yaml(content: bytes) -> Any:
+    """What the content of a YAML file declares, with the errors of `read_yaml`."""
+    return yaml.load(content.decode("utf-8"), Loader=_Strict)

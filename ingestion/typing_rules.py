@@ -16,7 +16,8 @@ from ingestion.protection import normalise_sql, valid_sql
 from ingestion.sensitive import forbidden_sql
 from ingestion.settings import BUSINESS_TIMEZONE
 
-DIRECT = {"DATE": ("%Y-%m-%d", "date", 10), "TIMESTAMPTZ": ("%Y-%m-%d %H:%M:%S", "timestamp", 19)}
+USUAL = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
+DIRECT = {USUAL["DATE"]: ("date", 10), USUAL["TIMESTAMPTZ"]: ("timestamp", 19)}  # what one cast reads, and its length
 FIXED_SINCE = datetime(1992, 1, 1, tzinfo=BUSINESS_TIMEZONE)  # China has had no summer time since September 1991
 FIXED_OFFSET = FIXED_SINCE.utcoffset() or timedelta()
 JSON_RULE = "valid JSON"
@@ -49,8 +50,8 @@ def cast_sql(column: Column) -> str | None:
         case "INTEGER" | "BIGINT":
             return f"try_cast({raw} as {column.type})"
         case "DATE" | "TIMESTAMPTZ":
-            layout, kind, _ = DIRECT[column.type]
-            return f"try_cast({raw} as {kind})" if (column.profile.formats or (layout,))[0] == layout else None
+            kind, _ = DIRECT.get(_layouts(column)[0], (None, 0))
+            return kind and f"try_cast({raw} as {kind})"
         case decimal if decimal.startswith("DECIMAL"):
             return f"try_cast({raw} as {decimal})"
         case _:
@@ -67,10 +68,18 @@ def value_sql(dataset: Dataset, column: Column) -> str:
     if cast_sql(column) is None:
         return exact
     canonical = f"cast({cast} as varchar) = {raw}"
-    if column.type not in DIRECT:
+    if column.type not in USUAL:
         return f"case when {canonical} then {cast} else {exact} end"
-    value = cast if column.type == "DATE" else _instant_sql(cast)
-    return f"case when strlen({raw}) = {DIRECT[column.type][2]} and {canonical} then {value} else {exact} end"
+    kind, length = DIRECT[_layouts(column)[0]]
+    canonical = f"strlen({raw}) = {length} and {canonical}"
+    if column.type == "DATE":
+        canonical += "" if kind == "date" else f" and {cast} = date_trunc('day', {cast})"
+        return f"case when {canonical} then cast({cast} as date) else {exact} end"
+    return f"case when {canonical} then {_instant_sql(f'cast({cast} as timestamp)')} else {exact} end"
+
+
+def _layouts(column: Column) -> tuple[str, ...]:
+    return column.profile.formats or (USUAL[column.type],)
 
 
 def _instant_sql(local: str) -> str:
@@ -108,8 +117,7 @@ def exact_sql(column: Column, text: str) -> str:
         case "BOOLEAN":
             return f"try_cast({value} as boolean)"
         case "DATE" | "TIMESTAMPTZ":
-            layouts = column.profile.formats or (DIRECT[column.type][0],)
-            return _first_sql(_moment_sql(value, layout, column.type) for layout in layouts)
+            return _first_sql(_moment_sql(value, layout, column.type) for layout in _layouts(column))
         case decimal:
             scale = int(decimal.rstrip(")").split(",")[1])
             exact = f"[+-]?[0-9]+([.][0-9]{{0,{scale}}}0*)?"

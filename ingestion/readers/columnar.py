@@ -8,7 +8,7 @@ import duckdb
 
 from ingestion.contract import Dataset
 from ingestion.drift import match_columns
-from ingestion.readers.reading import FileUnreadable, Reading, literal
+from ingestion.readers.reading import SHEET, FileUnreadable, Reading, literal
 from ingestion.typing_rules import quoted
 
 
@@ -28,7 +28,7 @@ def open_parquet(path: Path, dataset: Dataset) -> Reading:
     return Reading(f"select {names}, file_row_number + 1 as _row from read_parquet({file}, file_row_number = true)")
 
 
-def open_workbook(path: Path, dataset: Dataset, work: Path) -> Reading:
+def open_workbook(path: Path, dataset: Dataset) -> Reading:
     """Open one sheet of a workbook; every cell is read as text, a typed date as `yyyy-mm-dd hh:mm:ss`.
 
     Rows are numbered as the sheet shows them. Rows without any value are not rows.
@@ -47,27 +47,22 @@ def open_workbook(path: Path, dataset: Dataset, work: Path) -> Reading:
         if name not in sheets:
             wanted = f"a sheet {delivery.sheet}" if delivery.sheet else "only one"
             raise FileUnreadable(f"has {len(sheets)} sheets, but the contract wants {wanted}")
-        sheet = book.load_sheet(name, header_row=delivery.preamble, dtypes="string")
-        batch = sheet.to_arrow()
+        batch = book.load_sheet_eager(name, header_row=delivery.preamble, dtypes="string")
     except fastexcel.FastExcelError:
         raise FileUnreadable("is not a workbook that can be opened") from None
     import polars as pl
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     found = [column.strip() for column in batch.schema.names]
     table = pa.Table.from_batches([batch]).rename_columns(found)
     matched = match_columns(found, dataset, is_ordered=False)
     first = delivery.preamble + 2
     rows = pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).to_arrow()
-    target = work / "sheet.parquet"  # read a few times, then removed: quick to write counts, not small
-    pq.write_table(
-        table.append_column("_row", rows), target, compression="none", use_dictionary=False, write_statistics=False
-    )
-    any_value = " or ".join(f"{quoted(name)} is not null" for name in found)
-    return Reading(
-        f"select {select_list(matched)}, _row from read_parquet({literal(str(target))}) where {any_value}",
-    )
+    is_row = " or ".join(f"{quoted(name)} is not null" for name in found)
+    if any(column.null_count == 0 for column in table.columns):  # no need to look at each
+        is_row = "true"
+    relation = f"select {select_list(matched)}, _row from {SHEET} where {is_row}"
+    return Reading(relation, sheet=table.append_column("_row", rows))
 
 
 def select_list(matched: dict[str, str | None]) -> str:

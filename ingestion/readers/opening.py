@@ -25,7 +25,7 @@ def open_reading(path: Path, dataset: Dataset, work: Path, is_evened: bool = Fal
         case "parquet" | "database":
             return open_parquet(path, dataset)
         case "excel":
-            return open_workbook(path, dataset, work)
+            return open_workbook(path, dataset)
         case "json_lines":
             return open_json_lines(_lines(path, path, dataset, work, is_evened))
         case "delimited":

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from ingestion.readers.lines import LineCount
+
+SHEET = "sheet"
 
 
 class FileUnreadable(Exception):
@@ -37,13 +41,15 @@ class Reading:
     `has_quotes` it also yields what a row with line feeds inside its quotes needs: `_inner`, how many it has;
     `_filled`, how many of its lines are not blank; `_is_open`, whether one of them looks like a row of its own, as it
     does where a quote was never closed. `lines` is None for a file whose rows have no lines; the relation then yields
-    `_row`, the row's number as its format counts.
+    `_row`, the row's number as its format counts. Where the file is in memory as a whole, the relation reads the table
+    `SHEET`, which is `sheet`.
     """
 
     relation: str
     lines: Lines | None = None
     announced_rows: int | None = None
     has_quotes: bool = False
+    sheet: pa.Table | None = None
 
 
 def literal(text: str) -> str:

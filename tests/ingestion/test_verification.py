@@ -29,7 +29,8 @@ from ingestion.delivery import (
     stray_files,
 )
 from ingestion.ledger import deliveries, open_ledger
-from ingestion.readers.archive import part_lines, plain_file
+from ingestion.readers.parts import part_lines
+from ingestion.readers.plain import plain_file
 from ingestion.readers.reading import FileUnreadable
 from ingestion.settings import Settings
 from ingestion.verification import Stated, check_stated, verify
