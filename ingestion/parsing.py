@@ -232,9 +232,10 @@ class Parse:
         told = pl.concat(hits).sort("line_number", "place")
         forbidden = told.filter(pl.col("rule") == FORBIDDEN_RULE)
         if forbidden.height:
-            line, _, column, rule = forbidden.row(0)
-            place = self._place(line)
-            raise DeliveryRefused(f"{place}, column {column} holds {rule}, {forbidden.height} values in all")
+            line, _, column, what = forbidden.row(0)
+            raise DeliveryRefused(
+                f"{self._place(line)}, column {column} holds {what}, {forbidden.height} values in all"
+            )
         told = told.filter((pl.col("rule") == JSON_RULE) | (pl.col("rule") != JSON_RULE).all().over("line_number"))
         return (
             told.unique(["line_number", "place"], maintain_order=True)
