@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingestion.readers.lines import LineCount, LineCounter
+from ingestion.readers.lines import LineCount, LineCounter, Numbers
 
 CHUNK = 1 << 18
 WORD = 8
-ABOVE_ASCII, LAST_BIT = np.uint64(0x8080808080808080), np.uint64(63)
+ABOVE_ASCII = np.uint64(0x8080808080808080)
 
 
 def transcode(path: Path, encoding: str, work: Path, is_evened: bool = False) -> tuple[Path, LineCount | None]:
@@ -45,38 +46,48 @@ def _transcoded(piece: bytes, decoder: codecs.IncrementalDecoder) -> bytes:
 
     In all encodings of contracts a byte below 0x80 stands for itself unless a byte above it comes before, so a stretch
     of words to be decoded goes on while the last byte of a word is above. All stretches are decoded together, each
-    with a word of NUL after it; a piece that has NUL of its own, or does not consist of words, is decoded whole.
+    with a word of NUL after it; a piece that has NUL of its own there, or does not consist of words, is decoded whole.
     """
-    begun, _ = decoder.getstate()  # a character that the piece before has begun
-    if not piece or len(piece) % WORD or b"\0" in piece or b"\0" in begun:
+    state = decoder.getstate()
+    begun, _ = state  # a character that the piece before has begun
+    if not piece or len(piece) % WORD:
         return decoder.decode(piece, not piece).encode()
     words = np.frombuffer(piece, dtype="<u8")
     is_text = (words & ABOVE_ASCII) != 0
-    is_text[1:] |= (words[:-1] >> LAST_BIT).astype(bool)
+    is_text[1:] |= np.frombuffer(piece, dtype=np.int8)[WORD - 1 : -WORD : WORD] < 0
     is_text[0] |= bool(begun)
-    turns = np.flatnonzero(np.diff(is_text, prepend=False, append=False))
-    if not len(turns):
+    found = np.flatnonzero(is_text)
+    if not len(found):
         return piece
-    lengths = turns[1::2] - turns[::2]
-    count = len(lengths)
-    stretches = np.zeros(int(lengths.sum()) + count, dtype=words.dtype)
-    stretches[np.arange(len(stretches) - count) + np.repeat(np.arange(count), lengths)] = words[is_text]
-    decoded = decoder.decode(stretches[: -1 if is_text[-1] else None].tobytes()).encode()
-    ends = np.flatnonzero(np.frombuffer(decoded, dtype=np.uint8) == 0)[::WORD]
-    ends = np.append(ends, len(decoded)) if is_text[-1] else ends
-    places = np.column_stack([np.append(0, ends[:-1] + WORD), ends]).ravel()
-    kept = _slices(piece, np.concatenate([[0], turns, [len(words)]]) * WORD)
-    order = np.column_stack([np.arange(count + 1) * 2, np.arange(count + 1) * 2 + len(kept)]).ravel()[:-1]
-    whole = pa.concat_arrays([kept, _slices(decoded, places)]).take(_integers(order))
+    bounds = np.concatenate([[0], np.flatnonzero(np.diff(found) != 1) + 1, [len(found)]])
+    count, goes_on = len(bounds) - 1, bool(is_text[-1])
+    stretches = np.zeros(len(found) + count, dtype=words.dtype)
+    stretches[np.arange(len(found)) + np.repeat(np.arange(count), np.diff(bounds))] = words[found]
+    decoded = decoder.decode(stretches[: -1 if goes_on else None].tobytes()).encode()
+    ends = np.flatnonzero(np.frombuffer(decoded, dtype=np.uint8) == 0)
+    if len(ends) != WORD * (count - goes_on):
+        decoder.setstate(state)
+        return decoder.decode(piece).encode()
+    return _alternated(piece, found, bounds, decoded, ends[::WORD])
+
+
+def _alternated(piece: bytes, found: Numbers, bounds: Numbers, decoded: bytes, ends: Numbers) -> bytes:
+    """What is ASCII of a piece, and between it the decoded stretches."""
+    turns, places = np.zeros((2, 2 * len(bounds)), dtype=np.int32)
+    turns[1:-1:2], turns[2:-1:2], turns[-1] = found[bounds[:-1]] * WORD, (found[bounds[1:] - 1] + 1) * WORD, len(piece)
+    places[2:] = len(decoded)
+    places[2 : 2 * len(ends) + 2 : 2], places[3 : 2 * len(ends) + 3 : 2] = ends, ends + WORD
+    is_ascii = pa.py_buffer(b"\x55" * (len(turns) // 8 + 1))  # every other part
+    whole = pc.if_else(
+        pa.Array.from_buffers(pa.bool_(), len(turns) - 1, [None, is_ascii]),
+        _slices(piece, turns),
+        _slices(decoded, places),
+    )
     _, offsets, data = whole.buffers()
-    return bytes(memoryview(data)[: int(np.frombuffer(offsets, dtype=np.int32)[len(whole)])])
+    size = int(np.frombuffer(offsets, dtype=np.int32)[len(whole)])
+    return bytes(data.slice(0, size).to_pybytes())
 
 
-def _slices(data: bytes, places: npt.NDArray[np.int64]) -> pa.Array:
+def _slices(data: bytes, places: npt.NDArray[np.int32]) -> pa.Array:
     """The parts of a text between places."""
-    offsets = pa.py_buffer(places.astype(np.int32))
-    return pa.Array.from_buffers(pa.binary(), len(places) - 1, [None, offsets, pa.py_buffer(data)])
-
-
-def _integers(numbers: npt.NDArray[np.int64]) -> pa.Array:
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+    return pa.Array.from_buffers(pa.binary(), len(places) - 1, [None, pa.py_buffer(places), pa.py_buffer(data)])
