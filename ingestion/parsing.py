@@ -161,7 +161,9 @@ class Parse:
         plain = [column for column in self.dataset.columns if not column.profile.protect]
         texts = [f"{delivered_sql(column, is_json)} as {quoted(f'r_{column.name}')}" for column in plain]
         casts = [
-            f"{cast} as {quoted(f'c_{column.name}')}" for column in plain if (cast := cast_sql(column)) is not None
+            f"{cast} as {quoted(f'c_{column.name}')}"
+            for column in plain
+            if (cast := cast_sql(self.dataset, column)) is not None
         ]
         values = [f"{value_sql(self.dataset, column)} as {quoted(f'v_{column.name}')}" for column in plain]
         ordinal = "_row" if layout is None else "row_number() over ()"

@@ -41,10 +41,10 @@ def delivered_sql(column: Column, is_json: bool) -> str:
     return quoted(column.physical_name)
 
 
-def cast_sql(column: Column) -> str | None:
+def cast_sql(dataset: Dataset, column: Column) -> str | None:
     """SQL of `c_<column>`: what a canonical spelling of `r_<column>` means; None where there is no such short cut."""
     raw = quoted(f"r_{column.name}")
-    if any(any(character.isdigit() for character in text) for text in column.profile.missing):
+    if _reads_missing(dataset, column):
         return None
     match column.type:
         case "INTEGER" | "BIGINT":
@@ -61,11 +61,11 @@ def cast_sql(column: Column) -> str | None:
 def value_sql(dataset: Dataset, column: Column) -> str:
     """SQL of `v_<column>`, the typed value; NULL where it is missing or cannot be read exactly."""
     raw, cast = quoted(f"r_{column.name}"), quoted(f"c_{column.name}")
-    present = present_sql(dataset, column)
-    exact = exact_sql(column, f"({present})")
+    reads_missing = column.type in ("VARCHAR", "BOOLEAN") or _reads_missing(dataset, column)
+    exact = exact_sql(column, f"({present_sql(dataset, column)})" if reads_missing else raw)
     if column.profile.protect:
         return normalise_sql(column, f"({exact})")
-    if cast_sql(column) is None:
+    if cast_sql(dataset, column) is None:
         return exact
     canonical = f"cast({cast} as varchar) = {raw}"
     if column.type not in USUAL:
@@ -76,6 +76,12 @@ def value_sql(dataset: Dataset, column: Column) -> str:
         canonical += "" if kind == "date" else f" and {cast} = date_trunc('day', {cast})"
         return f"case when {canonical} then cast({cast} as date) else {exact} end"
     return f"case when {canonical} then {_instant_sql(f'cast({cast} as timestamp)')} else {exact} end"
+
+
+def _reads_missing(dataset: Dataset, column: Column) -> bool:
+    """Whether a spelling of "no value" could be read as a number or a date."""
+    texts = [*dataset.delivery.missing, *column.profile.missing]
+    return any(character.isdigit() for text in texts for character in text)
 
 
 def _layouts(column: Column) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ NAMES = (
 ROWS, EXCEL_ROWS = 5_000_000, 100_000
 DAY = "2026-03-02"
 HERE = Path(__file__).parent
-LIBRARIES = "ingestion.__main__, ingestion.landing, ingestion.vault, fastexcel, pyarrow.parquet"
+LIBRARIES = "ingestion.commands, ingestion.landing, ingestion.vault, fastexcel, pyarrow.parquet"
 
 
 class CountsDiffer(Exception):

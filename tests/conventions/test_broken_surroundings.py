@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from features.__main__ import main as features
-from ingestion.__main__ import main as ingestion
 from ingestion.command_line import PIPE_CLOSED, UNFORESEEN, run_command
+from ingestion.commands import main as ingestion
 from ingestion.settings import PROJECT
 from quality.__main__ import main as quality
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
-from ingestion.__main__ import main
+from ingestion.commands import main
 from ingestion.contract import ContractInvalid, Problem, read_contract
 from ingestion.dbt_sources import is_up_to_date, render_sources, write_sources
 from ingestion.registry import Registry, list_sources, load_registry

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.__main__ import main
+from ingestion.commands import main
 from ingestion.delivery import DeliveryIncomplete
 from ingestion.lake import write_manifest
 from ingestion.landing import DeliveryRefused, SourceUnknown, land_source
@@ -373,7 +373,7 @@ def test_a_small_file_does_not_pay_for_pandas(tmp_path: Path) -> None:
     party = make_party(tmp_path / "home", draw_key=True)
     party.declare(column("id", key=True, protect="mobile"), COLUMNS[1], encoding="gb18030")
     party.deliver("id,amount\n13812341234,1.00\n\n13812341235,x\n".encode("gb18030"))
-    command = "import sys; from ingestion.__main__ import main; main(sys.argv[1:]); print('pandas' in sys.modules)"
+    command = "import sys; from ingestion.commands import main; main(sys.argv[1:]); print('pandas' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", command, "land", "party", "--date", "2026-03-02"],
         env={**os.environ, **party.environment, "PYTHONPATH": str(PROJECT)},

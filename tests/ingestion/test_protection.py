@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ingestion.__main__ import main
+from ingestion.commands import main
 from ingestion.protection import KeyUnusable, load_keys, seal, unseal
 from tests.ingestion.broken import KEY, Party, column, contract, dataset, make_party
 

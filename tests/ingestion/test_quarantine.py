@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.__main__ import main
+from ingestion.commands import main
 from ingestion.quarantine import QuarantineUnknown, list_held, replay, show, unlock
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
 

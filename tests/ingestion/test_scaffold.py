@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import xlsxwriter
 
-from ingestion.__main__ import main
+from ingestion.commands import main
 from ingestion.contract import Contract, Dataset, read_contract
 from ingestion.landing import land_source
 from ingestion.registry import load_registry
