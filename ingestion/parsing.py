@@ -40,6 +40,7 @@ from ingestion.typing_rules import (
 
 MEMORY_LIMIT = "640MB"
 RULES_A_WORD = 60
+MOST_FALLS = 16
 QUARANTINE = pl.Schema({"line_number": pl.Int64, "column": pl.String, "rule": pl.String})
 
 
@@ -250,15 +251,21 @@ class Parse:
     def _drop_duplicates(self) -> pl.DataFrame:
         """A business key occurs once in a delivery; later occurrences leave the written rows for the quarantine.
 
-        Keys that rise from row to row do not repeat; of others first the hashes are compared, which take less memory.
+        Where keys rise from row to row none repeats. One that repeats comes down to itself somewhere: it lies between
+        the two keys of a fall. Where falls are many, first the hashes are compared, which take less memory.
         """
         columns = {column.name: column for column in self.dataset.columns}
         key = ", ".join(quoted(f"{name}_token" if columns[name].profile.protect else name) for name in self.dataset.key)
-        rises_not = f"({key}) <= lag(({key})) over ()"
-        fallen = f"select 1 from (select {rises_not} as is_fallen from {{part}}) where is_fallen limit 1"
+        self._run(
+            f"create temp table falls as select row_number() over () as place, low, high"
+            f" from (select ({key}) as low, lag(({key})) over () as high from {{part}}) where low <= high"
+            f" limit {MOST_FALLS + 1}"
+        )
+        falls = self._count("select count(*) from falls")
+        twice = f"select {key} from {{part}} where {_between_sql(key, falls)} group by {key} having count(*) > 1"
         hashed = f"select 1 from {{part}} group by hash({key}) having count(*) > 1"
-        twice = f"select {key} from {{part}} group by {key} having count(*) > 1"
-        if not all(self._count(f"select count(*) from ({found})") for found in (fallen, hashed, twice)):
+        suspected = [hashed, twice] if falls > MOST_FALLS else [twice]
+        if not falls or not all(self._count(f"select count(*) from ({rows})") for rows in suspected):
             return pl.DataFrame(schema=QUARANTINE)
         self._run(
             f"""
@@ -393,6 +400,18 @@ class Parse:
     def _run(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute and read to the end: an unread result blocks a DuckDB connection."""
         return self.connection.execute(sql.replace("{part}", f"read_parquet('{self.part}')")).fetchall()
+
+
+def _between_sql(key: str, falls: int) -> str:
+    """SQL that is true where a key lies between the keys of a fall; of too many falls, true."""
+    if falls > MOST_FALLS:
+        return "true"
+    ends = [
+        f"({key}) between (select low from falls where place = {place})"
+        f" and (select high from falls where place = {place})"
+        for place in range(1, falls + 1)
+    ]
+    return " or ".join(ends)
 
 
 def _mask_sql(rules: list[RowRule]) -> str:

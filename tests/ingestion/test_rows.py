@@ -28,6 +28,16 @@ PLAIN = {
     "long": ("1,1.00,,,x\n2,2,,,y,z\n", [2], [(3, None, "too many columns")]),
     "short first row": ("1\n2,2,,,\n", [3], [(2, "amount", "missing columns")]),
     "duplicate key after others": ("1,1,,,a\n2,2,,,\n1,1,,,b\n", [2, 3], [(4, "id", "unique key")]),
+    "duplicate keys after few falls": (
+        "3,1,,,a\n4,2,,,\n1,1,,,b\n2,1,,,\n4,1,,,\n5,1,,,\n",
+        [2, 3, 4, 5, 7],
+        [(6, "id", "unique key")],
+    ),
+    "duplicate keys after many falls": (
+        "".join(f"{n},1,,,a\n" for n in range(40, 0, -1)) + "40,2,,,\n",
+        [*range(2, 42)],
+        [(42, "id", "unique key")],
+    ),
     "duplicate key": ("1,1,,,a\n2,2,,,\n1,1,,,b\n1,1,,,c\n", [2, 3], [(n, "id", "unique key") for n in (4, 5)]),
     "a broken row does not use up its key": ("1,x,,,\n1,1,,,\n", [3], [(2, *AMOUNT)]),
     "several rules": ("1,x,2026-02-30,C,\n", [], [(2, "amount", "type DECIMAL(18,2); type DATE; accepted codes")]),
@@ -184,6 +194,22 @@ WIDE = [
     column("must", required=True),
     column("note"),
 ]
+
+
+def test_a_number_that_means_no_value_in_any_column_is_none(party: Party) -> None:
+    columns = [
+        column("id", key=True),
+        column("amount", "DECIMAL(18,2)"),
+        column("day", "DATE"),
+        column("flag", "BOOLEAN"),
+    ]
+    party.declare(*columns, missing=["", "0", "0000-00-00", "n"])
+    party.deliver("id,amount,day,flag\n1,0,0000-00-00,n\n2,0.00,2026-03-02,true\n")
+    party.land()
+    assert party.rows("id", "amount", "day", "flag") == [
+        ("1", None, None, None),
+        ("2", Decimal("0.00"), date(2026, 3, 2), True),
+    ]
 
 
 @pytest.fixture(scope="module")
