@@ -197,18 +197,14 @@ WIDE = [
 
 
 def test_a_number_that_means_no_value_in_any_column_is_none(party: Party) -> None:
-    columns = [
-        column("id", key=True),
-        column("amount", "DECIMAL(18,2)"),
-        column("day", "DATE"),
-        column("flag", "BOOLEAN"),
-    ]
+    kinds = {"amount": "DECIMAL(18,2)", "terms": "INTEGER", "day": "DATE", "flag": "BOOLEAN"}
+    columns = [column("id", key=True), *(column(name, kind) for name, kind in kinds.items())]
     party.declare(*columns, missing=["", "0", "0000-00-00", "n"])
-    party.deliver("id,amount,day,flag\n1,0,0000-00-00,n\n2,0.00,2026-03-02,true\n")
+    party.deliver("id,amount,terms,day,flag\n1,0,0,0000-00-00,n\n2,0.00,12,2026-03-02,true\n")
     party.land()
-    assert party.rows("id", "amount", "day", "flag") == [
-        ("1", None, None, None),
-        ("2", Decimal("0.00"), date(2026, 3, 2), True),
+    assert party.rows("id", *kinds) == [
+        ("1", None, None, None, None),
+        ("2", Decimal("0.00"), 12, date(2026, 3, 2), True),
     ]
 
 
