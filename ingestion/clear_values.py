@@ -60,17 +60,17 @@ def keep_clear_values(delivery: Delivery, settings: Settings, keys: Keys, work: 
 
 
 def _deposits_sql(columns: list[Column], source: str) -> str:
-    """Distinct (kind, token, clear, subject), a subject's together: it is the best identifier of the same row."""
+    """Distinct (subject, token, kind, clear), a subject's together: it is the best identifier of the same row."""
     ranked = sorted(
         (column for column in columns if column.profile.protect in SUBJECTS),
         key=lambda column: SUBJECTS.index(str(column.profile.protect)),
     )
     if not ranked:
-        return f"select '' as kind, ''::blob as token, '' as clear, null::blob as subject from {source} limit 0"
+        return f"select ''::blob as subject, ''::blob as token, '' as kind, '' as clear from {source} limit 0"
     subject = f"coalesce({', '.join(_token(column) for column in ranked)})"
     values = " union ".join(
-        f"select '{column.profile.protect}' as kind, unhex({_token(column)}) as token, {quoted(column.name)} as clear,"
-        f" unhex({subject}) as subject from {source} where {quoted(column.name)} is not null"
+        f"select unhex({subject}) as subject, unhex({_token(column)}) as token, '{column.profile.protect}' as kind,"
+        f" {quoted(column.name)} as clear from {source} where {quoted(column.name)} is not null"
         for column in columns
     )
     return f"{values} order by subject"

@@ -378,7 +378,8 @@ class Parse:
         starts = quarantine["line_number"]
         spans = layout.spans_at(starts)
         lines = reading.lines
-        marks = layout.marks if lines.delivered == lines.text else mark_lines(lines.delivered)
+        marks = layout.marks if lines.delivered == lines.text else lines.marks
+        marks = mark_lines(lines.delivered) if marks is None else marks
         texts = read_lines(lines.delivered, marks, each_line(spans)["line_number"], lines.encoding)
         return (
             spans.rename({"line_number": "row"})

@@ -1,8 +1,9 @@
 """The vault (保险库): the only place, outside lake and warehouse, that can give a clear identifier back.
 
 Every subject (the token of a person's primary identifier) has its own random 256-bit key, wrapped by a key of the
-platform's key file; every clear value is sealed with its subject's key (AES-256-GCM, bound to subject, kind and
-token). Whoever asks names a purpose that the configuration knows, and leaves an audit row before anything is opened.
+platform's key file; the subject's clear values, a JSON object of kind, token and value, are sealed together with that
+key (AES-256-GCM, bound to the subject). Whoever asks names a purpose that the configuration knows, and leaves an audit
+row before anything is opened.
 
 Forgetting a subject destroys its key and its sealed values; what stays is the token with the date. Later deliveries
 that bring the subject again are passed over, until the subject is readmitted (a new consent), which starts anew.
@@ -12,16 +13,23 @@ Backups of the database hold the key until they expire.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ingestion.protection import Keys
@@ -29,9 +37,9 @@ from ingestion.settings import Settings
 
 BATCH = 100_000
 NAMES_A_QUERY = 25_000
-NONCE, KEY = 12, 32
+NONCE, KEY, TOKEN, START = 12, 32, 32, 8
 IDENTIFIER_LIKE = re.compile(r"\d{11}")
-Value = tuple[bytes, bytes, str]
+Content = dict[tuple[str, str], str]  # kind and token (hexadecimal) to clear value
 metadata = sa.MetaData()
 
 
@@ -48,25 +56,23 @@ subjects = sa.Table(
     "subjects",
     metadata,
     sa.Column("subject", Octets, primary_key=True, comment="token of the primary identifier"),
+    sa.Column("kind", sa.String(32), comment="of the value whose token is the subject; NULL where none is held"),
     sa.Column("key_version", sa.Integer, comment="which platform key wraps the subject's key"),
     sa.Column("wrapped_key", Octets, comment="NULL once forgotten"),
+    sa.Column("sealed", Octets, comment="all values of the subject; NULL once forgotten"),
     sa.Column("forgotten_at", sa.String(32), comment="ISO 8601 with zone; NULL while known"),
     sqlite_with_rowid=False,
 )
 
-sealed_values = sa.Table(
-    "sealed_values",
+# A subject's own value is found by the primary key above. Tokens arrive in no order: their first bytes make short rows.
+token_starts = sa.Table(
+    "token_starts",
     metadata,
-    sa.Column("subject", Octets, primary_key=True),
-    sa.Column("token", Octets, primary_key=True),
-    sa.Column("kind", sa.String(32), primary_key=True),
-    sa.Column("sealed", Octets, nullable=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, comment="first eight bytes of a token"),
+    sa.Column("subject", Octets, primary_key=True, comment="who has a value with such a token"),
+    sa.Column("kind", sa.String(32), primary_key=True, comment="of that value"),
     sqlite_with_rowid=False,
 )
-
-# A subject's own value is found by the primary key; the other tokens arrive in no order, so each costs its entry.
-is_of_another = sealed_values.c.token != sealed_values.c.subject
-sa.Index("ix_sealed_values_token", sealed_values.c.token, sqlite_where=is_of_another, postgresql_where=is_of_another)
 
 audit = sa.Table(
     "audit",
@@ -88,6 +94,10 @@ class VaultRefused(Exception):
     """The vault does not do what it was asked, and says why."""
 
 
+class _Overtaken(Exception):
+    """Another process has written a row first."""
+
+
 @dataclass(frozen=True)
 class Deposited:
     """What a deposit did with distinct values; `passed_over` belong to forgotten subjects."""
@@ -95,6 +105,37 @@ class Deposited:
     new: int
     known: int
     passed_over: int
+
+
+class _Given:
+    """Values to be deposited; `rows` tells where those of each subject are, `texts` how each is written when sealed."""
+
+    def __init__(self, values: pa.RecordBatch) -> None:
+        owners, tokens = _octets(values, "subject"), _octets(values, "token")
+        self.owners, self.kinds, clear = (values.column(name).to_pylist() for name in ("subject", "kind", "clear"))
+        turns = np.flatnonzero((owners[1:] != owners[:-1]).any(axis=1)) + 1
+        runs = pairwise([0, *turns.tolist(), len(owners)]) if len(owners) else ()
+        self.rows = {self.owners[begin]: slice(begin, end) for begin, end in runs}
+        self.is_grouped = len(self.rows) == len(turns) + bool(len(owners))
+        digits = tokens.tobytes().hex()
+        self.tokens = [digits[start : start + 2 * TOKEN] for start in range(0, len(digits), 2 * TOKEN)]
+        self.texts = list(map(_text, self.kinds, self.tokens, clear))
+        self.starts = tokens[:, :START].copy().view(">i8").ravel().astype(np.int64)
+        self.is_own = (tokens == owners).all(axis=1)
+        self.own_kinds = {self.owners[row]: self.kinds[row] for row in np.flatnonzero(self.is_own).tolist()}
+
+    def key(self, row: int) -> tuple[str, str]:
+        """Kind and token of a value."""
+        return self.kinds[row], self.tokens[row]
+
+    def leads(self, is_wanted: npt.NDArray[np.bool_]) -> list[tuple[int, bytes, str]]:
+        """From the tokens of wanted values to their subjects, in order; a subject's own token needs none."""
+        wanted = np.flatnonzero(is_wanted & ~self.is_own)
+        rows = wanted[np.argsort(self.starts[wanted], kind="stable")]
+        return [
+            (start, self.owners[row], self.kinds[row])
+            for start, row in zip(self.starts[rows].tolist(), rows.tolist(), strict=True)
+        ]
 
 
 class Vault:
@@ -119,62 +160,86 @@ class Vault:
     def deposit(self, values: pa.Table | Iterable[pa.RecordBatch]) -> Deposited:
         """Seal what is not held yet, 100,000 values a transaction; a repeated deposit changes nothing.
 
-        `values` has columns `kind` and `clear` (text), `token` and `subject` (the bytes of their digits), best distinct
-        and the values of a subject together; rows with a NULL are ignored.
+        `values` has columns `subject` and `token` (the bytes of their digits), `kind` and `clear` (text), distinct, and
+        best with the values of a subject together; rows with a NULL are ignored.
         """
         batches = values.to_batches(BATCH) if isinstance(values, pa.Table) else values
-        new = known = passed_over = 0
+        counts = [0, 0, 0]
         for batch in batches:
             for start in range(0, batch.num_rows, BATCH):
                 part = batch.slice(start, BATCH).drop_null()
-                value = [part.column(name).to_pylist() for name in ("subject", "token", "kind")]
-                clear = part.column("clear").cast(pa.binary()).to_pylist()
-                counts = self._deposit(dict(zip(zip(*value, strict=True), clear, strict=True)))
-                new, known, passed_over = new + counts[0], known + counts[1], passed_over + counts[2]
-        return Deposited(new, known, passed_over)
+                given = _Given(part)
+                given = given if given.is_grouped else _Given(part.sort_by("subject"))
+                counts = [sum(pair) for pair in zip(counts, self._deposit(given), strict=True)]
+        return Deposited(*counts)
 
-    def _deposit(self, given: dict[Value, bytes]) -> tuple[int, int, int]:
+    def _deposit(self, given: _Given) -> tuple[int, int, int]:
+        while True:
+            with suppress(_Overtaken):
+                return self._deposit_once(given)
+
+    def _deposit_once(self, given: _Given) -> tuple[int, int, int]:
+        is_new, passed_over, grown = np.ones(len(given.texts), dtype=bool), 0, []
+        with self._writing() as connection:
+            held = self._subjects(connection, given.rows)
+            for subject, row in held.items():
+                numbers = range(len(is_new))[given.rows[subject]]
+                is_new[numbers] = False
+                if row.wrapped_key is None:
+                    passed_over += len(numbers)
+                    continue
+                content = self._opened(row)
+                added = [number for number in numbers if given.key(number) not in content]
+                if added:
+                    is_new[added] = True
+                    own = row.kind or given.own_kinds.get(subject)
+                    grown.append((row, own, [*_texts(content), *(given.texts[number] for number in added)]))
+            self._add(connection, given, [subject for subject in given.rows if subject not in held])
+            self._replace(connection, grown)
+            self._insert(connection, token_starts, ("start", "subject", "kind"), given.leads(is_new))
+        new = int(is_new.sum())
+        return new, len(is_new) - new - passed_over, passed_over
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """A transaction that no other writer's comes between; SQLite locks all, others the rows that are read."""
         with self.engine.begin() as connection:
-            found = self._subjects(connection, {subject for subject, _, _ in given})
-            held = self._held(connection, found)
-            new = [value for value in given if value not in held]
-            opened = self._subject_keys(connection, list(dict.fromkeys(subject for subject, _, _ in new)), found)
-            sealable = [value for value in new if value[0] in opened]
-            nonces, rows = _parts(os.urandom(NONCE * len(sealable)), NONCE), []
-            for nonce, value in zip(nonces, sealable, strict=True):
-                subject, token, kind = value
-                sealed = opened[subject].encrypt(nonce, given[value], _bound(subject, kind, token))
-                rows.append((subject, token, kind, nonce + sealed))
-            self._insert(connection, sealed_values, ("subject", "token", "kind", "sealed"), rows)
-        return len(rows), len(given) - len(new), len(new) - len(rows)
+            if self.engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("begin immediate")
+            yield connection
 
     def _subjects(self, connection: sa.Connection, names: Iterable[bytes]) -> dict[bytes, sa.Row[Any]]:
-        return {bytes(row.subject): row for row in _rows_of(connection, sa.select(subjects), subjects.c.subject, names)}
+        """The rows of these subjects, asked for in parts: databases limit how many a query may hold."""
+        listed, query = sorted(names), sa.select(subjects).order_by(subjects.c.subject).with_for_update()
+        parts = (listed[start : start + NAMES_A_QUERY] for start in range(0, len(listed), NAMES_A_QUERY))
+        rows = (row for part in parts for row in connection.execute(query.where(subjects.c.subject.in_(part))))
+        return {bytes(row.subject): row for row in rows}
 
-    def _held(self, connection: sa.Connection, names: Iterable[bytes]) -> set[Value]:
-        """Subject, token and kind of every value that these subjects have; of a new subject there is none to ask."""
-        query = sa.select(*sealed_values.c["subject", "token", "kind"])
-        rows = _rows_of(connection, query, sealed_values.c.subject, names)
-        return {(bytes(row.subject), bytes(row.token), str(row.kind)) for row in rows}
+    def _add(self, connection: sa.Connection, given: _Given, names: list[bytes]) -> None:
+        """Draw a key for each new subject and seal what is given of it.
 
-    def _subject_keys(
-        self, connection: sa.Connection, names: list[bytes], found: dict[bytes, sa.Row[Any]]
-    ) -> dict[bytes, AESGCM]:
-        """The opened key of each subject, drawing keys for those that are new; forgotten subjects have none."""
-        unknown = [name for name in names if name not in found]
-        nonces, wrap, rows = os.urandom(NONCE * len(unknown)), AESGCM(self.newest.vault), []
-        drawn = dict(zip(unknown, _parts(os.urandom(KEY * len(unknown)), KEY), strict=True))
-        for nonce, (name, key) in zip(_parts(nonces, NONCE), drawn.items(), strict=True):
-            rows.append((name, self.newest.version, nonce + wrap.encrypt(nonce, key, name)))
-        inserted = self._insert(connection, subjects, ("subject", "key_version", "wrapped_key"), rows)
-        if inserted < len(rows):  # another process was first with some of them
-            found, drawn = found | self._subjects(connection, drawn), {}
-        known = {name: row for name, row in found.items() if row.wrapped_key is not None}
-        return {
-            name: AESGCM(drawn[name] if name in drawn else self._unwrapped(known[name]))
-            for name in names
-            if name in drawn or name in known
-        }
+        Raises:
+            _Overtaken: another process was first with some of them.
+        """
+        wrap, rows = AESGCM(self.newest.vault), []
+        for subject, secret in zip(names, _parts(os.urandom((KEY + NONCE + NONCE) * len(names))), strict=True):
+            key, wrapping, sealing = secret[:KEY], secret[KEY:-NONCE], secret[-NONCE:]
+            wrapped = wrapping + wrap.encrypt(wrapping, key, subject)
+            sealed = sealing + AESGCM(key).encrypt(sealing, _joined(given.texts[given.rows[subject]]), subject)
+            rows.append((subject, given.own_kinds.get(subject), self.newest.version, wrapped, sealed))
+        columns = ("subject", "kind", "key_version", "wrapped_key", "sealed")
+        if self._insert(connection, subjects, columns, rows) < len(rows):
+            raise _Overtaken
+
+    def _replace(self, connection: sa.Connection, grown: list[tuple[sa.Row[Any], str | None, list[str]]]) -> None:
+        """Seal more values of subjects that are held, with their keys: row, kind of its own value, all texts."""
+        rows = []
+        for row, kind, texts in grown:
+            nonce, subject = os.urandom(NONCE), bytes(row.subject)
+            sealed = nonce + AESGCM(self._unwrapped(row)).encrypt(nonce, _joined(texts), subject)
+            rows.append({"of": subject, "kind": kind, "sealed": sealed})
+        if rows:
+            connection.execute(sa.update(subjects).where(subjects.c.subject == sa.bindparam("of")), rows)
 
     def _insert(
         self, connection: sa.Connection, table: sa.Table, names: tuple[str, ...], rows: list[tuple[Any, ...]]
@@ -195,7 +260,10 @@ class Vault:
             raise VaultRefused(
                 f"the key file has no version {row.key_version} any more; restore it from your key store."
             )
-        return _opened(self.keys[row.key_version].vault, bytes(row.wrapped_key), bytes(row.subject))
+        return _decrypted(self.keys[row.key_version].vault, row.wrapped_key, row.subject)
+
+    def _opened(self, row: sa.Row[Any]) -> Content:
+        return _read(_decrypted(self._unwrapped(row), row.sealed, row.subject))
 
     def reveal(self, token: str, purpose: str, actor: str, reason: str, ticket: str, at: datetime) -> str:
         """The clear value behind a token, for a purpose that may see its kind; the audit row is written first.
@@ -203,35 +271,41 @@ class Vault:
         Raises:
             VaultRefused: who, why or ticket are missing, the purpose may not, or the vault does not hold the value.
         """
-        name = _token(token)
-        is_token = sealed_values.c.token == name
-        is_asked = (is_token & (sealed_values.c.subject == name)) | (is_token & is_of_another)
-        query = (
-            sa.select(
-                sealed_values.c.kind, sealed_values.c.sealed, *subjects.c["subject", "key_version", "wrapped_key"]
-            )
-            .join(subjects, subjects.c.subject == sealed_values.c.subject)
-            .where(is_asked, subjects.c.wrapped_key.is_not(None))
-            .order_by(subjects.c.subject, sealed_values.c.kind)
-            .limit(1)
-        )
+        rows = self._holders(_token(token))
+        kind = rows[0].value_kind if rows else None
         _check_words(actor, reason, ticket)
-        with self.engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
         allowed = self.purposes.get(purpose, ())
         problem = None
         if not allowed:
             problem = f"purpose {purpose!r} may see nothing; allowed are {', '.join(sorted(self.purposes))}."
-        elif row is None:
+        elif kind is None:
             problem = "the vault holds no value for this token; it was never deposited, or its subject was forgotten."
-        elif row.kind not in allowed:
-            problem = f"purpose {purpose} may not see a {row.kind}; it may see {', '.join(allowed)}."
-        outcome = "granted" if problem is None else "unknown" if row is None and allowed else "refused"
-        self._note("reveal", outcome, actor, reason, ticket, at, token, purpose, row.kind if row else None)
-        if problem is not None or row is None:
-            raise VaultRefused(f"{token[:8]}…: {problem}")
-        bound = _bound(bytes(row.subject), row.kind, _token(token))
-        return _opened(self._unwrapped(row), bytes(row.sealed), bound).decode()
+        elif kind not in allowed:
+            problem = f"purpose {purpose} may not see a {kind}; it may see {', '.join(allowed)}."
+        outcome = "granted" if problem is None else "unknown" if kind is None and allowed else "refused"
+        self._note("reveal", outcome, actor, reason, ticket, at, token, purpose, kind)
+        if problem is None:
+            contents = (self._opened(row) for row in rows)
+            clear = next((content[key] for content in contents if (key := (str(kind), token.lower())) in content), None)
+            if clear is not None:
+                return clear
+            problem = f"no {kind} of this token is sealed where the vault's tables lead; restore its database."
+        raise VaultRefused(f"{token[:8]}…: {problem}")
+
+    def _holders(self, token: bytes) -> list[sa.Row[Any]]:
+        """The subjects that have a value with this token, by their own or by its first bytes, with its `value_kind`."""
+        own = sa.select(subjects, subjects.c.kind.label("value_kind")).where(
+            subjects.c.subject == token, subjects.c.kind.is_not(None)
+        )
+        others = (
+            sa.select(subjects, token_starts.c.kind.label("value_kind"))
+            .join(token_starts, subjects.c.subject == token_starts.c.subject)
+            .where(token_starts.c.start == _start(token))
+        )
+        with self.engine.connect() as connection:
+            rows = [row for query in (own, others) for row in connection.execute(query)]
+        known = [row for row in rows if row.wrapped_key is not None]
+        return sorted(known, key=lambda row: (bytes(row.subject), row.value_kind))
 
     def forget(self, subject: str, actor: str, reason: str, ticket: str, at: datetime) -> int:
         """Destroy the key and the sealed values of a subject for good; returns how many values are gone.
@@ -240,7 +314,7 @@ class Vault:
         """
         _check_words(actor, reason, ticket)
         name = _token(subject)
-        with self.engine.begin() as connection:
+        with self._writing() as connection:
             gone = self._erase(connection, name)
             connection.execute(sa.insert(subjects), {"subject": name, "forgotten_at": at.isoformat()})
             connection.execute(
@@ -260,7 +334,7 @@ class Vault:
         _check_words(actor, reason, ticket)
         name = _token(subject)
         forgotten = sa.select(subjects).where(subjects.c.subject == name, subjects.c.forgotten_at.is_not(None))
-        with self.engine.begin() as connection:
+        with self._writing() as connection:
             found = connection.execute(forgotten).one_or_none() is not None
             if found:
                 self._erase(connection, name)
@@ -272,9 +346,17 @@ class Vault:
             raise VaultRefused(f"{subject[:8]}… is not forgotten; there is nothing to readmit.")
 
     def _erase(self, connection: sa.Connection, subject: bytes) -> int:
-        gone = connection.execute(sa.delete(sealed_values).where(sealed_values.c.subject == subject)).rowcount
+        """Delete a subject's row and what leads to it; of one whose key is lost already, the row."""
+        content: Content = {}
+        for row in self._subjects(connection, [subject]).values():
+            with suppress(VaultRefused, InvalidTag):
+                content = self._opened(row) if row.wrapped_key is not None else {}
+        for kind, token in content:
+            of = token_starts.c
+            is_it = (of.start == _start(bytes.fromhex(token))) & (of.subject == subject) & (of.kind == kind)
+            connection.execute(sa.delete(token_starts).where(is_it))
         connection.execute(sa.delete(subjects).where(subjects.c.subject == subject))
-        return int(gone)
+        return len(content)
 
     def entries(self) -> list[dict[str, Any]]:
         """Every audit row, oldest first."""
@@ -305,15 +387,6 @@ def _check_words(actor: str, reason: str, ticket: str) -> None:
             raise VaultRefused(f"the {name} holds what looks like an identifier; refer to the person by token.")
 
 
-def _rows_of(
-    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], names: Iterable[bytes]
-) -> Iterator[sa.Row[Any]]:
-    """The rows whose column is one of the names, asked in parts: databases limit how many a query may hold."""
-    listed = list(names)
-    for start in range(0, len(listed), NAMES_A_QUERY):
-        yield from connection.execute(query.where(column.in_(listed[start : start + NAMES_A_QUERY])))
-
-
 def _token(text: str) -> bytes:
     try:
         token = bytes.fromhex(text)
@@ -324,16 +397,42 @@ def _token(text: str) -> bytes:
     return token
 
 
-def _parts(octets: bytes, size: int) -> Iterator[bytes]:
+def _start(token: bytes) -> int:
+    return int.from_bytes(token[:START], signed=True)
+
+
+def _read(sealed: bytes) -> Content:
+    return {(kind, token): clear for kind, token, clear in json.loads(sealed)}
+
+
+def _texts(content: Content) -> list[str]:
+    return [_text(kind, token, clear) for (kind, token), clear in content.items()]
+
+
+def _text(kind: str, token: str, clear: str) -> str:
+    """A value as JSON; kinds and tokens need no escapes."""
+    return f'["{kind}","{token}",{encode_basestring(clear)}]'
+
+
+def _joined(texts: Iterable[str]) -> bytes:
+    return f"[{','.join(texts)}]".encode()
+
+
+def _octets(values: pa.RecordBatch, name: str) -> npt.NDArray[np.uint8]:
+    """The tokens of a column, 32 bytes each."""
+    column = values.column(name).cast(pa.binary(TOKEN))
+    held = np.frombuffer(column.buffers()[1] or b"", dtype=np.uint8)
+    return held[column.offset * TOKEN : (column.offset + len(column)) * TOKEN].reshape(-1, TOKEN)
+
+
+def _parts(octets: bytes) -> Iterator[bytes]:
+    size = KEY + NONCE + NONCE
     return (octets[start : start + size] for start in range(0, len(octets), size))
 
 
-def _bound(subject: bytes, kind: str, token: bytes) -> bytes:
-    return subject + kind.encode() + token
-
-
-def _opened(key: bytes, sealed: bytes, bound: bytes) -> bytes:
-    return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], bound)
+def _decrypted(key: bytes, sealed: Any, bound: Any) -> bytes:
+    octets = bytes(sealed)
+    return AESGCM(key).decrypt(octets[:NONCE], octets[NONCE:], bytes(bound))
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:

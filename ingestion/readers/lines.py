@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -130,11 +132,22 @@ def _holds_replacement(piece: bytes | bytearray) -> bool:
 
 def mark_lines(text: Path) -> Numbers:
     """Lines that end before each block of a file."""
-    counts = [0]
+    feeds: list[int] = []
     with text.open("rb") as handle:
-        while block := handle.read(BLOCK):
-            counts.append(int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == LINE_FEED)))
-    return np.cumsum(counts[:-1], dtype=np.int64)
+        while piece := handle.read(PIECE):
+            feeds += count_feeds(piece)
+    return add_feeds(feeds)
+
+
+def count_feeds(piece: bytes) -> list[int]:
+    """Line feeds in each block of a piece, which begins with a block."""
+    is_feed = np.frombuffer(piece, dtype=np.uint8) == LINE_FEED
+    return [int(np.count_nonzero(is_feed[start : start + BLOCK])) for start in range(0, len(piece), BLOCK)]
+
+
+def add_feeds(feeds: list[int]) -> Numbers:
+    """Lines that end before each block, from the line feeds in each."""
+    return np.cumsum([0, *feeds][: len(feeds)], dtype=np.int64)
 
 
 def line_numbers(text: Path, marks: Numbers, offsets: pl.Series) -> pl.Series:
@@ -157,7 +170,7 @@ def read_lines(text: Path, marks: Numbers, numbers: pl.Series, encoding: str) ->
     starts = places[np.searchsorted(around, wanted.to_numpy() - 1)] + 1
     stops = places[np.searchsorted(around, wanted.to_numpy())]
     raw: list[str] = []
-    with text.open("rb") as handle:
+    with _open_here_and_there(text) as handle:
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             handle.seek(start)
             raw.append(handle.read(stop - start).removesuffix(b"\r").decode(encoding, "backslashreplace"))
@@ -169,9 +182,17 @@ def _line_ends(text: Path, blocks: Numbers) -> Iterator[tuple[int, slice, Number
     of its line feeds.
     """
     listed, begins, counts = np.unique(blocks, return_index=True, return_counts=True)
-    with text.open("rb") as handle:
+    with _open_here_and_there(text) as handle:
         for block, begin, count in zip(listed.tolist(), begins.tolist(), counts.tolist(), strict=True):
             if block >= 0:
                 handle.seek(block * BLOCK)
                 ends = np.flatnonzero(np.frombuffer(handle.read(BLOCK), dtype=np.uint8) == LINE_FEED)
                 yield block, slice(begin, begin + count), ends + block * BLOCK
+
+
+def _open_here_and_there(path: Path) -> BinaryIO:
+    """Open a file of which little is read: the system need not read ahead."""
+    handle = path.open("rb")
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+    return handle

@@ -37,8 +37,9 @@ def open_reading(path: Path, dataset: Dataset, work: Path, is_evened: bool = Fal
 def _lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_evened: bool) -> Lines:
     delivery = dataset.delivery
     has_heading = delivery.reader == "delimited" and delivery.header != "none"
-    text, counted = transcode(plain, delivery.encoding, work, is_evened)
-    return Lines(text, path, delivery.encoding, delivery.preamble + has_heading, counted)
+    text, counted, marks = transcode(plain, delivery.encoding, work, is_evened)
+    heading = delivery.preamble + has_heading
+    return Lines(text, path, delivery.encoding, heading, counted, marks if plain == path else None)
 
 
 def _open_fixed_width(path: Path, dataset: Dataset, work: Path, is_evened: bool) -> Reading:

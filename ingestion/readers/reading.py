@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ingestion.readers.lines import LineCount
+from ingestion.readers.lines import LineCount, Numbers
 
 SHEET = "sheet"
 
@@ -22,8 +22,10 @@ class LineEndsMixed(FileUnreadable):
 
 @dataclass(frozen=True)
 class Lines:
-    """A line-oriented file: its UTF-8 form, the file as it was delivered, and its lines before the first row; `counted`
-    where the UTF-8 form was written, and its lines counted on the way.
+    """A line-oriented file: its UTF-8 form, the file as it was delivered, and its lines before the first row.
+
+    Where the UTF-8 form was written, its lines were `counted` on the way; and where it was written from the file as
+    delivered, `marks` are the lines that end before each block of that.
     """
 
     text: Path
@@ -31,6 +33,7 @@ class Lines:
     encoding: str
     heading: int
     counted: LineCount | None = None
+    marks: Numbers | None = None
 
 
 @dataclass(frozen=True)

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.readers.lines import LineCount, LineCounter, Numbers
+from ingestion.readers.lines import LineCount, LineCounter, Numbers, add_feeds, count_feeds
 
-CHUNK = 1 << 18
+CHUNK, RELEASED = 1 << 18, 1 << 24
 WORD = 8
 ABOVE_ASCII = np.uint64(0x8080808080808080)
 
 
-def transcode(path: Path, encoding: str, work: Path, is_evened: bool = False) -> tuple[Path, LineCount | None]:
-    """Give the UTF-8 form of a file, in bounded memory, with its lines counted on the way; a UTF-8 file is returned as
-    it is and not counted, unless its lines have to be evened out: then all end in LF alone.
+def transcode(
+    path: Path, encoding: str, work: Path, is_evened: bool = False
+) -> tuple[Path, LineCount | None, Numbers | None]:
+    """Give the UTF-8 form of a file, in bounded memory, with its lines counted on the way, and the lines that end
+    before each block of the file; a UTF-8 file is returned as it is and neither counted nor marked, unless its lines
+    have to be evened out: then all end in LF alone.
 
     A byte that is no character becomes U+FFFD, which the row rule "encoding" quarantines with its row.
     """
     if encoding == "utf-8" and not is_evened:
-        return path, None
+        return path, None, None
     target = work / f"{path.name}.utf8"
     plain = codecs.getincrementaldecoder(encoding)(errors="replace")
     evened = io.IncrementalNewlineDecoder(plain, translate=True) if is_evened else None
-    counter, piece = LineCounter(is_utf8=True), b" "
+    counter, feeds, piece = LineCounter(is_utf8=True), list[int](), b" "
     with path.open("rb") as source, target.open("wb") as sink:
         while piece:
             piece = source.read(CHUNK)
@@ -37,7 +42,18 @@ def transcode(path: Path, encoding: str, work: Path, is_evened: bool = False) ->
             if text:
                 sink.write(text)
                 counter.take(text)
-    return target, counter.result()
+            feeds += count_feeds(piece)
+            if source.tell() % RELEASED == 0:
+                _release(source)
+    return target, counter.result(), add_feeds(feeds)
+
+
+def _release(source: BinaryIO) -> None:
+    """Let the system reuse the pages of what was just read for what is written: a page of a virtual machine that is
+    touched for the first time costs more than decoding it.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(source.fileno(), max(source.tell() - RELEASED, 0), RELEASED, os.POSIX_FADV_DONTNEED)
 
 
 def _transcoded(piece: bytes, decoder: codecs.IncrementalDecoder) -> bytes:

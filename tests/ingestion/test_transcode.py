@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ingestion.readers import lines
 from ingestion.readers import transcode as module
-from ingestion.readers.lines import count_lines
+from ingestion.readers.lines import count_lines, mark_lines
 from ingestion.readers.transcode import transcode
 
 PIECES = st.sampled_from(["loan,", "0", "A", "|", "\n", "\r\n", "借款人", "㛃", "€", "\0", "12345678", "建国路3号"])
@@ -20,10 +21,13 @@ BROKEN = st.sampled_from([b"\x81", b"\xff", b"\x81\x30", b"\x81\x30\x81", b"\x80
 def rewritten(content: bytes, encoding: str, chunk: int) -> bytes:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK", chunk)
+        patch.setattr(module, "RELEASED", 2 * chunk)
+        patch.setattr(lines, "BLOCK", 8)
         path = Path(folder) / "text"
         path.write_bytes(content)
-        text, counted = transcode(path, encoding, Path(folder))
+        text, counted, marks = transcode(path, encoding, Path(folder))
         assert repr(counted) == repr(count_lines(text))
+        assert marks is not None and marks.tolist() == mark_lines(path).tolist()
         return text.read_bytes()
 
 
@@ -54,7 +58,9 @@ def test_evened_lines_all_end_in_one_way(parts: list[bytes]) -> None:
         patch.setattr(module, "CHUNK", 8)
         path = Path(folder) / "text"
         path.write_bytes(content)
-        text, counted = transcode(path, "utf-8", Path(folder), is_evened=True)
+        patch.setattr(lines, "BLOCK", 8)
+        text, counted, marks = transcode(path, "utf-8", Path(folder), is_evened=True)
         evened = content.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         assert text.read_bytes().decode() == evened
         assert repr(counted) == repr(count_lines(text))
+        assert marks is not None and marks.tolist() == mark_lines(path).tolist()
