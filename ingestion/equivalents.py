@@ -82,7 +82,7 @@ def write_schema(settings: Settings) -> Path:
     path = settings.lake / "_equivalents" / "schema" / "part-00.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = ", ".join(f"null::{kind} as {name}" for name, kind in SCHEMA.items())
-    with duckdb.connect() as connection:
+    with duckdb.cursor() as connection:
         connection.execute(f"copy (select {columns} limit 0) to '{_text(path)}' (format parquet)").fetchall()
     return path
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 
 from ingestion.contract import Column, Dataset
-from ingestion.protection import Keys, outputs_sql
-from ingestion.typing_rules import RowRule, delivered_sql, quoted, value_sql
+from ingestion.protection import Keys, normalise_sql, outputs_sql
+from ingestion.typing_rules import RowRule, delivered_sql, present_sql, quoted
 
 TEXTS = "delivered_sets"
 IN_ORDER = "set disabled_optimizers = 'join_order,build_side_probe_side'"  # the file is the side that streams
@@ -66,12 +66,15 @@ def judge_sets(
     }
     if columns:
         texts = ", ".join(_text(column) for column in columns)
-        values = ", ".join(f"{value_sql(dataset, column)} as {_value(column)}" for column in columns)
+        present = ", ".join(f"{present_sql(dataset, column)} as {_present(column)}" for column in columns)
+        values = ", ".join(f"{normalise_sql(column, _present(column))} as {_value(column)}" for column in columns)
+        kept = ", ".join([texts, *map(_value, columns)])
         found = [f"{rules[place].violated} as {name}" for place, name in judged.items()]
         found += [f"{sql} as {_output(name)}" for name, sql in outputs.items()]
         connection.execute(
-            f"create temp table identifier_sets as select {', '.join(['*', *found])}"
-            f" from (select *, {values} from (select distinct {texts} from {TEXTS} order by all))"
+            f"create temp table identifier_sets as select {', '.join([kept, *found])}"
+            f" from (select *, {values} from (select *, {present}"
+            f" from (select distinct {texts} from {TEXTS} order by all)))"
         ).fetchall()
     return IdentifierSets(
         columns,
@@ -107,6 +110,10 @@ def _protected(dataset: Dataset) -> tuple[Column, ...]:
 
 def _text(column: Column) -> str:
     return quoted(f"r_{column.name}")
+
+
+def _present(column: Column) -> str:
+    return quoted(f"p_{column.name}")
 
 
 def _value(column: Column) -> str:

@@ -86,7 +86,7 @@ def write_manifest(settings: Settings) -> Path:
         schema=schema,
     )
     settings.lake.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(":memory:") as connection:
+    with duckdb.cursor() as connection:
         for dataset in registry.datasets:
             folder = settings.lake / dataset.source / dataset.name / "batch_date=0001-01-01" / "schema"
             folder.mkdir(parents=True, exist_ok=True)

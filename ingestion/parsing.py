@@ -126,11 +126,14 @@ class Parse:
         if self.dataset.delivery.trailing_separator:
             rules.append(RowRule("", "too many columns", "_end is not null"))
         sets = judge_sets(self.connection, self.dataset, rules, self.keys)
-        words = [sets.rules[start : start + RULES_A_WORD] for start in range(0, len(rules), RULES_A_WORD)]
+        searches = {place: f"_found_{place}" for place, rule in enumerate(sets.rules) if rule.rule == FORBIDDEN_RULE}
+        searched = ["*", *(f"{sets.rules[place].violated} as {name}" for place, name in searches.items())]
+        violated = [searches.get(place, rule.violated) for place, rule in enumerate(sets.rules)]
+        words = [violated[start : start + RULES_A_WORD] for start in range(0, len(rules), RULES_A_WORD)]
         notes = _Notes()
         totals = [f"cast({quoted(f'v_{name}')} as decimal(38,9))" for name in summed]
         self._register(notes, len(words), len(summed), layout)
-        any_broken = " or ".join(f"({rule.violated})" for rule in sets.rules) or "false"
+        any_broken = " or ".join(f"({is_broken})" for is_broken in violated) or "false"
         noted = ["_ordinal", *(_mask_sql(word) for word in words), *totals]
         note = ", ".join(f"'{place}': {sql}" for place, sql in enumerate(noted))
         self.part.parent.mkdir()
@@ -141,7 +144,7 @@ class Parse:
             copy (
                 with {self._levels(reading, layout, sets)}
                 select {self._outputs(sets)}, {self._lineage(layout)}
-                from valued
+                from (select {", ".join(searched)} from valued)
                 where case when {any_broken} then note({{{note}}}) else true end
             ) to '{self.part}' ({self.parquet})
             """
@@ -222,8 +225,8 @@ class Parse:
         """One row for each broken row: its line, the first broken column, all broken rules."""
         if frame.is_empty():
             return pl.DataFrame(schema=QUARANTINE)
-        ordinals = frame["0"].to_arrow()
-        lines = pl.Series("line_number", ordinals if layout is None else layout.line_numbers(ordinals))
+        ordinals = frame["0"]
+        lines = ordinals if layout is None else pl.Series(layout.line_numbers(ordinals.to_arrow()))
         hits = []
         for place, rule in enumerate(rules):
             is_hit = (frame[str(1 + place // RULES_A_WORD)] & (1 << place % RULES_A_WORD)) != 0
@@ -368,6 +371,9 @@ class Parse:
     def _raw(self, reading: Reading, layout: Layout | None, quarantine: pl.DataFrame) -> pl.DataFrame:
         """The delivered text of the quarantined rows (without lines: the row as JSON)."""
         if reading.lines is None or layout is None:
+            if reading.sheet is not None:
+                is_wanted = pl.Series(reading.sheet.column("_row")).is_in(quarantine["line_number"].implode())
+                self.connection.register(SHEET, reading.sheet.filter(is_wanted.to_arrow()))
             self.connection.register("wanted", quarantine.select("line_number").to_arrow())
             names = ", ".join(quoted(column.physical_name) for column in self.dataset.columns)
             rows = self.connection.sql(
@@ -415,7 +421,8 @@ def _between_sql(key: str, falls: int) -> str:
     return " or ".join(ends)
 
 
-def _mask_sql(rules: list[RowRule]) -> str:
+def _mask_sql(violated: list[str]) -> str:
     return " | ".join(
-        f"case when {rule.violated} then {1 << index}::bigint else 0::bigint end" for index, rule in enumerate(rules)
+        f"case when {is_broken} then {1 << index}::bigint else 0::bigint end"
+        for index, is_broken in enumerate(violated)
     )

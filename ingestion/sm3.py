@@ -11,7 +11,6 @@ from threading import Lock
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Words = NDArray[np.uint32]
@@ -67,25 +66,25 @@ def _absorbed(block: bytes) -> Words:
 
 
 def _bytes_of(values: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """All values one after the other, and the length of each; NULL has no bytes."""
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    binary = values.cast(pa.large_binary())
-    if binary.null_count:
-        binary = pc.fill_null(binary, b"")
-    _, places, data = binary.buffers()
-    offsets = np.frombuffer(places, np.int64)[binary.offset : binary.offset + len(binary) + 1]
+    """All values one after the other, and the length of each."""
+    whole = _whole(values)
+    is_large = pa.types.is_large_string(whole.type) or pa.types.is_large_binary(whole.type)
+    _, places, data = whole.buffers()
+    offsets = np.frombuffer(places, np.int64 if is_large else np.int32)[: len(whole) + 1]
     held = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
-    return held[offsets[0] : offsets[-1]], np.diff(offsets)
+    return held[offsets[0] : offsets[-1]], np.diff(offsets).astype(np.int64)
+
+
+def _whole(values: pa.Array) -> pa.Array:
+    """Values in one piece, from its beginning; nothing here calls for Arrow's compute functions, which load slowly."""
+    whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return pa.concat_arrays([whole, whole.slice(0, 0)]) if whole.offset else whole
 
 
 def _hexadecimal(values: pa.Array, digests: NDArray[np.uint8]) -> pa.Array:
     text = digests.tobytes().hex().encode()
     offsets = np.arange(len(digests) + 1, dtype=np.int32) * np.int32(2 * DIGEST)
-    valid = None
-    if values.null_count:
-        mask = pc.is_valid(values)
-        valid = (mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask).buffers()[1]
+    valid = _whole(values).buffers()[0] if values.null_count else None
     return pa.StringArray.from_buffers(len(digests), pa.py_buffer(offsets), pa.py_buffer(text), valid)
 
 

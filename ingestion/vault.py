@@ -111,8 +111,11 @@ class _Given:
     """Values to be deposited; `rows` tells where those of each subject are, `texts` how each is written when sealed."""
 
     def __init__(self, values: pa.RecordBatch) -> None:
-        owners, tokens = _octets(values, "subject"), _octets(values, "token")
-        self.owners, self.kinds, clear = (values.column(name).to_pylist() for name in ("subject", "kind", "clear"))
+        names = ("subject", "kind", "token", "clear")
+        self.owners, self.kinds, given, clear = (values.column(name).to_pylist() for name in names)
+        owners, tokens = (
+            np.frombuffer(b"".join(octets), np.uint8).reshape(-1, TOKEN) for octets in (self.owners, given)
+        )
         turns = np.flatnonzero((owners[1:] != owners[:-1]).any(axis=1)) + 1
         runs = pairwise([0, *turns.tolist(), len(owners)]) if len(owners) else ()
         self.rows = {self.owners[begin]: slice(begin, end) for begin, end in runs}
@@ -167,7 +170,8 @@ class Vault:
         counts = [0, 0, 0]
         for batch in batches:
             for start in range(0, batch.num_rows, BATCH):
-                part = batch.slice(start, BATCH).drop_null()
+                part = batch.slice(start, BATCH)
+                part = part.drop_null() if any(column.null_count for column in part.columns) else part
                 given = _Given(part)
                 given = given if given.is_grouped else _Given(part.sort_by("subject"))
                 counts = [sum(pair) for pair in zip(counts, self._deposit(given), strict=True)]
@@ -416,13 +420,6 @@ def _text(kind: str, token: str, clear: str) -> str:
 
 def _joined(texts: Iterable[str]) -> bytes:
     return f"[{','.join(texts)}]".encode()
-
-
-def _octets(values: pa.RecordBatch, name: str) -> npt.NDArray[np.uint8]:
-    """The tokens of a column, 32 bytes each."""
-    column = values.column(name).cast(pa.binary(TOKEN))
-    held = np.frombuffer(column.buffers()[1] or b"", dtype=np.uint8)
-    return held[column.offset * TOKEN : (column.offset + len(column)) * TOKEN].reshape(-1, TOKEN)
 
 
 def _parts(octets: bytes) -> Iterator[bytes]:

@@ -11,7 +11,6 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ingestion.readers.lines import LineCount, LineCounter, Numbers, add_feeds, count_feeds
 
@@ -89,6 +88,8 @@ def _transcoded(piece: bytes, decoder: codecs.IncrementalDecoder) -> bytes:
 
 def _alternated(piece: bytes, found: Numbers, bounds: Numbers, decoded: bytes, ends: Numbers) -> bytes:
     """What is ASCII of a piece, and between it the decoded stretches."""
+    import pyarrow.compute as pc  # slow to load, and few deliveries need it
+
     turns, places = np.zeros((2, 2 * len(bounds)), dtype=np.int32)
     turns[1:-1:2], turns[2:-1:2], turns[-1] = found[bounds[:-1]] * WORD, (found[bounds[1:] - 1] + 1) * WORD, len(piece)
     places[2:] = len(decoded)
