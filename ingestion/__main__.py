@@ -7,4 +7,5 @@ if __name__ == "__main__":
     gc.set_threshold(100_000)  # modules and batches of rows live long: looking through them for cycles finds none
     from ingestion.commands import main
 
+    gc.freeze()
     sys.exit(main())

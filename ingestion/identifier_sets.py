@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import duckdb
 
@@ -76,6 +75,7 @@ def judge_sets(
             f" from (select *, {values} from (select *, {present}"
             f" from (select distinct {texts} from {TEXTS} order by all)))"
         ).fetchall()
+        connection.execute(f"drop table {TEXTS}").fetchall()
     return IdentifierSets(
         columns,
         [replace(rule, violated=judged.get(place, rule.violated)) for place, rule in enumerate(rules)],
@@ -83,15 +83,13 @@ def judge_sets(
     )
 
 
-def spool_clear_values(
-    connection: duckdb.DuckDBPyConnection, columns: Sequence[Column], landed: str, spool: Path
+def gather_clear_values(
+    connection: duckdb.DuckDBPyConnection, columns: Sequence[Column], landed: str, table: str
 ) -> None:
-    """Write the clear values and tokens of the sets that occur in the landed rows, each set once; without any, no file.
+    """Make a table of the clear values and tokens of the sets that occur in the landed rows, each set once.
 
     `landed` is SQL of the rows in the lake's form.
     """
-    if not columns:
-        return
     tokens = [f"{column.name}_token" for column in columns]
     held = ", ".join(
         f"{_value(column)} as {quoted(column.name)}, {_output(token)} as {quoted(token)}"
@@ -99,8 +97,8 @@ def spool_clear_values(
     )
     same = " and ".join(f"held.{quoted(token)} is not distinct from landed.{quoted(token)}" for token in tokens)
     connection.execute(
-        f"copy (select distinct held.* from (select {held} from identifier_sets) as held"
-        f" semi join (from {landed}) as landed on {same}) to '{spool}' (format parquet, compression lz4)"
+        f"create temp table {table} as select distinct held.* from (select {held} from identifier_sets) as held"
+        f" semi join (from {landed}) as landed on {same}"
     ).fetchall()
 
 

@@ -10,7 +10,7 @@ import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -216,9 +216,10 @@ def parse(
     """
     stated = verify(delivery, settings)
     path = plain_file(delivery, settings, work)
-    parsed = Parse(contract, lands_as or delivery, path, settings, keys, work).run(list(stated.sums))
-    check_stated(stated, parsed.rows_in, parsed.sums)
-    keep_clear_values(delivery, settings, keys, work)
+    with closing(Parse(contract, lands_as or delivery, path, settings, keys, work)) as parsing:
+        parsed = parsing.run(list(stated.sums))
+        check_stated(stated, parsed.rows_in, parsed.sums)
+        keep_clear_values(parsing.connection, parsing.landed, delivery, settings, keys)
     return parsed
 
 

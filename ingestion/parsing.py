@@ -15,10 +15,9 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from ingestion.clear_values import SPOOL, spooled_columns
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery, DeliveryRefused
-from ingestion.identifier_sets import IN_ORDER, TEXTS, IdentifierSets, judge_sets, spool_clear_values, texts_sql
+from ingestion.identifier_sets import IN_ORDER, TEXTS, IdentifierSets, judge_sets, texts_sql
 from ingestion.lake import connect, lake_schema, parquet_options
 from ingestion.protection import Keys, register_functions, seal
 from ingestion.readers import Lines, Reading, open_reading
@@ -73,7 +72,7 @@ class _Notes:
 
 
 class Parse:
-    """One pass over one delivery, in a working folder; nothing outside it is touched."""
+    """One pass over one delivery, in a working folder; nothing outside it is touched. Who has made it closes it."""
 
     def __init__(
         self, contract: Contract, delivery: Delivery, path: Path, settings: Settings, keys: Keys, work: Path
@@ -94,29 +93,32 @@ class Parse:
         """
         if self.delivery.is_empty:
             return self._nothing(summed)
+        texts = texts_sql(self.dataset)
         try:
-            texts = texts_sql(self.dataset)
-            try:
-                reading = open_reading(self.path, self.dataset, self.work)
-                layout = survey(self.connection, reading, texts, TEXTS) if reading.lines else None
-            except LineEndsMixed:
-                reading = open_reading(self.path, self.dataset, self.work, is_evened=True)
-                layout = survey(self.connection, reading, texts, TEXTS)
-            if reading.sheet is not None:
-                self.connection.register(SHEET, reading.sheet)
-            if layout is None and texts:
-                self._run(f"create temp table {TEXTS} as select distinct {', '.join(texts)} from ({reading.relation})")
-            broken, sums = self._type(reading, layout, summed)
-            landed = self._count("select count(*) from {part}")
-            quarantine = pl.concat([broken, self._drop_duplicates()])
-            if layout is not None:
-                quarantine = pl.concat([quarantine, each_line(layout.rejects).select(*QUARANTINE)])
-            quarantine = quarantine.sort("line_number")
-            spooled = spooled_columns(self.dataset, self.settings)
-            spool_clear_values(self.connection, spooled, f"read_parquet('{self.part}')", self.work / SPOOL)
-            return self._judge(reading, layout, landed, quarantine, sums)
-        finally:
-            self.connection.close()
+            reading = open_reading(self.path, self.dataset, self.work)
+            layout = survey(self.connection, reading, texts, TEXTS) if reading.lines else None
+        except LineEndsMixed:
+            reading = open_reading(self.path, self.dataset, self.work, is_evened=True)
+            layout = survey(self.connection, reading, texts, TEXTS)
+        if reading.sheet is not None:
+            self.connection.register(SHEET, reading.sheet)
+        if layout is None and texts:
+            self._run(f"create temp table {TEXTS} as select distinct {', '.join(texts)} from ({reading.relation})")
+        broken, sums = self._type(reading, layout, summed)
+        landed = self._count("select count(*) from {part}")
+        quarantine = pl.concat([broken, self._drop_duplicates()])
+        if layout is not None:
+            quarantine = pl.concat([quarantine, each_line(layout.rejects).select(*QUARANTINE)])
+        return self._judge(reading, layout, landed, quarantine.sort("line_number"), sums)
+
+    def close(self) -> None:
+        """Forget everything but the files."""
+        self.connection.close()
+
+    @property
+    def landed(self) -> str:
+        """SQL of the rows as they are written."""
+        return f"read_parquet('{self.part}')"
 
     def _type(
         self, reading: Reading, layout: Layout | None, summed: list[str]
@@ -314,7 +316,6 @@ class Parse:
         self.part.parent.mkdir()
         columns = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in lake_schema(self.dataset).items())
         self._run(f"copy (select {columns} limit 0) to '{self.part}' ({self.parquet})")
-        self.connection.close()
         return Parsed(0, 0, pl.DataFrame(schema=QUARANTINE), dict.fromkeys(summed, Decimal(0)), self.work)
 
     def _judge_empty(self, lines: Lines) -> None:
@@ -406,7 +407,7 @@ class Parse:
 
     def _run(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute and read to the end: an unread result blocks a DuckDB connection."""
-        return self.connection.execute(sql.replace("{part}", f"read_parquet('{self.part}')")).fetchall()
+        return self.connection.execute(sql.replace("{part}", self.landed)).fetchall()
 
 
 def _between_sql(key: str, falls: int) -> str:
