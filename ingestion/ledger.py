@@ -58,7 +58,7 @@ def open_ledger(settings: Settings) -> sa.Engine:
             _add_columns(engine)
     except (sa.exc.SQLAlchemyError, sqlite3.Error, ModuleNotFoundError) as error:
         raise SettingsInvalid(
-            f"The ledger {_shown(settings.ledger_url)} cannot be opened ({type(error).__name__}); correct"
+            f"The ledger {shown_url(settings.ledger_url)} cannot be opened ({type(error).__name__}); correct"
             " PLATFORM_LEDGER_URL, or put the last copy of the ledger in its place."
         ) from None
     return engine
@@ -74,11 +74,12 @@ def _add_columns(engine: sa.Engine) -> None:
                 connection.execute(sa.text(f"alter table {deliveries.name} add column {column.name} {kind}"))
 
 
-def _shown(url: str) -> str:
+def shown_url(url: str) -> str:
+    """A database's address as it may be told."""
     try:
         return sa.make_url(url).render_as_string(hide_password=True)
     except sa.exc.ArgumentError:
-        return "of PLATFORM_LEDGER_URL"
+        return "at the address that was set"
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:

@@ -12,10 +12,12 @@ Backups of the database hold the key until they expire.
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,8 +34,9 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ingestion.ledger import shown_url
 from ingestion.protection import Keys
-from ingestion.settings import Settings
+from ingestion.settings import Settings, SettingsInvalid
 
 BATCH = 100_000
 NAMES_A_QUERY = 25_000
@@ -145,17 +148,37 @@ class Vault:
     """An open vault; every method is one or a few transactions and may run beside others."""
 
     def __init__(self, settings: Settings, keys: Keys) -> None:
+        """Open the vault, creating what is missing, one process at a time.
+
+        Raises:
+            SettingsInvalid: there is no database at the vault's address, or it is not one of this version.
+        """
         url = settings.vault_url or f"sqlite:///{settings.home / 'vault' / 'vault.db'}"
         self.purposes = settings.vault_purposes
         self.keys = {version.version: version for version in keys.versions}
         self.newest = keys
-        self.engine = sa.create_engine(url)
-        if self.engine.dialect.name == "sqlite" and self.engine.url.database:
-            Path(self.engine.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            sa.event.listen(self.engine, "connect", _set_sqlite_pragmas)
-        dialect = importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")
-        self.insert: Any = dialect.insert
-        metadata.create_all(self.engine)
+        settings.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self.engine = sa.create_engine(url)
+            if self.engine.dialect.name == "sqlite" and self.engine.url.database:
+                Path(self.engine.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                sa.event.listen(self.engine, "connect", _set_sqlite_pragmas)
+            dialect = importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")
+            self.insert: Any = dialect.insert
+            with (settings.home / ".vault.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                metadata.create_all(self.engine)
+            held = {column["name"] for column in sa.inspect(self.engine).get_columns(subjects.name)}
+        except (sa.exc.SQLAlchemyError, sqlite3.Error, ModuleNotFoundError) as error:
+            raise SettingsInvalid(
+                f"The vault {shown_url(url)} cannot be opened ({type(error).__name__}); correct PLATFORM_VAULT_URL, or"
+                " put the last copy of the vault in its place."
+            ) from None
+        if not held.issuperset(subjects.columns.keys()):
+            raise SettingsInvalid(
+                f"The vault {shown_url(url)} was made by another version of the platform; ask that version for its"
+                " values, and give this one an empty database and a new home."
+            )
 
     def close(self) -> None:
         self.engine.dispose()

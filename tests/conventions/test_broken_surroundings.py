@@ -27,6 +27,12 @@ SETTINGS = {
 }
 FILES = {
     "ledger": (ingestion, ["land", *DAY], "ledger.db", "ledger.db cannot be opened (DatabaseError); correct PLATFORM_"),
+    "vault": (
+        ingestion,
+        ["vault", "audit"],
+        "vault/vault.db",
+        "vault.db cannot be opened (DatabaseError); correct PLATFORM",
+    ),
     "key": (ingestion, ["land", *DAY], "keys/platform.key", "platform.key does not hold 64 hexadecimal digits"),
     "warehouse, audit": (quality, ["audit", *DAY], "warehouse.duckdb", "is no warehouse that this DuckDB can read"),
     "warehouse, build": (quality, ["build", *DAY], "warehouse.duckdb", "remove the file and build again"),
@@ -76,11 +82,12 @@ def test_files_that_are_damaged(case: str, home: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("url", ["nothing", "oracle://a:secret@b/c", "postgresql://a:secret@127.0.0.1:1/c"])
-def test_a_ledger_that_is_not_there(
-    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("name", "command"), [("LEDGER", ["land", *DAY]), ("VAULT", ["vault", "audit"])])
+def test_a_database_that_is_not_there(
+    name: str, command: list[str], url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PLATFORM_LEDGER_URL", url)
-    assert ingestion(["land", *DAY]) == 1
+    monkeypatch.setenv(f"PLATFORM_{name}_URL", url)
+    assert ingestion(command) == 1
     said = capsys.readouterr().err
     assert "cannot be opened" in said
     assert "secret" not in said

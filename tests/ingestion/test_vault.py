@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -259,6 +260,15 @@ def test_no_clear_value_is_in_the_files(vault: Vault, settings: Settings) -> Non
     vault.deposit(PEOPLE)
     held = files(settings)
     assert all(clear.encode() not in held for clear in PEOPLE["clear"].drop_null().to_pylist())
+
+
+def test_a_vault_of_another_version_is_told_and_not_touched(settings: Settings) -> None:
+    path = settings.home / "vault" / "vault.db"
+    path.parent.mkdir(parents=True)
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table subjects (subject blob primary key, wrapped_key blob)")
+    with pytest.raises(SettingsInvalid, match="was made by another version of the platform"):
+        Vault(settings, load_keys(settings.key_file))
 
 
 def test_purposes_and_place_are_configured(tmp_path: Path) -> None:
