@@ -39,7 +39,7 @@ from ingestion.protection import Keys
 from ingestion.settings import Settings, SettingsInvalid
 
 BATCH = 100_000
-NAMES_A_QUERY = 25_000
+NAMES_A_QUERY, MOST_HOLDERS = 25_000, 8
 NONCE, KEY, TOKEN, START = 12, 32, 32, 8
 IDENTIFIER_LIKE = re.compile(r"\d{11}")
 Content = dict[tuple[str, str], str]  # kind and token (hexadecimal) to clear value
@@ -320,19 +320,21 @@ class Vault:
         raise VaultRefused(f"{token[:8]}…: {problem}")
 
     def _holders(self, token: bytes) -> list[sa.Row[Any]]:
-        """The subjects that have a value with this token, by their own or by its first bytes, with its `value_kind`."""
+        """Subjects that have a value with this token, by their own or by its first bytes, with its `value_kind`; of a
+        token that many share, a few.
+        """
         own = sa.select(subjects, subjects.c.kind.label("value_kind")).where(
-            subjects.c.subject == token, subjects.c.kind.is_not(None)
+            subjects.c.subject == token, subjects.c.kind.is_not(None), subjects.c.wrapped_key.is_not(None)
         )
         others = (
             sa.select(subjects, token_starts.c.kind.label("value_kind"))
             .join(token_starts, subjects.c.subject == token_starts.c.subject)
-            .where(token_starts.c.start == _start(token))
+            .where(token_starts.c.start == _start(token), subjects.c.wrapped_key.is_not(None))
+            .order_by(token_starts.c.subject, token_starts.c.kind)
+            .limit(MOST_HOLDERS)
         )
         with self.engine.connect() as connection:
-            rows = [row for query in (own, others) for row in connection.execute(query)]
-        known = [row for row in rows if row.wrapped_key is not None]
-        return sorted(known, key=lambda row: (bytes(row.subject), row.value_kind))
+            return [row for query in (own, others) for row in connection.execute(query)]
 
     def forget(self, subject: str, actor: str, reason: str, ticket: str, at: datetime) -> int:
         """Destroy the key and the sealed values of a subject for good; returns how many values are gone.
