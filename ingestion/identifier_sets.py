@@ -86,7 +86,7 @@ def judge_sets(
 def gather_clear_values(
     connection: duckdb.DuckDBPyConnection, columns: Sequence[Column], landed: str, table: str
 ) -> None:
-    """Make a table of the clear values and tokens of the sets that occur in the landed rows, each set once.
+    """Of the identifier sets leave a table of the clear values and tokens that occur in the landed rows, each set once.
 
     `landed` is SQL of the rows in the lake's form.
     """
@@ -100,6 +100,7 @@ def gather_clear_values(
         f"create temp table {table} as select distinct held.* from (select {held} from identifier_sets) as held"
         f" semi join (from {landed}) as landed on {same}"
     ).fetchall()
+    connection.execute("drop table identifier_sets").fetchall()  # the rest needs its memory
 
 
 def _protected(dataset: Dataset) -> tuple[Column, ...]:
