@@ -93,21 +93,24 @@ def _instant_sql(local: str) -> str:
 
 def present_sql(dataset: Dataset, column: Column) -> str:
     """SQL of the delivered text, NULL where it is (but for blanks around it) one of the spellings of "no value"."""
-    raw, missing = quoted(f"r_{column.name}"), _missing(dataset, column)
-    listed = ", ".join(map(_literal, missing))
-    if not missing:
-        return raw
-    is_suspect = f"{raw} < '!'"  # begins with a blank or is empty; to trim every value is dear
-    if missing != [""]:
-        is_suspect += f" or {raw} in ({listed}) or ends_with({raw}, ' ')"
-    return f"case when ({is_suspect}) and trim({raw}) in ({listed}) then null else {raw} end"
+    raw, is_missing = quoted(f"r_{column.name}"), _missing_sql(dataset, column)
+    return f"case when {is_missing} then null else {raw} end" if is_missing else raw
 
 
 def _absent_sql(dataset: Dataset, column: Column) -> str:
-    """SQL that is true where `present_sql` is NULL; shorter, and dearer for a value that is there."""
+    """SQL that is true where `present_sql` is NULL, and else not."""
+    raw, is_missing = quoted(f"r_{column.name}"), _missing_sql(dataset, column)
+    return f"({raw} is null or {is_missing})" if is_missing else f"({raw} is null)"
+
+
+def _missing_sql(dataset: Dataset, column: Column) -> str:
+    """SQL that is true where a delivered text means no value; empty where none does."""
     raw, missing = quoted(f"r_{column.name}"), _missing(dataset, column)
     listed = ", ".join(map(_literal, missing))
-    return f"({raw} is null or trim({raw}) in ({listed}))" if missing else f"({raw} is null)"
+    is_suspect = f"{raw} < '!'"  # begins with a blank or is empty; to trim every value is dear
+    if missing != [""]:
+        is_suspect += f" or {raw} in ({listed}) or ends_with({raw}, ' ')"
+    return f"({is_suspect}) and trim({raw}) in ({listed})" if missing else ""
 
 
 def _missing(dataset: Dataset, column: Column) -> list[str]:

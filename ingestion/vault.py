@@ -167,14 +167,17 @@ class Vault:
             self.insert: Any = dialect.insert
             with (settings.home / ".vault.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                metadata.create_all(self.engine)
-            held = {column["name"] for column in sa.inspect(self.engine).get_columns(subjects.name)}
+                tables = sa.inspect(self.engine)
+                held = tables.get_columns(subjects.name) if tables.has_table(subjects.name) else []
+                is_other = held and {column["name"] for column in held} != set(subjects.columns.keys())
+                if not is_other:
+                    metadata.create_all(self.engine)
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ModuleNotFoundError) as error:
             raise SettingsInvalid(
                 f"The vault {shown_url(url)} cannot be opened ({type(error).__name__}); correct PLATFORM_VAULT_URL, or"
                 " put the last copy of the vault in its place."
             ) from None
-        if not held.issuperset(subjects.columns.keys()):
+        if is_other:
             raise SettingsInvalid(
                 f"The vault {shown_url(url)} was made by another version of the platform; ask that version for its"
                 " values, and give this one an empty database and a new home."
@@ -221,7 +224,7 @@ class Vault:
                     is_new[added] = True
                     own = row.kind or given.own_kinds.get(subject)
                     grown.append((row, own, [*_texts(content), *(given.texts[number] for number in added)]))
-            self._add(connection, given, [subject for subject in given.rows if subject not in held])
+            self._add(connection, given, sorted(subject for subject in given.rows if subject not in held))
             self._replace(connection, grown)
             self._insert(connection, token_starts, ("start", "subject", "kind"), given.leads(is_new))
         new = int(is_new.sum())
@@ -343,12 +346,15 @@ class Vault:
         """
         _check_words(actor, reason, ticket)
         name = _token(subject)
-        with self._writing() as connection:
-            gone = self._erase(connection, name)
-            connection.execute(sa.insert(subjects), {"subject": name, "forgotten_at": at.isoformat()})
-            connection.execute(
-                sa.insert(audit), _entry("forget", "done", actor, reason, ticket, at, subject, None, None)
-            )
+        while True:
+            with suppress(_Overtaken), self._writing() as connection:
+                gone = self._erase(connection, name)
+                marks = [(name, at.isoformat())]
+                if not self._insert(connection, subjects, ("subject", "forgotten_at"), marks):
+                    raise _Overtaken
+                done = _entry("forget", "done", actor, reason, ticket, at, subject, None, None)
+                connection.execute(sa.insert(audit), done)
+                break
         if self.engine.dialect.name == "sqlite":
             with self.engine.connect() as connection:
                 connection.exec_driver_sql("pragma wal_checkpoint(truncate)").fetchall()
@@ -380,10 +386,13 @@ class Vault:
         for row in self._subjects(connection, [subject]).values():
             with suppress(VaultRefused, InvalidTag):
                 content = self._opened(row) if row.wrapped_key is not None else {}
-        for kind, token in content:
-            of = token_starts.c
-            is_it = (of.start == _start(bytes.fromhex(token))) & (of.subject == subject) & (of.kind == kind)
-            connection.execute(sa.delete(token_starts).where(is_it))
+        of = token_starts.c
+        leads = [{"at": _start(bytes.fromhex(token)), "to": subject, "as": kind} for kind, token in content]
+        if leads:
+            is_it = (
+                (of.start == sa.bindparam("at")) & (of.subject == sa.bindparam("to")) & (of.kind == sa.bindparam("as"))
+            )
+            connection.execute(sa.delete(token_starts).where(is_it), leads)
         connection.execute(sa.delete(subjects).where(subjects.c.subject == subject))
         return len(content)
 

@@ -48,6 +48,7 @@ PLAIN = {
     "no trailing newline after a broken row": ("1,1,,,\n2,x,,,", [2], [(3, *AMOUNT)]),
     "header only": ("", [], []),
     "a quote is a character where none is declared": ('1,1,,,"a\n2,x,,,b"\n', [2], [(3, *AMOUNT)]),
+    "a blank that is not ASCII is no way to say nothing": ("1,\u3000,,,\n2,2,,,\u3000\n", [3], [(2, *AMOUNT)]),
     "blanks around a value": (" 1 , 1.5 , 2026-01-01 , A , x \n", [2], []),
 }
 

@@ -110,6 +110,24 @@ def test_it_may_be_kept_in_postgresql(shared: Vault) -> None:
 
 
 @pytest.mark.parametrize("kept", ["vault", "shared"])
+def test_forgetting_while_a_person_first_comes_is_done_before_or_after(
+    kept: str, request: pytest.FixtureRequest
+) -> None:
+    vault: Vault = request.getfixturevalue(kept)
+    people = [f"p{number}" for number in range(3000)]
+    table = values(*((person, "email", person) for person in people))
+    with ThreadPoolExecutor(2) as pool:
+        coming = pool.submit(vault.deposit, table)
+        gone = [vault.forget(token(person), **WHO) for person in people[:40]]
+        found = coming.result()
+    assert found.new == len(people) - found.passed_over
+    assert sum(gone) + found.passed_over == len(gone)
+    for person in people[:40]:
+        with pytest.raises(VaultRefused, match="its subject was forgotten"):
+            vault.reveal(token("email" + person), "DSR", **WHO)
+
+
+@pytest.mark.parametrize("kept", ["vault", "shared"])
 def test_deposits_of_the_same_persons_at_once_lose_nothing(kept: str, request: pytest.FixtureRequest) -> None:
     vault: Vault = request.getfixturevalue(kept)
     people = [f"p{number}" for number in range(300)]
@@ -262,13 +280,15 @@ def test_no_clear_value_is_in_the_files(vault: Vault, settings: Settings) -> Non
     assert all(clear.encode() not in held for clear in PEOPLE["clear"].drop_null().to_pylist())
 
 
-def test_a_vault_of_another_version_is_told_and_not_touched(settings: Settings) -> None:
+def test_a_vault_of_another_version_is_told_and_left_as_it_is(settings: Settings) -> None:
     path = settings.home / "vault" / "vault.db"
     path.parent.mkdir(parents=True)
     with sqlite3.connect(path) as connection:
         connection.execute("create table subjects (subject blob primary key, wrapped_key blob)")
     with pytest.raises(SettingsInvalid, match="was made by another version of the platform"):
         Vault(settings, load_keys(settings.key_file))
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("select name from sqlite_master where type = 'table'").fetchall() == [("subjects",)]
 
 
 def test_purposes_and_place_are_configured(tmp_path: Path) -> None:
