@@ -18,6 +18,7 @@ from ingestion.landing import SourceUnknown, land_source
 from ingestion.protection import KeyUnusable
 from ingestion.registry import load_registry
 from ingestion.settings import Settings, load_settings
+from ingestion.vault import VaultRefused
 
 
 def check(_arguments: argparse.Namespace, settings: Settings) -> int:
@@ -102,5 +103,5 @@ def main(argv: list[str] | None = None) -> int:
             command.add_argument("--days", type=int, required=True)
             command.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
-    told = dict.fromkeys((ContractInvalid, SourceUnknown, KeyUnusable), 1)
+    told = dict.fromkeys((ContractInvalid, SourceUnknown, KeyUnusable, VaultRefused), 1)
     return run_command(lambda: int(arguments.run(arguments, load_settings())), told)

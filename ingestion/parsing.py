@@ -257,7 +257,7 @@ class Parse:
         """A business key occurs once in a delivery; later occurrences leave the written rows for the quarantine.
 
         Where keys rise from row to row none repeats. One that repeats comes down to itself somewhere: it lies between
-        the two keys of a fall. Where falls are many, first the hashes are compared, which take less memory.
+        the two keys of a fall. Of those that do, first the hashes are compared, which take less memory.
         """
         columns = {column.name: column for column in self.dataset.columns}
         key = ", ".join(quoted(f"{name}_token" if columns[name].profile.protect else name) for name in self.dataset.key)
@@ -267,10 +267,10 @@ class Parse:
             f" limit {MOST_FALLS + 1}"
         )
         falls = self._count("select count(*) from falls")
-        twice = f"select {key} from {{part}} where {_between_sql(key, falls)} group by {key} having count(*) > 1"
-        hashed = f"select 1 from {{part}} group by hash({key}) having count(*) > 1"
-        suspected = [hashed, twice] if falls > MOST_FALLS else [twice]
-        if not falls or not all(self._count(f"select count(*) from ({rows})") for rows in suspected):
+        suspects = f"{{part}} where {_between_sql(key, falls)}"
+        hashed = f"select 1 from {suspects} group by hash({key}) having count(*) > 1"
+        twice = f"select {key} from {suspects} group by {key} having count(*) > 1"
+        if not falls or not all(self._count(f"select count(*) from ({rows})") for rows in (hashed, twice)):
             return pl.DataFrame(schema=QUARANTINE)
         self._run(
             f"""

@@ -218,7 +218,11 @@ class Vault:
                 if row.wrapped_key is None:
                     passed_over += len(numbers)
                     continue
-                content = self._opened(row)
+                try:
+                    content = self._opened(row)
+                except InvalidTag:
+                    name = subject.hex()[:8]
+                    raise VaultRefused(f"{name}…: what is sealed is damaged; restore the vault's database.") from None
                 added = [number for number in numbers if given.key(number) not in content]
                 if added:
                     is_new[added] = True
@@ -382,11 +386,12 @@ class Vault:
 
     def _erase(self, connection: sa.Connection, subject: bytes) -> int:
         """Delete a subject's row and what leads to it; of one whose key is lost already, the row."""
-        content: Content = {}
+        of, content = token_starts.c, Content()
         for row in self._subjects(connection, [subject]).values():
-            with suppress(VaultRefused, InvalidTag):
-                content = self._opened(row) if row.wrapped_key is not None else {}
-        of = token_starts.c
+            try:
+                content = self._opened(row) if row.wrapped_key is not None else content
+            except (VaultRefused, InvalidTag):  # its tokens are not to be had: all leads are looked through
+                connection.execute(sa.delete(token_starts).where(of.subject == subject))
         leads = [{"at": _start(bytes.fromhex(token)), "to": subject, "as": kind} for kind, token in content]
         if leads:
             is_it = (

@@ -228,9 +228,24 @@ def test_a_person_whose_key_is_lost_can_be_forgotten(vault: Vault, settings: Set
     rotated = Vault(settings, add_key(settings.key_file, "sm3"))
     rotated.deposit(PEOPLE)
     rotated.close()
+    with pytest.raises(VaultRefused, match="the key file has no version 2"):
+        vault.deposit(PEOPLE)
     assert vault.forget(token("zhang"), **WHO) == 0
+    with vault.engine.connect() as connection:
+        left = {bytes(row.subject) for row in connection.execute(token_starts.select())}
+    assert left == {bytes.fromhex(token("li"))}
     with pytest.raises(VaultRefused, match="its subject was forgotten"):
         vault.reveal(ZHANG, "DSR", **WHO)
+
+
+def test_a_damaged_row_is_told_and_nothing_is_deposited(vault: Vault) -> None:
+    vault.deposit(PEOPLE)
+    with vault.engine.begin() as connection:
+        connection.execute(subjects.update().values(sealed=b"\0" * 60))
+    with pytest.raises(VaultRefused, match="what is sealed is damaged; restore the vault's database"):
+        vault.deposit(values(("zhang", "email", "z@example.com"), ("wang", "email", "w@example.com")))
+    with vault.engine.connect() as connection:
+        assert len(connection.execute(subjects.select()).all()) == 2
 
 
 def test_a_person_forgotten_before_the_first_delivery_is_passed_over(vault: Vault) -> None:
