@@ -35,6 +35,6 @@ with DAG(
     def gate_and_publish(partition_key: str | None = None) -> str:
         from quality.publication import audit_and_publish
 
-        return str(audit_and_publish("core", batch_date_of(partition_key)))
+        return str(audit_and_publish("warehouse", batch_date_of(partition_key)))
 
     build() >> gate_and_publish()

@@ -23,6 +23,8 @@ from ingestion.command_line import run_command
 from ingestion.settings import Settings, load_settings
 from quality.publication import PublicationRefused
 from quality.published import NothingPublished
+from quality.sets import SetsInvalid, SetUnknown
+from quality.suite import SuitesInvalid
 
 USER_ERRORS = (
     FeatureBuildRefused,
@@ -32,8 +34,11 @@ USER_ERRORS = (
     PurposeRefused,
     ScorecardNotTrainable,
     ScoringFrameMissing,
+    SetsInvalid,
+    SetUnknown,
     SourceInvalid,
     SpineInvalid,
+    SuitesInvalid,
     UnknownPurpose,
     UnknownView,
     ViewsInvalid,
@@ -54,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frame.add_argument("--date", type=date.fromisoformat, help="the scoring frame of this business date")
     frame.add_argument("--spine", type=Path, help="Parquet with the entity and as_of, for a training frame")
     frame.add_argument("--views", nargs="*", help="views of the training frame (default: all for the purpose)")
-    frame.add_argument("--purpose", default="MODEL_DEV")
-    frame.add_argument("--publish", metavar="SET", help="publish the training frame as this set, gated")
+    frame.add_argument("--purpose", help="purpose of the training frame (default: MODEL_DEV)")
+    frame.add_argument("--publish", metavar="SET", help="publish the training frame as this declared set, gated")
     frame.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
@@ -134,14 +139,15 @@ def _frame(given: argparse.Namespace, settings: Settings) -> None:
     if (given.date is None) == (given.spine is None):
         raise SpineInvalid("Give either --date for the scoring frame or --spine for a training frame.")
     if given.spine is not None and given.publish:
-        views = given.views or [view.view for view in load_views(settings.views).views]
-        publication = build_feature_table(_read_spine(given.spine), views, given.publish, settings, given.purpose)
+        if given.views or given.purpose:
+            raise SpineInvalid(f"Set {given.publish} declares its views and purpose; leave out --views and --purpose.")
+        publication = build_feature_table(_read_spine(given.spine), given.publish, settings)
         print(f"Published {publication.set_name} {publication.version}.")
         return
     if given.date is not None:
         frame = scoring_frame(given.date, settings)
     else:
-        frame = training_frame(_read_spine(given.spine), given.views or None, given.purpose, settings)
+        frame = training_frame(_read_spine(given.spine), given.views or None, given.purpose or "MODEL_DEV", settings)
     if given.out is None:
         print(frame)
     else:

@@ -13,15 +13,13 @@ from features.consent import count_reasons, judge
 from features.point_in_time import evaluate
 from features.source import published_events
 from features.store import CONSENTS, FEATURE_SET, SCORING_PURPOSE, SCORING_TABLE, select_views, sources
-from features.suite import CONSENT_SOURCE, exclusion_suite, layout_of, lineage_suite, suite_of
+from features.suite import ASKED, CONSENT_SOURCE, EXCLUSIONS, FRAME, LINEAGE, training_set
 from features.values import ZONE, in_business_zone, instants
 from features.view import View, combined_version, parse_span
 from ingestion.settings import Settings, load_settings
-from quality.gate import audit_sources
-from quality.layout import Layout
-from quality.publication import Publication, Published, open_published, publish
-from quality.source import ParquetFiles, TableSource
-from quality.suite import Suite
+from quality.publication import Publication, Published, audit_and_publish, open_published
+from quality.sets import load_set
+from quality.source import ParquetFiles, Rows
 
 ADULT_YEARS = 18
 
@@ -55,35 +53,36 @@ def build_features(batch_date: date, settings: Settings | None = None) -> Public
     spine, excluded = _eligible(everybody, as_of, warehouse.scan(CONSENTS))
     told = ", ".join(f"{row['rows']} {row['reason']}" for row in excluded.iter_rows(named=True)) or "nobody"
     log.info("features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, told)
-    return _publish(spine, views, FEATURE_SET, SCORING_TABLE, SCORING_PURPOSE, excluded, warehouse, settings, as_of)
+    for table, accepted in warehouse.overrides.items():
+        log.warning("%s of the warehouse was accepted by %s: %s", table, accepted["by"], accepted["reason"])
+    asked = everybody.select("customer_id").with_columns(as_of=pl.lit(as_of))
+    return _publish(
+        asked, spine, views, FEATURE_SET, SCORING_TABLE, SCORING_PURPOSE, excluded, warehouse, settings, as_of
+    )
 
 
-def build_feature_table(
-    spine: pl.DataFrame,
-    views: Sequence[str],
-    set_name: str,
-    settings: Settings | None = None,
-    purpose: str = "MODEL_DEV",
-) -> Publication:
-    """Publish the features of any spine (entity, `as_of`, more) as a set of its own: a table per view and
-    `frame`.
+def build_feature_table(spine: pl.DataFrame, set_name: str, settings: Settings | None = None) -> Publication:
+    """Publish the features of any spine (entity, `as_of`, more) as a declared set: a table per view and `frame`.
 
-    The date of the publication is that of the newest set the views read. Rows are unique over (entity,
-    as_of); when a view rests on consent, rows without it at their `as_of` are left out and counted.
+    The set's file declares purpose and views (`features.suite.TrainingSet`). The date of the publication is that
+    of the newest set the views read. Rows are unique over (entity, as_of); when a view rests on consent, rows
+    without it at their `as_of` are left out and counted.
 
-    Raises: as `training_frame`; FeatureBuildRefused for views of several entities; PublicationRefused by the
-    gate.
+    Raises: as `training_frame`; SetUnknown or SetsInvalid when the set is not declared as one of training rows;
+    FeatureBuildRefused for views of several entities; PublicationRefused by the gate.
     """
     settings = settings or load_settings()
-    chosen = select_views(settings, views, purpose)
+    training = training_set(load_set(set_name, settings))
+    purpose = training.purpose
+    chosen = select_views(settings, training.views, purpose)
     if len({view.entity for view in chosen}) != 1 or len({view.source_set for view in chosen}) != 1:
         raise FeatureBuildRefused("The views are of several entities or sets; build a set for each.")
     published = open_published(chosen[0].source_set, settings)
-    excluded = _nobody_excluded()
+    excluded, asked = _nobody_excluded(), spine
     if any(view.legal_basis == "consent" for view in chosen):
         judged = judge(spine, purpose, published.scan(CONSENTS))
         excluded, spine = count_reasons(judged, purpose), spine.filter(judged.is_null())
-    return _publish(spine, chosen, set_name, "frame", purpose, excluded, published, settings, None)
+    return _publish(asked, spine, chosen, set_name, FRAME, purpose, excluded, published, settings, None)
 
 
 def _eligible(everybody: pl.DataFrame, as_of: datetime, consents: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -109,6 +108,7 @@ def _nobody_excluded() -> pl.DataFrame:
 
 
 def _publish(
+    asked: pl.DataFrame,
     spine: pl.DataFrame,
     views: Sequence[View],
     set_name: str,
@@ -122,25 +122,13 @@ def _publish(
     frame = evaluate(spine, views, sources(settings), purpose)
     key = (views[0].entity, "as_of")
     tables = {wide: frame.sort(key)}
-    columns = [*spine.columns, *_names(views, purpose)]
-    suites: list[Suite] = [suite_of(wide, views, purpose, spine.height, columns, as_of, set_name)]
     for view in views:
-        names = _names([view], purpose)
-        tables[view.view] = tables[wide].select(*key, *names)
-        suites.append(suite_of(view.view, [view], purpose, spine.height, [*key, *names], as_of, set_name))
-    held = {name: TableSource(table.to_arrow(), key, layout_of(key[0])) for name, table in tables.items()}
-    lineage = _lineage(views, purpose, published, as_of)
-    held["feature_versions"] = TableSource(lineage.to_arrow(), ("view",), Layout(sort_by=("view",)))
-    suites.append(lineage_suite(len(views), set_name))
-    by_reason = ("purpose", "reason")
-    held["exclusions"] = TableSource(excluded.to_arrow(), by_reason, Layout(sort_by=by_reason))
-    suites.append(exclusion_suite(excluded.height, set_name))
-    seen = dict(held)
+        tables[view.view] = tables[wide].select(*key, *_names([view], purpose))
+    tables |= {LINEAGE: _lineage(views, purpose, published, as_of), EXCLUSIONS: excluded, ASKED: asked}
+    rows: dict[str, Rows] = {name: table.to_arrow() for name, table in tables.items()}
     if any(view.legal_basis == "consent" for view in views):
-        paths = tuple(published.bucket_paths(CONSENTS))
-        seen[CONSENT_SOURCE] = TableSource(ParquetFiles(paths), ("consent_event_id",))
-    verdicts = audit_sources(set_name, suites, seen, published.batch_date, settings)
-    return publish(set_name, published.batch_date, verdicts, held, settings)
+        rows[CONSENT_SOURCE] = ParquetFiles(tuple(published.bucket_paths(CONSENTS)))
+    return audit_and_publish(set_name, published.batch_date, settings, rows=rows)
 
 
 def _names(views: Sequence[View], purpose: str) -> list[str]:

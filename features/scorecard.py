@@ -36,11 +36,9 @@ from features.store import (
 from features.values import ZONE, in_business_zone
 from features.view import Feature, View, combined_version
 from ingestion.settings import Settings, load_settings
-from quality.gate import audit_sources
-from quality.publication import Publication, publish
+from quality.publication import Publication, audit_and_publish
 from quality.published import Published, open_published
-from quality.source import ParquetFiles, TableSource
-from quality.suite import load_suites
+from quality.source import ParquetFiles, Rows
 
 BASE_POINTS, BASE_ODDS, POINTS_TO_DOUBLE = 600, 50, 20
 FACTOR = POINTS_TO_DOUBLE / math.log(2)
@@ -229,12 +227,11 @@ def score(batch_date: date, settings: Settings | None = None) -> ScoringReport:
 
 def _publish(scores: pl.DataFrame, features: Published, settings: Settings) -> Publication:
     """Audit scores beside the features they come from, then publish them."""
-    key = ("customer_id",)
-    (suite,) = load_suites(settings.suites, SCORES)
-    held = {SCORES: TableSource(scores.to_arrow(), suite.key, suite.layout)}
-    features_of = TableSource(ParquetFiles(tuple(features.bucket_paths(SCORING_TABLE))), key)
-    verdicts = audit_sources(SCORES, [suite], {**held, SCORING_TABLE: features_of}, features.batch_date, settings)
-    return publish(SCORES, features.batch_date, verdicts, held, settings)
+    rows: dict[str, Rows] = {
+        SCORES: scores.to_arrow(),
+        SCORING_TABLE: ParquetFiles(tuple(features.bucket_paths(SCORING_TABLE))),
+    }
+    return audit_and_publish(SCORES, features.batch_date, settings, rows=rows)
 
 
 def usable_features(views: Sequence[View]) -> tuple[Feature, ...]:

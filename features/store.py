@@ -25,7 +25,7 @@ FEATURE_SET = "features"
 SCORING_TABLE = "scoring"
 SCORING_PURPOSE = "LIMIT_MGMT"
 
-GATED = frozenset({"PASS", "PASS_WITH_WARNINGS"})
+GATED = frozenset({"PASS", "PASS_WITH_WARNINGS", "OVERRIDDEN"})
 
 ConsentAt = Literal["processing", "as_of"]
 
@@ -97,6 +97,8 @@ def open_features(batch_date: date, settings: Settings, version: str | None = No
     status = str(published.manifest["tables"].get(SCORING_TABLE, {}).get("quality_status"))
     if status not in GATED:
         raise ScoringFrameMissing(f"The scoring table of {batch_date} is not gated ({status}); build it again.")
+    for table, accepted in published.overrides.items():
+        log.warning("%s of the features was accepted by %s: %s", table, accepted["by"], accepted["reason"])
     return published
 
 

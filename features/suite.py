@@ -1,53 +1,126 @@
 """The feature gate's suites, generated from the declared views: nobody writes a second time what a view
 says.
+
+`view_suites` and `training_suites` are named by set files (`suites: features.suite:view_suites`) and called
+whenever today's suites are asked for. The suites depend on declarations and the business date only; what a
+population is, they read from the table `asked`, which is audited beside the feature tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from typing import Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.clock import scoring_as_of
 from features.consent import RECIPIENT
+from features.registry import load_views
+from features.store import SCORING_PURPOSE, SCORING_TABLE, select_views
 from features.view import Feature, View
+from ingestion.settings import Settings
 from quality.expectation import ColumnsMatchSet, RowCountBetween, UnexpectedRows, ValuesBetween, ValuesNotNull
 from quality.layout import Layout
-from quality.suite import Check, Suite
+from quality.sets import GatedSet, SetProblem, SetsInvalid
+from quality.suite import Check, Share, Suite
 
-GATE = "features"
 CONSENT_SOURCE = "consents"
+ASKED = "asked"
+FRAME = "frame"
+TRAINING = "features.suite:training_suites"
+LINEAGE = "feature_versions"
+EXCLUSIONS = "exclusions"
 
 
-def suite_of(
+class TrainingSet(BaseModel):
+    """The arguments of a set of training rows: for which purpose, and from which views (all that serve it)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    purpose: str = "MODEL_DEV"
+    views: tuple[str, ...] | None = Field(default=None, min_length=1)
+    may_lose: Share | Literal["all"] = 0.5
+
+
+def view_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
+    """Suites of the features of every eligible customer at a business date: what scoring is served."""
+    views = select_views(settings, None, SCORING_PURPOSE)
+    as_of = scoring_as_of(batch_date)
+    return _suites(declared.gates[0], SCORING_TABLE, views, SCORING_PURPOSE, settings, as_of)
+
+
+def training_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
+    """Suites of the features of any rows of (entity, `as_of`), for the purpose and views that the set declares."""
+    del batch_date
+    training = training_set(declared)
+    views = select_views(settings, training.views, training.purpose)
+    suites = _suites(declared.gates[0], FRAME, views, training.purpose, settings, None)
+    return [
+        suite if suite.may_lose == "all" else suite.model_copy(update={"may_lose": training.may_lose})
+        for suite in suites
+    ]
+
+
+def training_set(declared: GatedSet) -> TrainingSet:
+    """What a set of training rows declares.
+
+    Raises:
+        SetsInvalid: its suites are of another kind, or its arguments are wrong.
+    """
+    file = f"{declared.set}.yml"
+    if declared.suites != TRAINING:
+        problem = f"is {declared.suites}, so it takes no rows of its own"
+        raise SetsInvalid([SetProblem(file, "suites", problem, f"write {TRAINING} in a set of training rows")])
+    try:
+        return TrainingSet.model_validate(declared.arguments)
+    except ValidationError as error:
+        known = ", ".join(TrainingSet.model_fields)
+        raise SetsInvalid(
+            [
+                SetProblem(
+                    file,
+                    ".".join(["arguments", *map(str, item["loc"])]),
+                    str(item["msg"]).lower(),
+                    f"the arguments are {known}",
+                )
+                for item in error.errors(include_url=False)
+            ]
+        ) from None
+
+
+def _suites(
+    gate: str, wide: str, views: Sequence[View], purpose: str, settings: Settings, as_of: datetime | None
+) -> list[Suite]:
+    """One suite for the wide table, one for each view, and those of lineage and exclusions."""
+    declared = [feature.name for view in load_views(settings.views).views for feature in view.features]
+    return [
+        _suite_of(wide, views, purpose, gate, as_of, _whole_population(), _undeclared(wide, views, purpose, declared)),
+        *(
+            _suite_of(view.view, [view], purpose, gate, as_of, _same_rows(wide, view.entity), _exactly(view, purpose))
+            for view in views
+        ),
+        lineage_suite(len(views), gate),
+        exclusion_suite(gate, wide),
+    ]
+
+
+def _suite_of(
     table: str,
     views: Sequence[View],
-    purpose: str | None,
-    rows: int,
-    columns: Sequence[str],
-    as_of: datetime | None = None,
-    gate: str = GATE,
+    purpose: str,
+    gate: str,
+    as_of: datetime | None,
+    population: Check,
+    columns: Sequence[Check],
 ) -> Suite:
     """Checks of one feature table: a row for each (entity, as_of), exactly the columns that were declared for
     the purpose, every row of the population, values within their declared bounds, nobody without consent.
 
-    `rows` is the population; `columns` are all the table may hold; `as_of` is given when all rows share it.
+    `as_of` is given when all rows share it.
     """
     entity = views[0].entity
-    checks = [
-        Check(
-            name="holds_the_whole_population",
-            arguments=RowCountBetween(min_value=rows, max_value=rows),
-            severity="fail",
-            because="a customer missing from scoring is treated as nobody decided it",
-            rule="F96",
-        ),
-        Check(
-            name="holds_exactly_the_permitted_columns",
-            arguments=ColumnsMatchSet(column_set=tuple(columns), exact_match=True),
-            severity="fail",
-            because="a column that is prohibited, or that nobody declared, may not reach scoring",
-            rule="F91",
-        ),
-    ]
+    checks = [population, *columns]
     if as_of is not None:
         checks.append(
             Check(
@@ -60,7 +133,7 @@ def suite_of(
                 rule="F90",
             )
         )
-    if purpose is not None and any(view.legal_basis == "consent" for view in views):
+    if any(view.legal_basis == "consent" for view in views):
         checks.append(
             Check(
                 name="holds_nobody_without_consent",
@@ -93,10 +166,87 @@ def layout_of(entity: str) -> Layout:
     return Layout(bucket_by=entity, sort_by=(entity, "as_of"))
 
 
-def lineage_suite(rows: int, gate: str = GATE) -> Suite:
+def _whole_population() -> Check:
+    """Everybody who was asked for has a row or is counted as an exclusion."""
+    return Check(
+        name="holds_the_whole_population",
+        arguments=UnexpectedRows(
+            query=f"""
+select asked_rows, rows_held, rows_excluded from (
+    select (select count(*) from main.{ASKED}) as asked_rows, (select count(*) from {{table}}) as rows_held,
+        (select coalesce(sum(rows), 0) from main.{EXCLUSIONS}) as rows_excluded
+) as counted
+where asked_rows <> rows_held + rows_excluded
+""".strip()
+        ),
+        severity="fail",
+        because="a customer missing from scoring is treated as nobody decided it",
+        rule="F96",
+    )
+
+
+def _same_rows(wide: str, entity: str) -> Check:
+    """The table of a view has the rows of the wide table, and no other."""
+    keys = f"{entity}, as_of"
+    return Check(
+        name="holds_the_whole_population",
+        arguments=UnexpectedRows(
+            query=f"(select {keys} from main.{wide} except all select {keys} from {{table}})"
+            f" union all (select {keys} from {{table}} except all select {keys} from main.{wide})"
+        ),
+        severity="fail",
+        because="a customer missing from scoring is treated as nobody decided it",
+        rule="F96",
+    )
+
+
+def _undeclared(wide: str, views: Sequence[View], purpose: str, declared: Sequence[str]) -> list[Check]:
+    """The wide table holds the permitted features beside the columns that were asked with, and nothing else."""
+    permitted = [feature.name for view in views for feature in view.shown(purpose)]
+    barred = sorted({*declared} - {*permitted})
+    held = f"select column_name from information_schema.columns where table_schema = 'main' and table_name = '{wide}'"
+    asked = f"select column_name from information_schema.columns where table_schema = 'main' and table_name = '{ASKED}'"
+    listed = ", ".join(f"'{name}'" for name in permitted)
+    undeclared = f"column_name not in ({listed}) and column_name not in ({asked})"
+    never = f" or column_name in ({', '.join(repr(name) for name in barred)})" if barred else ""
+    return [
+        Check(
+            name="holds_every_permitted_column",
+            arguments=ColumnsMatchSet(column_set=(views[0].entity, "as_of", *permitted), exact_match=False),
+            severity="fail",
+            because="a feature that scoring was trained on and does not see is a wrong score",
+            rule="F91",
+        ),
+        Check(
+            name="holds_exactly_the_permitted_columns",
+            arguments=UnexpectedRows(
+                query=f"select column_name from ({held}) as held where ({undeclared}{never})"
+                " and (select count(*) from {table}) >= 0"
+            ),
+            severity="fail",
+            because="a column that is prohibited, or that nobody declared, may not reach scoring",
+            rule="F91",
+        ),
+    ]
+
+
+def _exactly(view: View, purpose: str) -> list[Check]:
+    names = [feature.name for feature in view.shown(purpose)]
+    return [
+        Check(
+            name="holds_exactly_the_permitted_columns",
+            arguments=ColumnsMatchSet(column_set=(view.entity, "as_of", *names), exact_match=True),
+            severity="fail",
+            because="a column that is prohibited, or that nobody declared, may not reach scoring",
+            rule="F91",
+        )
+    ]
+
+
+def lineage_suite(rows: int, gate: str) -> Suite:
     """Checks of the table that says of each view which source version it was computed from."""
     return Suite(
-        table="feature_versions",
+        table=LINEAGE,
         gate=gate,
         owner="risk",
         version=1,
@@ -125,10 +275,10 @@ def lineage_suite(rows: int, gate: str = GATE) -> Suite:
     )
 
 
-def exclusion_suite(rows: int, gate: str = GATE) -> Suite:
+def exclusion_suite(gate: str, wide: str) -> Suite:
     """Checks of the table that counts, by reason, who was left out of the population."""
     return Suite(
-        table="exclusions",
+        table=EXCLUSIONS,
         gate=gate,
         owner="risk",
         version=1,
@@ -136,16 +286,30 @@ def exclusion_suite(rows: int, gate: str = GATE) -> Suite:
         term="剔除原因统计",
         key=("purpose", "reason"),
         layout=Layout(sort_by=("purpose", "reason")),
+        may_lose="all",
         checks=(
             Check(
                 name="counts_are_complete",
-                arguments=RowCountBetween(min_value=rows, max_value=rows),
+                arguments=UnexpectedRows(query=_uncounted(wide)),
                 severity="fail",
                 because="an exclusion that is not counted is a silent filter",
                 rule="C76",
             ),
         ),
     )
+
+
+def _uncounted(wide: str) -> str:
+    """How many were asked for and neither have a row nor are counted; and a count of nobody."""
+    return f"""
+select 'asked and neither held nor counted' as reason, asked_rows - rows_held - rows_excluded as rows from (
+    select (select count(*) from main.{ASKED}) as asked_rows, (select count(*) from main.{wide}) as rows_held,
+        (select coalesce(sum(rows), 0) from {{table}}) as rows_excluded
+) as counted
+where asked_rows <> rows_held + rows_excluded
+union all
+select reason, rows from {{table}} where rows < 1
+""".strip()
 
 
 def _value_checks(feature: Feature) -> list[Check]:

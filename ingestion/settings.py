@@ -27,6 +27,7 @@ class Settings:
     contracts: Path
     models: Path
     suites: Path
+    sets: Path
     views: Path
     entity: str
     dbt_project: Path
@@ -79,7 +80,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Resolve the settings from environment variables and, if named, a tenant's `tenant.toml`.
 
     `PLATFORM_HOME` (default `./var`), `PLATFORM_TENANT` (a folder whose `tenant.toml` may name `contracts`,
-    `models`, `suites`, `views` relative to itself, `entity`, `token_algorithm`, `[vault]` with `deposit` and
+    `models`, `suites`, `sets`, `views` relative to itself, `entity`, `token_algorithm`, `[vault]` with `deposit` and
     `purposes`, and `[sources]` folders in which `${NAME}` is an environment variable), `PLATFORM_LEDGER_URL`,
     `PLATFORM_KEY_FILE`, `PLATFORM_TOKEN_ALGORITHM` (`sha256` or `sm3`), `PLATFORM_VAULT_URL`, `PLATFORM_THREADS`,
     `PLATFORM_MEMORY_LIMIT`.
@@ -105,6 +106,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         contracts=folder("contracts", PROJECT / "ingestion" / "contracts"),
         models=folder("models", PROJECT / "dbt_project" / "models" / "staging"),
         suites=folder("suites", PROJECT / "quality" / "suites"),
+        sets=folder("sets", PROJECT / "quality" / "sets"),
         views=folder("views", PROJECT / "features" / "views"),
         entity=str(declared.get("entity", "customer_id")),
         dbt_project=PROJECT / "dbt_project",

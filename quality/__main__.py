@@ -1,4 +1,4 @@
-"""`python -m quality`: check the suites, audit, publish, and show verdicts and published sets.
+"""`python -m quality`: check the declarations, audit, override, publish, and show verdicts and published sets.
 
 Exit codes: 0 done, 1 a verdict failed or a publication was refused, 2 the command or a declaration is wrong.
 """
@@ -6,30 +6,49 @@ Exit codes: 0 done, 1 a verdict failed or a publication was refused, 2 the comma
 from __future__ import annotations
 
 import argparse
+import getpass
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
-from ingestion.settings import Settings, load_settings
+from ingestion.settings import BUSINESS_TIMEZONE, Settings, load_settings
+from quality.override import SHORT, OverrideRefused, override_verdict, read_overrides
 from quality.published import NothingPublished, kept_versions, open_published
-from quality.suite import SuitesInvalid, load_suites
-from quality.verdict import Verdict, read_verdicts
+from quality.sets import LANDING, SetsInvalid, SetUnknown, check_sets, guarded_set
+from quality.suite import SuitesInvalid
+from quality.verdict import Outcome, Verdict, read_verdicts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence on standard error."""
-    given = _parser().parse_args(arguments)
     from ingestion.command_line import run_command
+
+    try:
+        given = _parser().parse_args(arguments)
+    except DateInvalid as error:
+        print(error, file=sys.stderr)
+        return 2
     from ingestion.contract import ContractInvalid
     from quality.gate import GateUnusable
     from quality.publication import PublicationRefused
     from quality.source import WarehouseUnusable
     from quality.warehouse import WarehouseBuildFailed
 
-    wrong = (ContractInvalid, GateUnusable, NothingPublished, SuitesInvalid, WarehouseBuildFailed, WarehouseUnusable)
+    wrong = (
+        ContractInvalid,
+        GateUnusable,
+        NothingPublished,
+        OverrideRefused,
+        SetsInvalid,
+        SetUnknown,
+        SuitesInvalid,
+        WarehouseBuildFailed,
+        WarehouseUnusable,
+    )
     told = {PublicationRefused: 1, **dict.fromkeys(wrong, 2)}
     return run_command(lambda: _run(given, load_settings()), told)
 
@@ -37,9 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace, settings: Settings) -> int:
     match given.command:
         case "check":
-            suites = load_suites(settings.suites)
+            checked = check_sets(settings)
+            suites = [suite for _, found in checked for suite in found]
             checks = sum(len(suite.all_checks) for suite in suites)
-            print(f"{len(suites)} suites with {checks} checks are valid.")
+            print(f"{len(checked)} sets and {len(suites)} suites with {checks} checks are valid.")
             return 0
         case "build":
             from quality.warehouse import build
@@ -53,21 +73,30 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
             from quality.gate import audit
 
             verdicts = audit(given.gate, given.date, settings, given.table or None)
-            _show(verdicts)
+            _show(verdicts, settings, given.date)
             print(f"Report: {settings.reports / 'quality' / given.gate / given.date.isoformat() / 'index.html'}")
             return 0 if all(verdict.passed for verdict in verdicts) else 1
+        case "override":
+            verdict, override = override_verdict(
+                given.verdict,
+                given.by or getpass.getuser(),
+                given.reason,
+                given.until,
+                datetime.now(BUSINESS_TIMEZONE).isoformat(timespec="seconds"),
+                settings,
+            )
+            print(f"Verdict {verdict.verdict_id[:SHORT]} on {verdict.table} is {override.sentence}")
+            return 0
         case "publish":
             from quality.publication import audit_and_publish
 
-            done = audit_and_publish(given.gate, given.date, settings)
+            done = audit_and_publish(given.set, given.date, settings)
             state = "Published" if done.is_new else "Already published:"
             pointer = "it is current" if done.is_current else "a later business date stays current"
             print(f"{state} {done.set_name} {done.version}; {pointer}.")
             return 0
         case "verdicts":
-            verdicts = read_verdicts(settings, given.date, given.gate)
-            _show(verdicts)
-            return 0 if all(verdict.passed for verdict in verdicts) else 1
+            return _show_verdicts(given, settings)
         case "published":
             return _show_published(settings)
         case "point":
@@ -94,20 +123,40 @@ def _check_portability(settings: Settings) -> int:
     return int(bool(findings))
 
 
-def _show(verdicts: Sequence[Verdict]) -> None:
+def _show_verdicts(given: argparse.Namespace, settings: Settings) -> int:
+    if given.gate is not None and given.gate != LANDING:
+        guarded_set(given.gate, settings)
+    verdicts = read_verdicts(settings, given.date, given.gate)
     if not verdicts:
-        print("No verdict is recorded.")
+        of = "".join([f" of gate {given.gate}" if given.gate else "", f" for {given.date}" if given.date else ""])
+        remedy = "python -m ingestion land" if given.gate == LANDING else "python -m quality publish"
+        print(f"No verdict{of} is recorded; run `{remedy} --date yyyy-mm-dd`.")
+    return _show(verdicts, settings, given.as_of)
+
+
+def _show(verdicts: Sequence[Verdict], settings: Settings, as_of: date | None = None) -> int:
+    """Failed verdicts first, each with its failing sentences; 1 if any is neither passed nor overridden."""
+    overrides = read_overrides([verdict.verdict_id for verdict in verdicts if not verdict.passed], settings)
+    order = {Outcome.FAIL: 0, Outcome.OVERRIDDEN: 1, Outcome.PASS_WITH_WARNINGS: 2, Outcome.PASS: 3}
+    shown = []
     for verdict in verdicts:
+        override = overrides.get(verdict.verdict_id)
+        stands = override is not None and override.stands(as_of or verdict.batch_date)
+        shown.append((Outcome.OVERRIDDEN if stands else verdict.outcome, verdict, override))
+    for outcome, verdict, override in sorted(shown, key=lambda entry: order[entry[0]]):
         subject = f"{verdict.batch_date}  {verdict.gate}  {verdict.table:<40}"
-        print(f"{subject} {verdict.outcome:<18} {verdict.rows:>12,} rows")
+        print(f"{verdict.verdict_id[:SHORT]}  {subject} {outcome:<18} {verdict.rows:>12,} rows")
         for failure in verdict.failures:
             print(f"    {failure.severity}  {failure.sentence}: {failure.because}")
+        if override:
+            print(f"    {override.sentence if outcome is Outcome.OVERRIDDEN else f'no longer {override.sentence}'}")
+    return int(any(outcome is Outcome.FAIL for outcome, _, _ in shown))
 
 
 def _show_published(settings: Settings) -> int:
     names = sorted(path.parent.name for path in settings.published.glob("*/current.json"))
     if not names:
-        print("Nothing is published.")
+        print("Nothing is published; run `python -m quality publish --date yyyy-mm-dd` for a date that has been built.")
     for name in names:
         current = open_published(name, settings)
         fallback = f", fallback since {current.refused_batch_date} was refused" if current.is_fallback else ""
@@ -115,33 +164,55 @@ def _show_published(settings: Settings) -> int:
         print(f"    kept: {', '.join(kept_versions(name, settings))}")
         for table, entry in sorted(current.manifest["tables"].items()):
             print(f"    {table:<40} {entry['rows']:>12,} rows  {entry['quality_status']}")
+        for table, said in current.overrides.items():
+            print(f"    {table} was accepted by {said['by']} until {said['until']}: {said['reason']}")
     return 0
+
+
+class DateInvalid(Exception):
+    """What was given for a date is none."""
+
+
+def _date(text: str) -> date:
+    wrong = DateInvalid(f"{text} is no date; write yyyy-mm-dd, such as 2026-03-02.")
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        raise wrong
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise wrong from None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m quality", description="Gates and publication.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("check", help="validate every suite file")
+    commands.add_parser("check", help="validate every set and every suite")
     commands.add_parser("portable", help="hold the compiled models to the SQL that two engines answer alike")
-    command = commands.add_parser("build", help="run dbt for a business date, from what has landed")
-    command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
-    for name, text in (
-        ("audit", "run a gate and record its verdicts"),
-        ("publish", "audit a gate and publish its set"),
-    ):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("--gate", default="core")
-        command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
-        if name == "audit":
-            command.add_argument("--table", action="append", help="only this table; may be repeated")
-    command = commands.add_parser("verdicts", help="show recorded verdicts")
-    command.add_argument("--date", type=date.fromisoformat, help="business date, yyyy-mm-dd")
+    _dated(commands.add_parser("build", help="run dbt for a business date, from what has landed"))
+    command = _dated(commands.add_parser("audit", help="run a gate and record its verdicts"))
+    command.add_argument("--gate", default="core")
+    command.add_argument("--table", action="append", help="only this table; may be repeated")
+    command = commands.add_parser("override", help="let a failed verdict pass, with a reason, until a day")
+    command.add_argument("verdict", help="identifier that `verdicts` shows, or the beginning of it")
+    command.add_argument("--reason", required=True, help="why the content is right although its check failed")
+    command.add_argument("--until", type=_date, required=True, help="last day on which it holds, yyyy-mm-dd")
+    command.add_argument("--by", help="who accepts it; by default the user of the system")
+    command = _dated(commands.add_parser("publish", help="audit every gate of a set and publish it"))
+    command.add_argument("--set", default="warehouse")
+    command = commands.add_parser("verdicts", help="show recorded verdicts, failures first")
+    command.add_argument("--date", type=_date, help="business date, yyyy-mm-dd")
     command.add_argument("--gate")
+    command.add_argument("--as-of", type=_date, help="day on which overrides are judged; by default the business date")
     commands.add_parser("published", help="show what is published")
     command = commands.add_parser("point", help="move a set's pointer to a kept version")
     command.add_argument("--set", required=True)
     command.add_argument("--version", required=True)
     return parser
+
+
+def _dated(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("--date", type=_date, required=True, help="business date, yyyy-mm-dd")
+    return command
 
 
 if __name__ == "__main__":

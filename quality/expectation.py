@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ingestion.settings import BUSINESS_TIMEZONE
 from quality.layout import Column, quote, quote_text
 
-PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows")
+PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows", "least_rows")
 Scalar = bool | int | float | str
 
 
@@ -27,6 +27,7 @@ class Scope:
     table: str
     batch_date: date
     last_published_rows: int = 0
+    least_rows: int = 0
 
     @property
     def day_end(self) -> datetime:
@@ -34,12 +35,13 @@ class Scope:
         return datetime.combine(self.batch_date + timedelta(days=1), time(), BUSINESS_TIMEZONE)
 
     def render(self, text: str) -> str:
-        """Replace `{table}`, `{batch_date}`, `{day_end}` and `{last_published_rows}`."""
+        """Replace every placeholder."""
         values = {
             "table": f"main.{quote(self.table)}",
             "batch_date": self.batch_date.isoformat(),
             "day_end": self.day_end.isoformat(sep=" "),
             "last_published_rows": str(self.last_published_rows),
+            "least_rows": str(self.least_rows),
         }
         for name, value in values.items():
             text = text.replace("{" + name + "}", value)
@@ -47,8 +49,11 @@ class Scope:
 
     def bound(self, value: Scalar | None) -> Scalar | None:
         """Resolve a bound; a row count is a number, a date stays text."""
-        if value == "{last_published_rows}":
-            return self.last_published_rows
+        match value:
+            case "{last_published_rows}":
+                return self.last_published_rows
+            case "{least_rows}":
+                return self.least_rows
         return self.render(value) if isinstance(value, str) else value
 
 

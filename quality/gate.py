@@ -7,20 +7,22 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from ingestion.settings import Settings, load_settings
+from quality.contents import Contents
 from quality.expectation import Scope, UnexpectedRows
-from quality.fingerprint import fingerprint
 from quality.gx_duckdb import CheckResult, GateRun
 from quality.layout import quote, quote_text
-from quality.register import last_published_rows
+from quality.register import Register, earlier_publications, last_other_version, last_published_rows
 from quality.report import write_report
-from quality.source import TableSource, connect, expose, open_warehouse, run
-from quality.suite import Suite, load_suites
+from quality.sets import LANDING, GatedSet, guarded_set, suites_in_force
+from quality.source import Rows, connect, expose, list_tables, open_warehouse, run
+from quality.suite import KEEPS_ITS_ROWS, Suite
 from quality.verdict import Failure, Verdict, read_verdicts, record_verdicts
 
 SAMPLE = 5
@@ -28,7 +30,7 @@ ABSENT = "absent"
 
 
 class GateUnusable(Exception):
-    """The gate cannot be run at all: there is nothing to audit, or a named table has no suite."""
+    """The gate cannot be run at all: it audits something else, or a named table has no suite."""
 
 
 def audit(
@@ -40,12 +42,17 @@ def audit(
     file is held read-only from the first check to the last fingerprint, so a verdict speaks of one content.
 
     Raises:
-        SuitesInvalid: a suite file is wrong.
-        GateUnusable: `tables` names one that has no suite.
+        SetUnknown, SetsInvalid, SuitesInvalid: no set has the gate, or a declaration is wrong.
+        GateUnusable: the gate does not audit the warehouse, or `tables` names one that has no suite.
         WarehouseUnusable: the warehouse file is missing, being written, or damaged.
     """
     settings = settings or load_settings()
-    every = suites = load_suites(settings.suites, gate)
+    if gate == LANDING:
+        raise GateUnusable(f"Gate {gate} judges deliveries as they land; run `python -m ingestion land`.")
+    declared = guarded_set(gate, settings)
+    if declared.rows != "warehouse":
+        raise GateUnusable(f"Gate {gate} audits what a stage hands over; it runs when set {declared.set} is built.")
+    every = suites = [suite for suite in suites_in_force(declared, batch_date, settings) if suite.gate == gate]
     if tables is not None:
         unknown = sorted(set(tables) - {suite.table for suite in suites})
         if unknown:
@@ -54,28 +61,29 @@ def audit(
             )
         suites = [suite for suite in suites if suite.table in tables]
     with open_warehouse(settings) as connection:
-        return audit_relations(gate, suites, batch_date, connection, settings, every)
+        return audit_relations(declared, gate, suites, batch_date, connection, settings, every)
 
 
-def audit_sources(
-    gate: str,
-    suites: Sequence[Suite],
-    sources: Mapping[str, TableSource],
-    batch_date: date,
-    settings: Settings | None = None,
+def audit_rows(
+    gate: str, batch_date: date, rows: Mapping[str, Rows], settings: Settings | None = None
 ) -> list[Verdict]:
-    """Audit Parquet files, Arrow tables or tables of other files under the names that the suites use.
+    """Audit what a stage made, under the names that the suites use; one recorded verdict per suite of the gate.
 
     The rows are copied once into a scratch file, which is deleted afterwards: a gate reads them many times.
-    The SQL checks of a suite see the other sources of the same call.
+    The queries of a suite see all tables of the call. The suites are today's, not the caller's.
+
+    Raises:
+        SetUnknown, SetsInvalid, SuitesInvalid: no set has the gate, or a declaration is wrong.
     """
     settings = settings or load_settings()
+    declared = guarded_set(gate, settings)
+    suites = [suite for suite in suites_in_force(declared, batch_date, settings) if suite.gate == gate]
     with _scratch(settings) as scratch, connect(scratch / f"{gate}.duckdb", settings) as connection:
-        for name, source in sorted(sources.items()):
+        for name, source in sorted(rows.items()):
             expose(connection, f"source_of_{name}", source)
             materialise = f"create table main.{quote(name)} as select * from {quote(f'source_of_{name}')}"
             run(connection, materialise)
-        return audit_relations(gate, suites, batch_date, connection, settings)
+        return audit_relations(declared, gate, suites, batch_date, connection, settings, suites)
 
 
 @contextlib.contextmanager
@@ -101,12 +109,13 @@ def _is_running(process: int) -> bool:
 
 
 def audit_relations(
+    declared: GatedSet,
     gate: str,
     suites: Sequence[Suite],
     batch_date: date,
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
-    described: Sequence[Suite] = (),
+    described: Sequence[Suite],
 ) -> list[Verdict]:
     """Audit the tables of schema `main` of an open connection, record the verdicts and write the reports.
 
@@ -115,47 +124,62 @@ def audit_relations(
     `<gate>/data_docs`.
     """
     folder = settings.reports / "quality" / gate / batch_date.isoformat()
-    listed = "select table_name from information_schema.tables where table_schema = 'main'"
-    present = {str(name) for (name,) in run(connection, listed)}
-    previous = last_published_rows(gate, batch_date, settings)
+    contents = Contents(connection, list_tables(connection))
+    earlier = earlier_publications(declared.set, batch_date, settings)
     decided: list[Verdict] = []
     with contextlib.closing(GateRun(connection, gate, batch_date)) as gate_run:
         for suite in sorted(suites, key=lambda suite: suite.table):
-            if suite.table in present:
-                scope = Scope(suite.table, batch_date, previous.get(suite.table, 0))
-                decided.append(_decide(connection, gate_run, suite, scope, folder))
+            if suite.table in contents:
+                decided.append(_decide(connection, gate_run, suite, contents, earlier, folder, batch_date))
             else:
                 decided.append(_refuse_absent(suite, batch_date))
         gate_run.write_data_docs(settings.reports / "quality" / gate / "data_docs")
     record_verdicts(decided, settings)
-    reported = [*suites, *(suite for suite in described if suite.table not in {s.table for s in suites})]
-    known = {suite.table for suite in reported}
+    known = {suite.table for suite in described}
     latest = [verdict for verdict in read_verdicts(settings, batch_date, gate) if verdict.table in known]
-    write_report(gate, batch_date, latest, reported, folder)
+    write_report(gate, batch_date, latest, described, folder)
     return decided
 
 
 def _decide(
-    connection: duckdb.DuckDBPyConnection, gate_run: GateRun, suite: Suite, scope: Scope, folder: Path
+    connection: duckdb.DuckDBPyConnection,
+    gate_run: GateRun,
+    suite: Suite,
+    contents: Contents,
+    earlier: Sequence[Register],
+    folder: Path,
+    batch_date: date,
 ) -> Verdict:
     """Audit one table that exists; failing rows of an earlier audit of the same date are replaced."""
     failing_rows = folder / "failing_rows" / suite.table
     shutil.rmtree(failing_rows, ignore_errors=True)
+    content = contents.of(suite.table)
+    rows = int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0])
+    before = last_other_version(suite.table, content, earlier, batch_date)
+    least = suite.least_rows(before.row_counts.get(suite.table, 0)) if before else 0
+    scope = Scope(suite.table, batch_date, last_published_rows(suite.table, earlier, batch_date), least)
     results = gate_run.validate(suite, scope)
+    failures = [
+        _describe_failure(connection, suite, scope, result, failing_rows) for result in results if not result.success
+    ]
     return Verdict(
         gate=gate_run.gate,
         table=suite.table,
-        batch_date=scope.batch_date,
-        fingerprint=fingerprint(connection, suite.table),
+        batch_date=batch_date,
+        fingerprint=content,
         suite_version=suite.suite_version,
-        rows=int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0]),
+        rows=rows,
         checks=len(results),
-        failures=tuple(
-            _describe_failure(connection, suite, scope, result, failing_rows)
-            for result in results
-            if not result.success
-        ),
+        failures=tuple(_describe_loss(failure, rows, before, suite.table) for failure in failures),
+        beside=contents.beside(suite),
     )
+
+
+def _describe_loss(failure: Failure, rows: int, before: Register | None, table: str) -> Failure:
+    if failure.check != KEEPS_ITS_ROWS or before is None:
+        return failure
+    observed = f"{rows:,} rows of {before.row_counts[table]:,} in version {before.version} are left"
+    return replace(failure, observed=observed)
 
 
 def _refuse_absent(suite: Suite, batch_date: date) -> Verdict:

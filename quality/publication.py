@@ -1,9 +1,9 @@
 """Publication (发布): write an audited set as an immutable version and move one pointer to it.
 
-Write, audit, publish: a set is published only on verdicts that passed, speak of its business date, and
-carry the fingerprint of the content that is actually written. A version is built in a hidden folder,
-renamed into place, and pointed to by an atomic replace; killed anywhere, the old pointer still leads to a
-complete version and running again finishes the work.
+Write, audit, publish: nobody hands in verdicts. A set is published only if the ledger holds, for every suite in
+force at every gate of the set, a verdict that passed or was overridden, on its business date and on the very
+content that is written. A version is built in a hidden folder, renamed into place, and pointed to by an atomic
+replace; killed anywhere, the old pointer still leads to a complete version and running again finishes the work.
 
     published/<set>/current.json                                 the pointer
     published/<set>/<version>/manifest.json
@@ -30,9 +30,11 @@ import duckdb
 
 from ingestion.bookkeeping import mark_published
 from ingestion.settings import Settings, load_settings
+from quality.contents import Contents
 from quality.fingerprint import fingerprint, fingerprint_relation
-from quality.gate import audit, audit_sources
-from quality.layout import bucket_expression, order_expression, quote, quote_text
+from quality.gate import audit, audit_rows
+from quality.layout import Layout, bucket_expression, order_expression, quote, quote_text
+from quality.objections import Decision, decide, describe_decisions, find_unlisted
 from quality.published import (
     MANIFEST,
     POINTER,
@@ -42,10 +44,10 @@ from quality.published import (
     open_published,
     read_pointer,
 )
-from quality.register import published_order, register_publication, set_of
-from quality.source import TableSource, WarehouseTable, connect, expose, open_warehouse, parquet, run
-from quality.suite import Suite, load_suites
-from quality.verdict import Verdict, are_recorded
+from quality.register import Register, published_order, register_publication
+from quality.sets import GatedSet, load_set, published_tables, suites_in_force
+from quality.source import Rows, WarehouseTable, attach, connect, expose, list_tables, open_warehouse, parquet, run
+from quality.suite import Suite
 
 __all__ = [
     "NothingPublished",
@@ -53,7 +55,6 @@ __all__ = [
     "PublicationRefused",
     "Published",
     "audit_and_publish",
-    "audit_and_publish_sources",
     "open_published",
     "point_to",
     "publish",
@@ -88,27 +89,32 @@ class Publication:
 
 
 def audit_and_publish(
-    gate: str, batch_date: date, settings: Settings | None = None, run_id: str | None = None
+    set_name: str,
+    batch_date: date,
+    settings: Settings | None = None,
+    run_id: str | None = None,
+    rows: Mapping[str, Rows] | None = None,
 ) -> Publication:
-    """Audit every table of a gate in the warehouse file, then publish the set that the gate guards.
+    """Audit every gate of a set, then publish it.
 
-    Idempotent. Tables whose suite says `published: false` (reconciliations) are audited and can refuse the
-    set, but are not written.
+    `rows` are the tables of a set that a stage makes, and whatever else the queries of its suites read; the
+    tables of the warehouse are in its file. Idempotent. What a gate audits and the set does not list
+    (reconciliations) can refuse the set, but is not written.
 
     Raises:
         PublicationRefused: a verdict failed; the last good version stays and is marked as a fallback.
-        GateUnusable, SuitesInvalid, WarehouseUnusable: the gate cannot be run.
+        SetUnknown, SetsInvalid, SuitesInvalid, GateUnusable, WarehouseUnusable: the gates cannot be run.
     """
     settings = settings or load_settings()
-    suites = load_suites(settings.suites, gate)
-    verdicts = audit(gate, batch_date, settings)
-    tables = {
-        suite.table: TableSource(WarehouseTable(settings.warehouse, suite.table), suite.key, suite.layout)
-        for suite in suites
-        if suite.published
-    }
-    done = publish(set_of(gate), batch_date, verdicts, tables, settings, run_id)
-    mark_published(_built_deliveries(settings), done.version, settings)
+    declared = load_set(set_name, settings)
+    for gate in declared.gates:
+        if declared.rows == "warehouse":
+            audit(gate, batch_date, settings)
+        else:
+            audit_rows(gate, batch_date, rows or {}, settings)
+    done = publish(set_name, batch_date, settings, run_id, rows)
+    if declared.rows == "warehouse":
+        mark_published(_built_deliveries(settings), done.version, settings)
     return done
 
 
@@ -122,84 +128,92 @@ def _built_deliveries(settings: Settings) -> list[str]:
         return [str(delivery_id) for (delivery_id,) in run(connection, query)]
 
 
-def audit_and_publish_sources(
-    gate: str,
-    suites: Sequence[Suite],
-    sources: Mapping[str, TableSource],
-    batch_date: date,
-    settings: Settings | None = None,
-    run_id: str | None = None,
-) -> Publication:
-    """Audit sources outside the warehouse (feature tables), then publish them as one set."""
-    settings = settings or load_settings()
-    verdicts = audit_sources(gate, suites, sources, batch_date, settings)
-    return publish(set_of(gate), batch_date, verdicts, sources, settings, run_id)
-
-
 def publish(
     set_name: str,
     batch_date: date,
-    verdicts: Sequence[Verdict],
-    tables: Mapping[str, TableSource],
     settings: Settings | None = None,
     run_id: str | None = None,
+    rows: Mapping[str, Rows] | None = None,
+    as_of: date | None = None,
 ) -> Publication:
-    """Publish `tables` as one version `<batch_date>-<first 8 digits of the content's hash>` of a set.
+    """Publish a set as one version `<batch_date>-<first 8 digits of the content's hash>`.
 
-    Every table needs a recorded, passing verdict for its name, this date and its present content, and no
-    other verdict handed in may have failed. The content is compared once, as written: the Parquet is
-    fingerprinted before it becomes visible. The same content again is a no-op with the same version; the
-    bytes of the Parquet files depend on content and layout only, not on threads or time. Memory stays within
+    The ledger decides: see `quality.objections.decide`. The content is compared twice, at its source and as
+    written: the Parquet is fingerprinted before it becomes visible. The same content again is a no-op with the
+    same version; the bytes of the Parquet files depend on content and layout only, not on threads or time. An
+    override counts on the day `as_of`, by default the business date. Memory stays within
     `settings.memory_limit`. The last five versions are kept.
 
     Raises:
         PublicationRefused: naming table, date, checks, and the version that stays.
+        SetUnknown, SetsInvalid, SuitesInvalid: the set is not declared, or a declaration is wrong.
     """
     settings = settings or load_settings()
+    declared = load_set(set_name, settings)
+    suites = suites_in_force(declared, batch_date, settings)
+    members = published_tables(declared, suites, settings)
+    layouts = {suite.table: suite for suite in suites if suite.table in members}
     folder = settings.published / set_name
     folder.mkdir(parents=True, exist_ok=True)
     with _exclusive(folder), connect(":memory:", settings) as connection:
         try:
-            for name, source in sorted(tables.items()):
-                expose(connection, name, source)
+            contents = Contents(connection, _expose_rows(connection, declared, rows, settings))
+            decisions, reasons = decide(declared, suites, batch_date, as_of or batch_date, contents, settings)
+            reasons += _find_inexact_columns(connection, [name for name in members if name in contents])
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             raise _refuse(set_name, batch_date, [f"its tables cannot be read ({reason})"], settings) from None
-        reasons = _find_objections(set_name, batch_date, verdicts, tables, settings)
-        reasons += _find_inexact_columns(connection, tables)
+        reasons += find_unlisted(declared, members, batch_date, settings)
         if reasons:
             raise _refuse(set_name, batch_date, reasons, settings)
-        accepted = {verdict.table: verdict for verdict in verdicts}
-        contents = {name: accepted[name].fingerprint for name in sorted(tables)}
-        whole = _hash_set(tables, contents)
+        audited = {name: decision.verdict.fingerprint for name, decision in decisions.items()}
+        whole = _hash_set(layouts, audited)
         version = f"{batch_date.isoformat()}-{whole[:8]}"
         target = folder / version
         is_new = not target.exists()
         run_name = run_id or f"{set_name}-{batch_date.isoformat()}"
+        manifest = _describe_version(declared, version, batch_date, run_name, whole, layouts, decisions)
         if is_new:
             partial = folder / f".{version}.partial"
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             try:
-                _write_tables(connection, set_name, version, partial, tables, settings)
-                reasons = _find_changes(connection, contents, partial)
+                _write_tables(connection, declared, version, partial, layouts, settings)
+                reasons = _find_changes(connection, {name: audited[name] for name in members}, partial)
             except duckdb.Error as error:
                 reasons = [f"its tables cannot be read ({str(error).splitlines()[0]})"]
             if reasons:
                 shutil.rmtree(partial)
                 raise _refuse(set_name, batch_date, reasons, settings)
-            manifest = _describe_version(set_name, version, batch_date, run_name, whole, tables, accepted)
             _write_json(partial / MANIFEST, manifest)
             _sync_tree(partial)
             partial.rename(target)
             _sync(folder)
-        elif reasons := _find_changes(connection, contents):
-            raise _refuse(set_name, batch_date, reasons, settings)
-        row_counts = {name: accepted[name].rows for name in sorted(tables)}
+        else:
+            _renew_manifest(target, manifest)
+        counts = {name: decision.verdict.rows for name, decision in decisions.items()}
         is_current = _move_pointer(folder, version, batch_date)
-        register_publication(set_name, version, batch_date, run_name, whole, row_counts, settings)
+        held = Register(version, batch_date, counts, audited, tuple(members))
+        register_publication(set_name, held, run_name, whole, settings)
         _drop_old_versions(folder, set_name, settings)
     return Publication(set_name, version, batch_date, target, is_new, is_current)
+
+
+def _expose_rows(
+    connection: duckdb.DuckDBPyConnection,
+    declared: GatedSet,
+    rows: Mapping[str, Rows] | None,
+    settings: Settings,
+) -> list[str]:
+    """Make every table that a suite may read a view of the connection; the warehouse's from its file."""
+    if declared.rows == "warehouse":
+        if rows is not None:
+            raise ValueError(f"set {declared.set} is published from the warehouse file, not from rows handed over")
+        attached = attach(connection, settings.warehouse)
+        rows = {name: WarehouseTable(settings.warehouse, name) for name in list_tables(connection, attached)}
+    for name, source in sorted((rows or {}).items()):
+        expose(connection, name, source)
+    return sorted(rows or {})
 
 
 def point_to(set_name: str, version: str, settings: Settings | None = None) -> Published:
@@ -215,38 +229,9 @@ def point_to(set_name: str, version: str, settings: Settings | None = None) -> P
     return open_published(set_name, settings)
 
 
-def _find_objections(
-    set_name: str,
-    batch_date: date,
-    verdicts: Sequence[Verdict],
-    tables: Mapping[str, TableSource],
-    settings: Settings,
-) -> list[str]:
-    reasons = [
-        f"{verdict.table} failed {', '.join(failure.sentence for failure in verdict.failing_checks)}"
-        for verdict in sorted(verdicts, key=lambda verdict: verdict.table)
-        if not verdict.passed
-    ]
-    recorded = are_recorded([verdict.verdict_id for verdict in verdicts], settings)
-    given = {verdict.table: verdict for verdict in verdicts}
-    for name in sorted(tables):
-        verdict = given.get(name)
-        if verdict is None:
-            reasons.append(f"{name} has no verdict")
-        elif not verdict.passed:
-            continue
-        elif set_of(verdict.gate) != set_name:
-            reasons.append(f"the verdict of {name} is of gate {verdict.gate}, which does not guard this set")
-        elif verdict.batch_date != batch_date:
-            reasons.append(f"the verdict of {name} is for {verdict.batch_date.isoformat()}")
-        elif verdict.verdict_id not in recorded:
-            reasons.append(f"the verdict of {name} is not in the ledger")
-    return reasons
-
-
-def _find_inexact_columns(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableSource]) -> list[str]:
+def _find_inexact_columns(connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> list[str]:
     reasons = []
-    for name in sorted(tables):
+    for name in tables:
         for column, kind, *_ in run(connection, f"describe {quote(name)}"):
             if kind in _INEXACT:
                 reasons.append(f"{name}.{column} has type {kind}, inexact in Parquet; cast it in its model")
@@ -266,19 +251,19 @@ def _refuse(set_name: str, batch_date: date, reasons: Sequence[str], settings: S
     return PublicationRefused(sentence)
 
 
-def _hash_set(tables: Mapping[str, TableSource], contents: Mapping[str, str]) -> str:
+def _hash_set(layouts: Mapping[str, Suite], contents: Mapping[str, str]) -> str:
     described = {
-        name: [contents[name], _describe_layout(tables[name]), list(tables[name].key)] for name in sorted(tables)
+        name: [contents[name], _describe_layout(suite), list(suite.key)] for name, suite in sorted(layouts.items())
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def _write_tables(
     connection: duckdb.DuckDBPyConnection,
-    set_name: str,
+    declared: GatedSet,
     version: str,
     folder: Path,
-    tables: Mapping[str, TableSource],
+    layouts: Mapping[str, Suite],
     settings: Settings,
 ) -> None:
     """Sort each table once into a DuckDB file, then copy it to Parquet bucket by bucket.
@@ -286,24 +271,24 @@ def _write_tables(
     The sort uses all threads and spills. Each Parquet file is then written by one thread, several files at a
     time: a file written by several threads has other bytes on a machine with other cores.
     """
-    database = folder / f"{set_name}-{version}.duckdb"
+    database = folder / f"{declared.set}-{version}.duckdb"
     run(connection, f"attach {quote_text(str(database))} as staged")
     copies: list[str] = []
-    for name, source in sorted(tables.items()):
-        order = order_expression(source.layout, source.key)
+    for name, suite in sorted(layouts.items()):
+        order = order_expression(suite.layout, suite.key)
         run(
             connection,
             f"create table staged.main.{quote(name)} as select * from {quote(name)} order by {order}",
         )
         (folder / name).mkdir()
-        copies += _plan_files(connection, folder / name, name, source)
+        copies += _plan_files(connection, folder / name, name, suite.layout)
     run(connection, "set threads = 1")
     with ThreadPoolExecutor(max_workers=settings.threads) as pool:
         list(pool.map(lambda sql: _copy(connection, sql), copies))
     run(connection, f"set threads = {settings.threads}")
     run(connection, "checkpoint staged")
     run(connection, "detach staged")
-    if set_name != "warehouse":
+    if declared.rows != "warehouse":
         database.unlink()
 
 
@@ -312,78 +297,82 @@ def _copy(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         run(cursor, sql)
 
 
-def _plan_files(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, source: TableSource) -> list[str]:
+def _plan_files(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, layout: Layout | None) -> list[str]:
     """One COPY per file; a bucket is a range of row ids, because the staged rows lie in bucket order."""
     staged = f"staged.main.{quote(name)}"
     options = f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
-    if source.layout is None or source.layout.bucket_by is None:
+    if layout is None or layout.bucket_by is None:
         return [f"copy (select * from {staged}) to {quote_text(str(folder / 'part-00.parquet'))} {options}"]
-    bucket = bucket_expression(source.layout.bucket_by)
+    bucket = bucket_expression(layout.bucket_by)
     counted = f"select {bucket}, min(rowid), max(rowid) from {staged} group by all"
     ranges = {int(number): (low, high) for number, low, high in run(connection, counted) if number is not None}
     copies = []
-    for number in range(source.layout.buckets):
+    for number in range(layout.buckets):
         low, high = ranges.get(number, (0, -1))
         target = quote_text(str(folder / f"bucket-{number:02d}.parquet"))
         copies.append(f"copy (select * from {staged} where rowid between {low} and {high}) to {target} {options}")
     return copies
 
 
-def _find_changes(
-    connection: duckdb.DuckDBPyConnection, contents: Mapping[str, str], written: Path | None = None
-) -> list[str]:
-    """Tables whose content, as written to a folder or else at its source, is not the one that was audited.
+def _find_changes(connection: duckdb.DuckDBPyConnection, contents: Mapping[str, str], written: Path) -> list[str]:
+    """Tables whose content, as written to a folder, is not the one that was audited.
 
-    What was written answers for the source too, which is read again only to say where a difference arose.
+    The source is read again only to say where a difference arose.
     """
     changed = []
     for name, content in contents.items():
-        if written:
-            paths = tuple(sorted((written / name).glob("*.parquet")))
-            if fingerprint_relation(connection, parquet(paths)) == content:
-                continue
+        paths = tuple(sorted((written / name).glob("*.parquet")))
+        if fingerprint_relation(connection, parquet(paths)) == content:
+            continue
         if fingerprint(connection, name) != content:
             changed.append(f"{name} has changed since its verdict")
-        elif written:
+        else:
             changed.append(f"{name} was written with other content than its verdict saw")
     return changed
 
 
-def _describe_layout(source: TableSource) -> dict[str, Any] | None:
-    layout = source.layout
+def _describe_layout(suite: Suite) -> dict[str, Any] | None:
+    layout = suite.layout
     if layout is None:
         return None
     return {"bucket_by": layout.bucket_by, "buckets": layout.buckets, "sort_by": list(layout.sort_by)}
 
 
 def _describe_version(
-    set_name: str,
+    declared: GatedSet,
     version: str,
     batch_date: date,
     run_name: str,
     whole: str,
-    tables: Mapping[str, TableSource],
-    verdicts: Mapping[str, Verdict],
+    layouts: Mapping[str, Suite],
+    decisions: Mapping[str, Decision],
 ) -> dict[str, Any]:
-    described = {
-        name: {
-            "rows": verdicts[name].rows,
-            "fingerprint": verdicts[name].fingerprint,
-            "verdict_id": verdicts[name].verdict_id,
-            "quality_status": verdicts[name].outcome.value,
-            "suite_version": verdicts[name].suite_version,
-            "layout": _describe_layout(tables[name]),
-        }
-        for name in sorted(tables)
-    }
+    described = describe_decisions(decisions)
     return {
-        "set": set_name,
+        "set": declared.set,
         "version": version,
         "batch_date": batch_date.isoformat(),
         "run": run_name,
         "fingerprint": whole,
-        "tables": described,
+        "tables": {name: described[name] | {"layout": _describe_layout(suite)} for name, suite in layouts.items()},
+        "audited": {name: entry for name, entry in described.items() if name not in layouts},
     }
+
+
+def _renew_manifest(target: Path, manifest: Mapping[str, Any]) -> None:
+    """Say of a version that was published before how it passes now; its rows and its first run stay as they are."""
+    try:
+        held = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError:
+        held = {}  # damaged: what it says is known
+    renewed = {**manifest, "run": held.get("run", manifest["run"])}
+    if held != renewed:
+        fresh = target / f".{MANIFEST}.new"
+        _write_json(fresh, renewed)
+        fresh.chmod(0o444)
+        _sync(fresh)
+        fresh.replace(target / MANIFEST)
+        _sync(target)
 
 
 def _move_pointer(folder: Path, version: str, batch_date: date) -> bool:

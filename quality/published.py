@@ -42,6 +42,12 @@ class Published:
         """The read-only DuckDB file of the version (set `warehouse` only)."""
         return self.path / f"{self.set_name}-{self.version}.duckdb"
 
+    @property
+    def overrides(self) -> dict[str, dict[str, Any]]:
+        """By table, published or only audited: who let it pass although it failed, why and until when."""
+        entries = {**self.manifest.get("audited", {}), **self.manifest["tables"]}
+        return {name: entry["override"] for name, entry in sorted(entries.items()) if "override" in entry}
+
     def bucket_paths(self, table: str) -> list[Path]:
         """Parquet files of a table in bucket order; one file if it is not bucketed."""
         self._require(table)

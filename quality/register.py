@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import sqlalchemy as sa
 
 from ingestion.ledger import metadata, open_ledger
 from ingestion.settings import Settings
-
-SET_OF_GATE: Mapping[str, str] = {"core": "warehouse", "features": "features"}
 
 publications = sa.Table(
     "publications",
@@ -21,38 +20,40 @@ publications = sa.Table(
     sa.Column("batch_date", sa.Date, nullable=False),
     sa.Column("run", sa.String(128), nullable=False),
     sa.Column("fingerprint", sa.String(64), nullable=False, comment="content and layout of the whole set"),
-    sa.Column("row_counts", sa.JSON, nullable=False, comment="rows by table"),
+    sa.Column("row_counts", sa.JSON, nullable=False, comment="rows by table, of all that its gates audited"),
+    sa.Column("contents", sa.JSON, comment="fingerprint by table, of all that its gates audited"),
+    sa.Column("members", sa.JSON, comment="the tables that were published"),
     sa.UniqueConstraint("set_name", "version"),
 )
 
 
-def set_of(gate: str) -> str:
-    """Name of the set that a gate guards."""
-    return SET_OF_GATE.get(gate, gate)
+@dataclass(frozen=True)
+class Register:
+    """What one publication held, by table: rows and content of all that was audited, and what was published."""
+
+    version: str
+    batch_date: date
+    row_counts: Mapping[str, int]
+    contents: Mapping[str, str]
+    members: tuple[str, ...]
 
 
-def register_publication(
-    set_name: str,
-    version: str,
-    batch_date: date,
-    run: str,
-    fingerprint: str,
-    row_counts: Mapping[str, int],
-    settings: Settings,
-) -> None:
+def register_publication(set_name: str, held: Register, run: str, fingerprint: str, settings: Settings) -> None:
     """Record a publication as the latest of its set; a version published again moves to the end."""
     engine = open_ledger(settings)
     with engine.begin() as ledger:
         table = publications.c
-        ledger.execute(sa.delete(publications).where(table.set_name == set_name, table.version == version))
+        ledger.execute(sa.delete(publications).where(table.set_name == set_name, table.version == held.version))
         ledger.execute(
             sa.insert(publications).values(
                 set_name=set_name,
-                version=version,
-                batch_date=batch_date,
+                version=held.version,
+                batch_date=held.batch_date,
                 run=run,
                 fingerprint=fingerprint,
-                row_counts=dict(row_counts),
+                row_counts=dict(held.row_counts),
+                contents=dict(held.contents),
+                members=list(held.members),
             )
         )
     engine.dispose()
@@ -70,20 +71,45 @@ def published_order(set_name: str, settings: Settings) -> list[str]:
     return versions
 
 
-def last_published_rows(gate: str, batch_date: date, settings: Settings) -> dict[str, int]:
-    """Rows by table in the latest publication of an *earlier* business date; empty before the first one.
+def earlier_publications(set_name: str, batch_date: date, settings: Settings) -> list[Register]:
+    """Publications of a set on a business date, the latest first, and then the last one of an earlier date."""
+    of_set = sa.select(publications).where(publications.c.set_name == set_name)
+    same = of_set.where(publications.c.batch_date == batch_date).order_by(publications.c.sequence.desc())
+    before = of_set.where(publications.c.batch_date < batch_date).order_by(
+        publications.c.batch_date.desc(), publications.c.sequence.desc()
+    )
+    engine = open_ledger(settings)
+    with engine.connect() as ledger:
+        rows = [*ledger.execute(same), *ledger.execute(before.limit(1))]
+    engine.dispose()
+    return [
+        Register(
+            row.version,
+            row.batch_date,
+            {str(name): int(count) for name, count in row.row_counts.items()},
+            dict(row.contents or {}),
+            tuple(row.members or row.row_counts),
+        )
+        for row in rows
+    ]
+
+
+def last_published_rows(table: str, earlier: Sequence[Register], batch_date: date) -> int:
+    """Rows of a table in the latest publication of an *earlier* business date; 0 before the first one.
 
     Earlier, because a re-run of the same date may rightly hold fewer rows (a quarantined line, a recalled
     file).
     """
-    query = (
-        sa.select(publications.c.row_counts)
-        .where(publications.c.set_name == set_of(gate), publications.c.batch_date < batch_date)
-        .order_by(publications.c.batch_date.desc(), publications.c.sequence.desc())
-        .limit(1)
+    return next((one.row_counts.get(table, 0) for one in earlier if one.batch_date < batch_date), 0)
+
+
+def last_other_version(table: str, content: str, earlier: Sequence[Register], batch_date: date) -> Register | None:
+    """The publication against which the rows of a table are counted, so that most of them cannot be lost.
+
+    The latest one up to the date; within the date one of other content, so that auditing a published content
+    again asks the same question and gives the same answer.
+    """
+    return next(
+        (one for one in earlier if one.batch_date < batch_date or one.contents.get(table) != content),
+        None,
     )
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
-        row = ledger.execute(query).first()
-    engine.dispose()
-    return {} if row is None else {str(name): int(rows) for name, rows in row.row_counts.items()}

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from ingestion.settings import Settings
-from quality.layout import Layout, quote, quote_text
+from quality.layout import quote, quote_text
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,8 @@ class ParquetFiles:
     paths: tuple[Path, ...]
 
 
-@dataclass(frozen=True)
-class TableSource:
-    """Rows of one table and how publication lays them out; `key` completes the order of rows.
-
-    `rows` is a warehouse table, Parquet files, or an Arrow table (for a frame: `frame.to_arrow()`).
-    """
-
-    rows: WarehouseTable | ParquetFiles | pa.Table
-    key: tuple[str, ...]
-    layout: Layout | None = None
+Rows = WarehouseTable | ParquetFiles | pa.Table
+"""Rows of one table: in a warehouse file, in Parquet files, or as an Arrow table (of a frame: `frame.to_arrow()`)."""
 
 
 def connect(path: Path | str, settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
@@ -84,14 +76,21 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]
     return rows
 
 
-def expose(connection: duckdb.DuckDBPyConnection, name: str, source: TableSource) -> None:
-    """Make a source readable as the temporary view `name` of the connection; no row is copied."""
-    match source.rows:
+def list_tables(connection: duckdb.DuckDBPyConnection, catalogue: str | None = None) -> frozenset[str]:
+    """Names of the tables and views in schema `main` of the connection's own file, or of an attached one."""
+    where = "current_database()" if catalogue is None else quote_text(catalogue)
+    listed = f"select table_name from information_schema.tables where table_schema = 'main' and table_catalog = {where}"
+    return frozenset(str(name) for (name,) in run(connection, listed))
+
+
+def expose(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None:
+    """Make rows readable as the temporary view `name` of the connection; none is copied."""
+    match rows:
         case WarehouseTable(database, table):
             attached = attach(connection, database)
             run(
                 connection,
-                f"create or replace temp view {quote(name)} as select * from {attached}.main.{quote(table)}",
+                f"create or replace temp view {quote(name)} as select * from {quote(attached)}.main.{quote(table)}",
             )
         case ParquetFiles(paths):
             run(connection, f"create or replace temp view {quote(name)} as select * from {parquet(paths)}")
@@ -110,10 +109,10 @@ def parquet(paths: tuple[Path, ...]) -> str:
 
 
 def attach(connection: duckdb.DuckDBPyConnection, database: Path) -> str:
-    """Attach a DuckDB file read-only, once, and return its quoted alias."""
+    """Attach a DuckDB file read-only, once, and return its alias."""
     held = {path: name for name, path in run(connection, "select database_name, path from duckdb_databases()")}
     if str(database) not in held:
         alias = f"source_{len(held)}"
         run(connection, f"attach {quote_text(str(database))} as {alias} (read_only)")
         return alias
-    return quote(str(held[str(database)]))
+    return str(held[str(database)])

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,7 @@ from quality.expectation import (
     NAMES,
     AnyArguments,
     ColumnsUnique,
+    RowCountBetween,
     ValuesNotNull,
     ValuesUnique,
     canonical_name,
@@ -31,6 +33,8 @@ from quality.layout import Column, Layout
 
 Severity = Literal["fail", "warn"]
 Name = Annotated[str, Field(pattern=r"^\w+$", max_length=120)]
+Share = Annotated[float, Field(ge=0, le=1)]
+KEEPS_ITS_ROWS = "keeps_its_rows"
 _RULES = {
     "L": (1, 18),
     "I": (19, 30),
@@ -79,7 +83,9 @@ class Suite(BaseModel):
     """All checks of one table at one gate, its key, and how publication lays it out.
 
     `key` is the identity of a row: that it is complete and unique is checked without being written down
-    (DOMAIN I26), failing rows are named by it, and it completes the order of the published rows.
+    (DOMAIN I26), failing rows are named by it, and it completes the order of the published rows. A table that
+    loses the share `may_lose` of its rows, or all, against the last published version fails; only a list of
+    exceptions, which may rightly become empty, says `all`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -92,7 +98,7 @@ class Suite(BaseModel):
     term: str = Field(min_length=1, description="the Chinese term")
     key: tuple[Column, ...] = Field(min_length=1)
     layout: Layout | None = None
-    published: bool = True
+    may_lose: Share | Literal["all"] = 0.5
     checks: tuple[Check, ...] = ()
 
     @model_validator(mode="after")
@@ -106,7 +112,7 @@ class Suite(BaseModel):
 
     @property
     def all_checks(self) -> tuple[Check, ...]:
-        """The declared checks, after those that `key` and `layout` imply."""
+        """The declared checks, after those that `key`, `layout` and `may_lose` imply."""
         complete = list(
             dict.fromkeys([*self.key, *([self.layout.bucket_by] if self.layout and self.layout.bucket_by else [])])
         )
@@ -131,7 +137,24 @@ class Suite(BaseModel):
                 rule="I26",
             )
         )
+        if self.may_lose != "all":
+            implied.append(
+                Check(
+                    name=KEEPS_ITS_ROWS,
+                    arguments=RowCountBetween(min_value="{least_rows}"),
+                    severity="fail",
+                    because="rows that vanish at once are a lost file; a known removal is accepted by an override",
+                    rule="L17",
+                )
+            )
         return (*implied, *self.checks)
+
+    def least_rows(self, rows: int) -> int:
+        """The rows that must be left where the last published version holds `rows`."""
+        if self.may_lose == "all" or rows == 0:
+            return 0
+        kept = Decimal(rows) * (1 - Decimal(str(self.may_lose)))
+        return min(rows, int(kept) + 1)
 
     @cached_property
     def suite_version(self) -> str:

@@ -25,6 +25,7 @@ verdicts = sa.Table(
     sa.Column("table_name", sa.String(128), nullable=False),
     sa.Column("batch_date", sa.Date, nullable=False),
     sa.Column("fingerprint", sa.String(32), nullable=False, comment="content that was audited"),
+    sa.Column("beside", sa.String(32), comment="content of the other tables that its checks read"),
     sa.Column("outcome", sa.String(24), nullable=False),
     sa.Column("suite_version", sa.String(32), nullable=False),
     sa.Column("row_count", sa.BigInteger, nullable=False),
@@ -35,10 +36,14 @@ verdicts = sa.Table(
 
 
 class Outcome(StrEnum):
-    """States of a verdict (DOMAIN 6.8); the first two allow publication."""
+    """States of a verdict (DOMAIN 6.8); all but FAIL allow publication.
+
+    No verdict is recorded as OVERRIDDEN: it is what a failed one becomes while an override points to it.
+    """
 
     PASS = "PASS"
     PASS_WITH_WARNINGS = "PASS_WITH_WARNINGS"
+    OVERRIDDEN = "OVERRIDDEN"
     FAIL = "FAIL"
 
 
@@ -67,7 +72,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The decision about one table, bound to gate, business date and content; a frozen value."""
+    """The decision about one table, bound to gate, business date and content; a frozen value.
+
+    `beside` binds it to the other tables that its checks read as well; empty where they read none.
+    """
 
     gate: str
     table: str
@@ -77,6 +85,7 @@ class Verdict:
     rows: int
     checks: int
     failures: tuple[Failure, ...] = ()
+    beside: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -112,6 +121,7 @@ class Verdict:
             rows=row.row_count,
             checks=row.check_count,
             failures=failures,
+            beside=row.beside or "",
         )
 
 
@@ -133,6 +143,7 @@ def record_verdicts(recorded: Sequence[Verdict], settings: Settings) -> None:
                     row_count=verdict.rows,
                     check_count=verdict.checks,
                     failures=[asdict(failure) for failure in verdict.failures],
+                    beside=verdict.beside,
                 )
             )
     engine.dispose()
@@ -151,6 +162,30 @@ def read_verdicts(settings: Settings, batch_date: date | None = None, gate: str 
     engine.dispose()
     latest = {(verdict.gate, verdict.batch_date, verdict.table): verdict for verdict in found}
     return [latest[identity] for identity in sorted(latest)]
+
+
+def read_history(gates: Sequence[str], batch_date: date, settings: Settings) -> list[Verdict]:
+    """Every verdict of the gates on a date, in the order of recording: the last one on a content is the word on it."""
+    query = (
+        sa.select(verdicts)
+        .where(verdicts.c.gate.in_(list(gates)), verdicts.c.batch_date == batch_date)
+        .order_by(verdicts.c.sequence)
+    )
+    engine = open_ledger(settings)
+    with engine.connect() as ledger:
+        found = [Verdict.from_row(row) for row in ledger.execute(query)]
+    engine.dispose()
+    return found
+
+
+def find_verdicts(prefix: str, settings: Settings) -> list[Verdict]:
+    """Verdicts whose identifier begins with `prefix`."""
+    query = sa.select(verdicts).where(verdicts.c.verdict_id.startswith(prefix, autoescape=True))
+    engine = open_ledger(settings)
+    with engine.connect() as ledger:
+        found = [Verdict.from_row(row) for row in ledger.execute(query.order_by(verdicts.c.verdict_id))]
+    engine.dispose()
+    return found
 
 
 def are_recorded(identifiers: Sequence[str], settings: Settings) -> set[str]:

@@ -41,7 +41,7 @@ def run_group(settings: Settings) -> Group:
             run.landed[day, source] = land_source(source, day, settings)
         build(day, settings)
         try:
-            audit_and_publish("core", day, settings)
+            audit_and_publish("warehouse", day, settings)
         except PublicationRefused as refusal:
             run.refusals[day] = str(refusal)
         else:

@@ -193,7 +193,7 @@ def run_stage(stage: str, day: date) -> None:
         case "gates_and_publication":
             from quality.publication import audit_and_publish
 
-            print(audit_and_publish("core", day))
+            print(audit_and_publish("warehouse", day))
         case "features":
             from features.publish import build_features
 

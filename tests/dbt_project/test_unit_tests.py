@@ -65,7 +65,7 @@ def test_only_deliveries_in_the_build_are_noted_as_published(built):
     with ledger.begin() as connection:
         late = dict(connection.execute(sa.select(deliveries).limit(1)).one()._mapping) | {"delivery_id": "late"}
         connection.execute(sa.insert(deliveries).values(late))
-    published = audit_and_publish("core", date(2026, 4, 30), built)
+    published = audit_and_publish("warehouse", date(2026, 4, 30), built)
     with ledger.connect() as connection:
         noted = dict(connection.execute(sa.select(deliveries.c.delivery_id, deliveries.c.published_in)).all())
     assert noted.pop("late") is None

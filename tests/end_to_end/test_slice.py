@@ -126,7 +126,7 @@ def test_running_a_date_again_changes_nothing(group: Group) -> None:
     for source in load_registry(group.settings).contracts:
         land_source(source, LAST, group.settings)
     build(LAST, group.settings)
-    again = audit_and_publish("core", LAST, group.settings)
+    again = audit_and_publish("warehouse", LAST, group.settings)
     assert again.version == group.pointers[LAST] and not again.is_new
     assert {path: path.read_bytes() for path in sorted(group.settings.lake.glob("*/*/*/*/*.parquet"))} == before
 

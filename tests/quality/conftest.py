@@ -9,8 +9,6 @@ import duckdb
 import pytest
 
 from ingestion.settings import PROJECT, Settings
-from quality.expectation import ValuesBetween
-from quality.suite import Check, Suite
 
 SUITE = """
 table: fct_loans
@@ -55,7 +53,6 @@ version: 1
 description: Loan core against the funders' files.
 term: 放款对账
 key: [loan_id]
-published: false
 checks:
   - name: every_loan_matches
     expectation: unexpected_rows
@@ -64,14 +61,55 @@ checks:
     because: money that only one side booked is a loss until explained
     rule: X63
 """
+VIEW = """
+table: view_repayment
+gate: features
+owner: risk
+version: 1
+description: Repayment features.
+term: 还款特征
+key: [customer_id, as_of]
+layout: {sort_by: [customer_id, as_of]}
+checks:
+  - name: count_in_range
+    expectation: expect_column_values_to_be_between
+    arguments: {column: repaid_count_30d, min_value: 0, max_value: 100}
+    severity: fail
+    because: a count outside the registry's range is a broken window
+    rule: F91
+"""
+WAREHOUSE = """
+set: warehouse
+term: 数仓
+owner: data_platform
+description: A small lending book.
+gates: [core]
+tables: [fct_loans]
+"""
+FEATURES = """
+set: features
+term: 特征
+owner: risk
+description: Features made by a stage.
+gates: [features]
+rows: stage
+tables: [view_repayment]
+"""
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    suites = tmp_path / "suites"
-    (suites / "core").mkdir(parents=True)
-    (suites / "core" / "fct_loans.yml").write_text(SUITE, encoding="utf-8")
-    (suites / "core" / "rec_loans__funder.yml").write_text(RECONCILIATION, encoding="utf-8")
+    suites, sets = tmp_path / "suites", tmp_path / "sets"
+    declared = {
+        "suites/core/fct_loans.yml": SUITE,
+        "suites/core/rec_loans__funder.yml": RECONCILIATION,
+        "suites/features/view_repayment.yml": VIEW,
+        "sets/warehouse.yml": WAREHOUSE,
+        "sets/features.yml": FEATURES,
+    }
+    for name, text in declared.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     home, models = tmp_path / "home", tmp_path / "models"
     home.mkdir()
     models.mkdir()
@@ -80,6 +118,7 @@ def settings(tmp_path: Path) -> Settings:
         contracts=PROJECT / "ingestion" / "contracts",
         models=models,
         suites=suites,
+        sets=sets,
         views=tmp_path,
         entity="customer_id",
         dbt_project=tmp_path / "dbt_project",
@@ -122,26 +161,4 @@ def book(change: Callable[[str], None]) -> None:
         select loan_id, 'matched' as break_type, 0.00::decimal(18, 2) as amount_difference_amount
         from fct_loans
         """
-    )
-
-
-@pytest.fixture
-def feature_suite() -> Suite:
-    return Suite(
-        table="view_repayment",
-        gate="features",
-        owner="risk",
-        version=1,
-        description="Repayment features.",
-        term="还款特征",
-        key=("customer_id", "as_of"),
-        checks=(
-            Check(
-                name="count_in_range",
-                arguments=ValuesBetween(column="repaid_count_30d", min_value=0, max_value=100),
-                severity="fail",
-                because="a count outside the registry's range is a broken window",
-                rule="F91",
-            ),
-        ),
     )

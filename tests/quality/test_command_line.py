@@ -17,9 +17,9 @@ def use_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_commands_from_check_to_point(settings: Settings, capsys: pytest.CaptureFixture[str], change: object) -> None:
     assert command_line.main(["check"]) == 0
-    assert "2 suites" in capsys.readouterr().out
+    assert "2 sets and 3 suites" in capsys.readouterr().out
     assert command_line.main(["published"]) == 0
-    assert "Nothing is published." in capsys.readouterr().out
+    assert "Nothing is published; run" in capsys.readouterr().out
     assert command_line.main(["audit", "--date", "2026-03-02", "--table", "fct_loans"]) == 0
     assert "PASS" in capsys.readouterr().out
     assert command_line.main(["publish", "--date", "2026-03-02"]) == 0

@@ -14,9 +14,9 @@ import pytest
 
 from ingestion.settings import Settings
 from quality import gx_duckdb
-from quality.gate import GateUnusable, audit, audit_sources
-from quality.source import ParquetFiles, TableSource, WarehouseUnusable
-from quality.suite import Check, Suite
+from quality.gate import GateUnusable, audit, audit_rows
+from quality.source import ParquetFiles, WarehouseUnusable
+from quality.suite import Check
 from quality.verdict import Outcome, Verdict, read_verdicts
 
 DAY = date(2026, 3, 2)
@@ -159,9 +159,7 @@ def test_verdicts_are_frozen_values(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("kind", ["arrow", "parquet"])
-def test_frames_and_files_are_audited_by_suites_built_in_python(
-    settings: Settings, feature_suite: Suite, kind: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_frames_and_files_are_audited(settings: Settings, kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     frame = pl.DataFrame(
         {
             "customer_id": ["C1", "C2", "C2"],
@@ -172,11 +170,10 @@ def test_frames_and_files_are_audited_by_suites_built_in_python(
     path = tmp_path_factory.mktemp("view") / "part-00.parquet"
     frame.write_parquet(path)
     rows = frame.to_arrow() if kind == "arrow" else ParquetFiles((path,))
-    source = TableSource(rows, ("customer_id", "as_of"))
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     killed = settings.home / "scratch" / f"audit-{int(gone.stdout)}-x"
     killed.mkdir(parents=True)
-    (verdict,) = audit_sources("features", [feature_suite], {"view_repayment": source}, DAY, settings)
+    (verdict,) = audit_rows("features", DAY, {"view_repayment": rows}, settings)
     assert {failure.check: failure.sample_keys for failure in verdict.failures} == {
         "count_in_range": ("C2, 2026-03-03",),
         "key_is_unique": ("C2, 2026-03-03",),

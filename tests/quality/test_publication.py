@@ -19,28 +19,18 @@ import pytest
 from ingestion.settings import Settings
 from quality import publication
 from quality.gate import audit
-from quality.layout import Layout
 from quality.publication import (
     NothingPublished,
     PublicationRefused,
     audit_and_publish,
-    audit_and_publish_sources,
     open_published,
     point_to,
     publish,
 )
-from quality.source import TableSource, WarehouseTable
-from quality.suite import Suite
-from quality.verdict import Verdict
 
 DAY = date(2026, 3, 2)
 pytestmark = pytest.mark.usefixtures("book")
 Change = Callable[[str], None]
-LAYOUT = Layout(bucket_by="customer_id", sort_by=("customer_id", "funded_at"))
-
-
-def sources(settings: Settings) -> dict[str, TableSource]:
-    return {"fct_loans": TableSource(WarehouseTable(settings.warehouse, "fct_loans"), ("loan_id",), LAYOUT)}
 
 
 def digest(folder: Path, pattern: str = "**/*") -> dict[str, str]:
@@ -52,7 +42,7 @@ def digest(folder: Path, pattern: str = "**/*") -> dict[str, str]:
 
 
 def test_a_published_set_is_complete_bucketed_sorted_and_readable(settings: Settings) -> None:
-    done = audit_and_publish("core", DAY, settings)
+    done = audit_and_publish("warehouse", DAY, settings)
     assert done.is_new
     assert done.is_current
     published = open_published("warehouse", settings)
@@ -84,15 +74,15 @@ def test_a_published_set_is_complete_bucketed_sorted_and_readable(settings: Sett
 
 
 def test_publishing_the_same_content_again_changes_nothing(settings: Settings) -> None:
-    first = audit_and_publish("core", DAY, settings)
+    first = audit_and_publish("warehouse", DAY, settings)
     before = digest(settings.published)
-    second = audit_and_publish("core", DAY, settings, run_id="another run")
+    second = audit_and_publish("warehouse", DAY, settings, run_id="another run")
     assert (second.version, second.is_new) == (first.version, False)
     assert digest(settings.published) == before
 
 
 def test_bytes_depend_on_content_only(settings: Settings, change: Change, tmp_path: Path) -> None:
-    first = audit_and_publish("core", DAY, settings)
+    first = audit_and_publish("warehouse", DAY, settings)
     change("create table copied as from fct_loans order by md5(loan_id)")
     change("drop table fct_loans")
     change("alter table copied rename to fct_loans")
@@ -100,18 +90,18 @@ def test_bytes_depend_on_content_only(settings: Settings, change: Change, tmp_pa
     elsewhere = replace(settings, threads=1, home=tmp_path / "elsewhere", ledger_url=ledger_url)
     elsewhere.home.mkdir()
     settings.warehouse.rename(elsewhere.warehouse)
-    second = audit_and_publish("core", DAY, elsewhere)
+    second = audit_and_publish("warehouse", DAY, elsewhere)
     assert second.version == first.version
     assert digest(first.path, "**/*.parquet") == digest(second.path, "**/*.parquet")
 
 
 def test_a_failed_gate_keeps_the_last_good_version_as_fallback(settings: Settings, change: Change) -> None:
-    good = audit_and_publish("core", DAY, settings)
+    good = audit_and_publish("warehouse", DAY, settings)
     before = digest(good.path)
     change("update fct_loans set principal_amount = -1 where loan_id = 'L00001'")
     next_day = DAY + timedelta(days=1)
     with pytest.raises(PublicationRefused) as refusal:
-        audit_and_publish("core", next_day, settings)
+        audit_and_publish("warehouse", next_day, settings)
     sentence = str(refusal.value)
     stays = f"last good version {good.version} stays"
     for named in ("2026-03-03", "fct_loans", "principal_is_positive", "M53", stays):
@@ -124,7 +114,7 @@ def test_a_failed_gate_keeps_the_last_good_version_as_fallback(settings: Setting
     assert published.scan("fct_loans").select(pl.col("principal_amount").min()).collect().item() > 0
     assert digest(good.path) == before
     change("update fct_loans set principal_amount = 1001 where loan_id = 'L00001'")
-    repaired = audit_and_publish("core", next_day, settings)
+    repaired = audit_and_publish("warehouse", next_day, settings)
     assert repaired.is_current
     assert not open_published("warehouse", settings).is_fallback
 
@@ -132,20 +122,20 @@ def test_a_failed_gate_keeps_the_last_good_version_as_fallback(settings: Setting
 def test_a_failing_table_outside_the_set_refuses_it(settings: Settings, change: Change) -> None:
     change("update rec_loans__funder set break_type = 'amount_diff' where loan_id = 'L00001'")
     with pytest.raises(PublicationRefused, match=r"rec_loans__funder failed every_loan_matches.*nothing was published"):
-        audit_and_publish("core", DAY, settings)
+        audit_and_publish("warehouse", DAY, settings)
     with pytest.raises(NothingPublished):
         open_published("warehouse", settings)
 
 
 def test_content_changed_after_its_verdict_is_refused(settings: Settings, change: Change) -> None:
-    verdicts = audit("core", DAY, settings)
+    audit("core", DAY, settings)
     change("update fct_loans set principal_amount = principal_amount + 0.01 where loan_id = 'L00399'")
     with pytest.raises(PublicationRefused, match="fct_loans has changed since its verdict"):
-        publish("warehouse", DAY, verdicts, sources(settings), settings)
+        publish("warehouse", DAY, settings)
 
 
 def test_content_changed_while_it_is_written_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    verdicts = audit("core", DAY, settings)
+    audit("core", DAY, settings)
     original = publication._write_tables
 
     def tamper(*arguments: object) -> None:
@@ -155,37 +145,21 @@ def test_content_changed_while_it_is_written_is_refused(settings: Settings, monk
 
     monkeypatch.setattr(publication, "_write_tables", tamper)
     with pytest.raises(PublicationRefused, match="written with other content"):
-        publish("warehouse", DAY, verdicts, sources(settings), settings)
+        publish("warehouse", DAY, settings)
     assert [path.name for path in (settings.published / "warehouse").glob("*/*")] == []
-
-
-def test_verdicts_of_another_date_gate_or_hand_are_refused(settings: Settings) -> None:
-    verdicts = audit("core", DAY, settings)
-    tables = sources(settings)
-    with pytest.raises(PublicationRefused, match="the verdict of fct_loans is for 2026-03-02"):
-        publish("warehouse", DAY + timedelta(days=1), verdicts, tables, settings)
-    with pytest.raises(PublicationRefused, match="fct_loans has no verdict"):
-        publish("warehouse", DAY, verdicts[1:], tables, settings)
-    with pytest.raises(PublicationRefused, match="is of gate core, which does not guard this set"):
-        publish("features", DAY, verdicts, tables, settings)
-    forged = [replace(verdict, suite_version="9+00000000") for verdict in verdicts]
-    with pytest.raises(PublicationRefused, match="is not in the ledger"):
-        publish("warehouse", DAY, forged, tables, settings)
-    with pytest.raises(NothingPublished):
-        open_published("warehouse", settings)
 
 
 def test_a_type_that_parquet_cannot_hold_is_refused(settings: Settings, change: Change) -> None:
     change("alter table fct_loans add column wide hugeint default 1")
     with pytest.raises(PublicationRefused, match=r"fct_loans\.wide has type HUGEINT.*cast it in its model"):
-        audit_and_publish("core", DAY, settings)
+        audit_and_publish("warehouse", DAY, settings)
 
 
 @pytest.mark.parametrize("moment", ["_find_changes", "_sync_tree", "_move_pointer", "register_publication"])
 def test_killed_anywhere_leaves_a_complete_version_and_a_rerun_finishes(
     settings: Settings, change: Change, moment: str
 ) -> None:
-    good = audit_and_publish("core", DAY, settings)
+    good = audit_and_publish("warehouse", DAY, settings)
     change("insert into fct_loans values ('L99999', 'C0001', 'bank_a', 5000, '2026-03-02 10:00:00+08')")
     later = DAY + timedelta(days=1)
     code = f"""
@@ -195,7 +169,7 @@ from pathlib import Path, PosixPath
 from ingestion.settings import Settings
 from quality import publication
 setattr(publication, {moment!r}, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL))
-publication.audit_and_publish("core", date({later.year}, {later.month}, {later.day}), {settings!r})
+publication.audit_and_publish("warehouse", date({later.year}, {later.month}, {later.day}), {settings!r})
 """
     root = Path(__file__).resolve().parents[2]
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=root, check=False)
@@ -204,7 +178,7 @@ publication.audit_and_publish("core", date({later.year}, {later.month}, {later.d
     if moment != "register_publication":
         assert seen.version == good.version
     assert seen.scan("fct_loans").select(pl.len()).collect().item() in (400, 401)
-    finished = audit_and_publish("core", later, settings)
+    finished = audit_and_publish("warehouse", later, settings)
     current = open_published("warehouse", settings)
     assert current.version == finished.version
     assert current.scan("fct_loans").select(pl.len()).collect().item() == 401
@@ -214,7 +188,7 @@ publication.audit_and_publish("core", date({later.year}, {later.month}, {later.d
 def test_an_exception_before_the_pointer_moves_leaves_the_old_one(
     settings: Settings, change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = audit_and_publish("core", DAY, settings)
+    good = audit_and_publish("warehouse", DAY, settings)
     change("update fct_loans set principal_amount = principal_amount + 1")
     (settings.published / "warehouse" / ".2026-03-02-leftover.partial").mkdir()
 
@@ -224,22 +198,22 @@ def test_an_exception_before_the_pointer_moves_leaves_the_old_one(
     with monkeypatch.context() as patch:
         patch.setattr(publication, "_write_pointer", fail)
         with pytest.raises(OSError, match="disk full"):
-            audit_and_publish("core", DAY, settings)
+            audit_and_publish("warehouse", DAY, settings)
     assert open_published("warehouse", settings).version == good.version
 
 
 def test_volume_may_not_shrink_from_one_day_to_the_next(settings: Settings, change: Change) -> None:
-    audit_and_publish("core", DAY, settings)
+    audit_and_publish("warehouse", DAY, settings)
     change("delete from fct_loans where loan_id = 'L00399'")
     with pytest.raises(PublicationRefused, match="volume_does_not_shrink"):
-        audit_and_publish("core", DAY + timedelta(days=1), settings)
-    assert audit_and_publish("core", DAY, settings).is_new
+        audit_and_publish("warehouse", DAY + timedelta(days=1), settings)
+    assert audit_and_publish("warehouse", DAY, settings).is_new
 
 
 def test_an_earlier_date_is_published_without_moving_the_pointer_back(settings: Settings, change: Change) -> None:
-    current = audit_and_publish("core", DAY, settings)
+    current = audit_and_publish("warehouse", DAY, settings)
     change("delete from fct_loans where loan_id > 'L00100'")
-    earlier = audit_and_publish("core", DAY - timedelta(days=1), settings)
+    earlier = audit_and_publish("warehouse", DAY - timedelta(days=1), settings)
     assert not earlier.is_current
     assert open_published("warehouse", settings).version == current.version
     assert open_published("warehouse", settings, earlier.version).batch_date == date(2026, 3, 1)
@@ -252,7 +226,7 @@ def test_the_last_five_are_kept_and_a_reader_keeps_its_version(settings: Setting
     versions = []
     for number in range(7):
         change(f"update fct_loans set principal_amount = {2000 + number} where loan_id = 'L00000'")
-        versions.append(audit_and_publish("core", DAY + timedelta(days=number), settings).version)
+        versions.append(audit_and_publish("warehouse", DAY + timedelta(days=number), settings).version)
         if number == 1:
             held = open_published("warehouse", settings)
     folder = settings.published / "warehouse"
@@ -263,14 +237,14 @@ def test_the_last_five_are_kept_and_a_reader_keeps_its_version(settings: Setting
 
 def test_an_empty_table_still_has_all_its_files(settings: Settings, change: Change) -> None:
     change("delete from fct_loans")
-    done = audit_and_publish("core", DAY, settings)
+    done = audit_and_publish("warehouse", DAY, settings)
     published = open_published("warehouse", settings)
     assert published.version == done.version
     assert published.scan("fct_loans").collect().schema["principal_amount"] == pl.Decimal(18, 2)
     assert len(published.bucket_paths("fct_loans")) == 16
 
 
-def test_feature_frames_are_audited_and_published(settings: Settings, feature_suite: Suite) -> None:
+def test_feature_frames_are_audited_and_published(settings: Settings) -> None:
     frame = pl.DataFrame(
         {
             "customer_id": [f"C{number:03d}" for number in range(50)],
@@ -279,17 +253,9 @@ def test_feature_frames_are_audited_and_published(settings: Settings, feature_su
             "channel": pl.Series(["app", "agent"] * 25, dtype=pl.Categorical),
         }
     )
-    source = TableSource(frame.to_arrow(), ("customer_id", "as_of"), Layout(sort_by=("customer_id", "as_of")))
-    tables = {"view_repayment": source}
-    done = audit_and_publish_sources("features", [feature_suite], tables, DAY, settings)
+    done = audit_and_publish("features", DAY, settings, rows={"view_repayment": frame.to_arrow()})
     published = open_published("features", settings)
     assert published.version == done.version
     assert [path.name for path in published.bucket_paths("view_repayment")] == ["part-00.parquet"]
     assert sorted(path.name for path in done.path.iterdir()) == ["manifest.json", "view_repayment"]
     assert published.scan("view_repayment").collect()["customer_id"].to_list() == frame["customer_id"].to_list()
-
-
-def test_refusals_survive_a_verdict_without_rows(settings: Settings) -> None:
-    verdicts: list[Verdict] = []
-    with pytest.raises(PublicationRefused, match="fct_loans has no verdict"):
-        publish("warehouse", DAY, verdicts, sources(settings), settings)

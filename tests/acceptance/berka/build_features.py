@@ -15,7 +15,6 @@ from pathlib import Path
 import polars as pl
 
 from features.publish import build_feature_table
-from features.registry import load_views
 from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
 from ingestion.landing import land_source
 from ingestion.settings import BUSINESS_TIMEZONE, PROJECT, Settings, load_settings
@@ -47,7 +46,7 @@ def publish_bank(settings: Settings) -> Publication:
     for source in SOURCES:
         land_source(source, ARCHIVE_DATE, settings)
     build(ARCHIVE_DATE, settings, select=["+path:models/staging"])
-    return audit_and_publish("core", ARCHIVE_DATE, settings)
+    return audit_and_publish("warehouse", ARCHIVE_DATE, settings)
 
 
 def loan_spine(settings: Settings) -> pl.DataFrame:
@@ -71,9 +70,8 @@ def loan_spine(settings: Settings) -> pl.DataFrame:
 
 
 def publish_features(spine: pl.DataFrame, settings: Settings, set_name: str = FEATURE_SET) -> pl.DataFrame:
-    """Evaluate every view for the spine, pass the gate, publish, and give back the published frame."""
-    views = [view.view for view in load_views(settings.views).views]
-    build_feature_table(spine, views, set_name, settings)
+    """Evaluate the views of the set for the spine, pass the gate, publish, and give back the published frame."""
+    build_feature_table(spine, set_name, settings)
     return open_published(set_name, settings).scan("frame").collect()
 
 

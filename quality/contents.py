@@ -1,0 +1,49 @@
+"""What the tables of one connection hold (内容指纹): each is fingerprinted once, alone and with what its checks read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection
+
+import duckdb
+
+from quality.expectation import UnexpectedRows
+from quality.fingerprint import fingerprint
+from quality.suite import Suite
+
+
+class Contents:
+    """Fingerprints of the tables of a connection that nobody else writes meanwhile."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, present: Collection[str]) -> None:
+        self._connection = connection
+        self._present = frozenset(present)
+        self._known: dict[str, str] = {}
+
+    def __contains__(self, table: str) -> bool:
+        return table in self._present
+
+    def of(self, table: str) -> str:
+        """Fingerprint of one table."""
+        if table not in self._known:
+            self._known[table] = fingerprint(self._connection, table)
+        return self._known[table]
+
+    def beside(self, suite: Suite) -> str:
+        """Hash of the other tables that the suite's queries read; empty where they read none.
+
+        A verdict rests on them too: the same loans against other decisions are another question.
+        """
+        read = {table: self.of(table) for table in sorted(read_beside(suite, self._present))}
+        return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:32] if read else ""
+
+
+def read_beside(suite: Suite, present: Collection[str]) -> frozenset[str]:
+    """Those of the tables, other than its own, whose names stand in the queries of a suite."""
+    words: set[str] = set()
+    for check in suite.all_checks:
+        if isinstance(check.arguments, UnexpectedRows):
+            words |= set(re.findall(r"\w+", check.arguments.query))
+    return frozenset(words & set(present) - {suite.table})

@@ -1,0 +1,135 @@
+"""Why a set may not be published (发布异议): what the ledger does not say of the content that is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ingestion.settings import Settings
+from quality.contents import Contents
+from quality.override import SHORT, Override, read_overrides
+from quality.register import earlier_publications
+from quality.sets import GatedSet
+from quality.suite import Suite
+from quality.verdict import Outcome, Verdict, read_history
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict that decides about one table, and the override that lets it pass if it failed."""
+
+    verdict: Verdict
+    override: Override | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome.OVERRIDDEN if self.override else self.verdict.outcome
+
+
+def decide(
+    declared: GatedSet,
+    suites: Sequence[Suite],
+    batch_date: date,
+    as_of: date,
+    contents: Contents,
+    settings: Settings,
+) -> tuple[dict[str, Decision], list[str]]:
+    """The decision on each table of a set's gates, and every reason why the set may not be published.
+
+    For every suite in force the last verdict on this table, date and present content decides. It must be of
+    today's version of the suite, rest on the other tables as they are now, and have passed, or be overridden on
+    the day `as_of`.
+    """
+    history = read_history(declared.gates, batch_date, settings)
+    words = {(verdict.gate, verdict.table, verdict.fingerprint): verdict for verdict in history}
+    audited = {(verdict.gate, verdict.table) for verdict in history}
+    found: dict[str, Verdict] = {}
+    reasons: list[str] = []
+    for suite in suites:
+        if suite.table not in contents:
+            reasons.append(f"{suite.table} does not exist")
+            continue
+        verdict = words.get((suite.gate, suite.table, contents.of(suite.table)))
+        objection = _object_to(verdict, suite, batch_date, contents, (suite.gate, suite.table) in audited)
+        if verdict is None or objection:
+            reasons.append(objection)
+        else:
+            found[suite.table] = verdict
+    decisions: dict[str, Decision] = {}
+    failed = [verdict.verdict_id for verdict in found.values() if not verdict.passed]
+    overrides = read_overrides(failed, settings)
+    for table, verdict in found.items():
+        override = overrides.get(verdict.verdict_id)
+        if verdict.passed or (override and override.stands(as_of)):
+            decisions[table] = Decision(verdict, None if verdict.passed else override)
+        else:
+            reasons.append(_say_failed(verdict, override))
+    reasons += _find_missing(declared, suites, history, batch_date, settings)
+    return decisions, reasons
+
+
+def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, contents: Contents, was_audited: bool) -> str:
+    """Why a verdict does not speak of what is there now; empty if it does."""
+    if verdict is None and was_audited:
+        return f"{suite.table} has changed since its verdict"
+    if verdict is None:
+        return f"{suite.table} has no verdict of gate {suite.gate} for {batch_date.isoformat()}"
+    if verdict.suite_version != suite.suite_version:
+        versions = f"{verdict.suite_version}, which today is {suite.suite_version}"
+        return f"{suite.table} was audited by suite {versions}; audit gate {suite.gate} again"
+    if verdict.beside != contents.beside(suite):
+        return f"what the checks of {suite.table} read beside it has changed since its verdict"
+    return ""
+
+
+def _say_failed(verdict: Verdict, ended: Override | None) -> str:
+    failing = ", ".join(failure.sentence for failure in verdict.failing_checks)
+    until = f" and its override ended on {ended.valid_until}" if ended else ""
+    return f"{verdict.table} failed {failing}{until} (verdict {verdict.verdict_id[:SHORT]})"
+
+
+def _find_missing(
+    declared: GatedSet, suites: Sequence[Suite], history: Iterable[Verdict], batch_date: date, settings: Settings
+) -> list[str]:
+    """Tables that nobody guards or publishes any more, although they were audited on this date or published last."""
+    guarded = {suite.table for suite in suites}
+    remedy = f"restore its suite, or name it under retired in sets/{declared.set}.yml"
+    gone = {verdict.table: "was audited for this date" for verdict in history}
+    earlier = earlier_publications(declared.set, batch_date, settings)
+    if earlier:
+        gone |= dict.fromkeys(earlier[0].row_counts, f"is held or was audited by version {earlier[0].version}")
+    return [
+        f"{table} {why} and has no suite now; {remedy}"
+        for table, why in sorted(gone.items())
+        if table not in guarded and table not in declared.retired
+    ]
+
+
+def find_unlisted(declared: GatedSet, members: Iterable[str], batch_date: date, settings: Settings) -> list[str]:
+    """Tables that the last version published and the set does not list any more, nor names as retired."""
+    earlier = earlier_publications(declared.set, batch_date, settings)
+    lost = set(earlier[0].members) - set(members) - set(declared.retired) if earlier else set()
+    return [
+        f"{table} is published in version {earlier[0].version} and the set does not list it now;"
+        f" list it, or name it under retired in sets/{declared.set}.yml"
+        for table in sorted(lost)
+    ]
+
+
+def describe_decisions(decisions: Mapping[str, Decision]) -> dict[str, dict[str, object]]:
+    """What a manifest says of how each table passed; who let it pass, why and until when, if it was overridden."""
+    described: dict[str, dict[str, object]] = {}
+    for table, decision in sorted(decisions.items()):
+        verdict = decision.verdict
+        described[table] = {
+            "rows": verdict.rows,
+            "fingerprint": verdict.fingerprint,
+            "verdict_id": verdict.verdict_id,
+            "quality_status": decision.outcome.value,
+            "suite_version": verdict.suite_version,
+        }
+        if decision.override:
+            failed = [failure.sentence for failure in verdict.failing_checks]
+            described[table]["override"] = {**decision.override.describe(), "failed": failed}
+    return described

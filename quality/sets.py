@@ -1,0 +1,284 @@
+"""Sets (发布集): what is published together, and the gates that all of it has to pass, declared in files.
+
+One file per set, `sets/<set>.yml`. The model is closed and typed; every error of every file is reported at
+once. A gate guards one set. A table that a gate of the set audits and the set does not list (a
+reconciliation) can refuse the set and is not written.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ingestion.settings import Settings
+from ingestion.strict_yaml import read_yaml
+from quality.suite import Name, Suite, load_suites
+
+LANDING = "landing"
+ANY_DATE = date(2000, 1, 31)
+
+SuiteMaker = Callable[["GatedSet", date, Settings], Sequence[Suite]]
+
+
+class GatedSet(BaseModel):
+    """Tables that are published together, the gates before them, and where their suites and rows come from.
+
+    `suites` names a function `module:function` of (set, business date, settings) that makes suites from other
+    declarations, such as feature views; it is called whenever today's suites are asked for, and all that it
+    makes is published. `arguments` are the function's own. `rows` says whether the tables are those of the
+    warehouse file or handed over by the stage that made them. `retired` names tables that earlier versions held
+    or audited and later ones do not, on purpose.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    set: Name
+    term: str = Field(min_length=1, description="the Chinese term")
+    owner: str = Field(min_length=1)
+    description: str = Field(min_length=10)
+    gates: tuple[Name, ...] = Field(min_length=1)
+    tables: tuple[Name, ...] = ()
+    suites: str | None = Field(default=None, pattern=r"^\w+(\.\w+)*:\w+$")
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    rows: Literal["warehouse", "stage"] = "warehouse"
+    retired: tuple[Name, ...] = ()
+
+    @field_validator("gates", "tables", "retired")
+    @classmethod
+    def _name_each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"names {', '.join(twice)} twice; name it once")
+        return names
+
+    @model_validator(mode="after")
+    def _publish_something(self) -> GatedSet:
+        if not self.tables and self.suites is None:
+            raise ValueError("publishes nothing; list its tables, or name the function that makes its suites")
+        if self.arguments and self.suites is None:
+            raise ValueError("has arguments and no function that takes them; name it under suites")
+        both = sorted({*self.tables} & {*self.retired})
+        if both:
+            raise ValueError(f"publishes {', '.join(both)} and names it retired; keep one of the two")
+        return self
+
+
+@dataclass(frozen=True, order=True)
+class SetProblem:
+    """One thing wrong in one set file, or between it and the suites."""
+
+    file: str
+    key: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}: {self.problem}; {self.remedy}."
+
+
+class SetsInvalid(ValueError):
+    """One or more sets are wrong; the message lists every problem."""
+
+    def __init__(self, problems: Sequence[SetProblem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SetUnknown(LookupError):
+    """No set, or no gate, of that name is declared."""
+
+
+def load_sets(settings: Settings) -> dict[str, GatedSet]:
+    """Read every `<set>.yml` of the tenant, by name.
+
+    Raises:
+        SetsInvalid: any file is not YAML, does not fit the model, has another name, or shares a gate.
+    """
+    declared: dict[str, GatedSet] = {}
+    problems: list[SetProblem] = []
+    paths = sorted(settings.sets.glob("*.yml"))
+    for path in paths:
+        read, found = _read_set(path)
+        problems += found
+        if read is not None:
+            declared[read.set] = read
+    if not paths:
+        problems.append(SetProblem(str(settings.sets), "*.yml", "holds no set", "add one file per set"))
+    guarded: dict[str, str] = {}
+    for one in declared.values():
+        for gate in one.gates:
+            if gate == LANDING:
+                wrong = f"names {LANDING}, the gate of deliveries"
+                problems.append(SetProblem(f"{one.set}.yml", "gates", wrong, "name a gate of tables"))
+            elif gate in guarded:
+                wrong = f"names {gate}, which guards {guarded[gate]}"
+                problems.append(SetProblem(f"{one.set}.yml", "gates", wrong, "give each set gates of its own"))
+            guarded[gate] = one.set
+    if problems:
+        raise SetsInvalid(problems)
+    return declared
+
+
+def load_set(name: str, settings: Settings) -> GatedSet:
+    """The declaration of one set.
+
+    Raises:
+        SetUnknown: no set has the name.
+        SetsInvalid: a set file is wrong.
+    """
+    declared = load_sets(settings)
+    if name not in declared:
+        raise SetUnknown(f"There is no set {name}; the sets are {', '.join(sorted(declared))}{_near(name, declared)}.")
+    return declared[name]
+
+
+def guarded_set(gate: str, settings: Settings) -> GatedSet:
+    """The set that a gate guards.
+
+    Raises:
+        SetUnknown: no set has such a gate.
+        SetsInvalid: a set file is wrong.
+    """
+    declared = {name: one for one in load_sets(settings).values() for name in one.gates}
+    if gate not in declared:
+        known = ", ".join([LANDING, *declared])
+        raise SetUnknown(f"There is no gate {gate}; the gates are {known}{_near(gate, [LANDING, *declared])}.")
+    return declared[gate]
+
+
+def suites_in_force(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
+    """Today's suites of every gate of a set, sorted by table: those in files, and those its function makes.
+
+    Raises:
+        SetsInvalid: a gate has no suite, a listed table has none, or a table has two.
+        SuitesInvalid: a suite file is wrong.
+    """
+    suites, problems = _collect(declared, batch_date, settings)
+    if problems:
+        raise SetsInvalid(problems)
+    return suites
+
+
+def published_tables(declared: GatedSet, suites: Sequence[Suite], settings: Settings) -> list[str]:
+    """Tables that the set publishes: those it lists, and those of the suites that its function makes."""
+    if declared.suites is None:
+        return sorted(declared.tables)
+    in_files = {suite.table for gate in declared.gates for suite in _suites_in_files(gate, settings)}
+    return sorted({*declared.tables} | {suite.table for suite in suites if suite.table not in in_files})
+
+
+def check_sets(settings: Settings) -> list[tuple[GatedSet, list[Suite]]]:
+    """Every set with its suites, as of an arbitrary date.
+
+    Raises:
+        SetsInvalid: with all problems of all sets, and each gate of the suites that guards no set.
+        SuitesInvalid: with all problems of all suite files.
+    """
+    declared = load_sets(settings)
+    load_suites(settings.suites)
+    collected = {name: _collect(one, ANY_DATE, settings) for name, one in declared.items()}
+    problems = [problem for _, found in collected.values() for problem in found]
+    known = {gate for one in declared.values() for gate in one.gates}
+    folders = {path.parent.name for path in settings.suites.glob("*/*.yml")}
+    problems += [
+        SetProblem(f"suites/{gate}", "(folder)", "is a gate that guards no set", "name it under gates of a set")
+        for gate in folders - known
+    ]
+    if problems:
+        raise SetsInvalid(problems)
+    return [(declared[name], suites) for name, (suites, _) in collected.items()]
+
+
+def _collect(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[list[Suite], list[SetProblem]]:
+    file = f"{declared.set}.yml"
+    made, problems = _make_suites(declared, batch_date, settings)
+    suites = [*(suite for gate in declared.gates for suite in _suites_in_files(gate, settings)), *made]
+    for gate in declared.gates:
+        if not any(suite.gate == gate for suite in suites) and not problems:
+            remedy = f"add suites/{gate}/<table>.yml, or leave the gate out"
+            problems.append(SetProblem(file, "gates", f"names {gate}, which holds no suite", remedy))
+    known = [suite.table for suite in suites]
+    for table in declared.tables:
+        if table not in known:
+            remedy = f"add suites/{declared.gates[0]}/{table}.yml{_near(table, known)}"
+            problems.append(SetProblem(file, "tables", f"lists {table}, which no gate of the set audits", remedy))
+    for table in sorted({table for table in known if known.count(table) > 1}):
+        gates = ", ".join(suite.gate for suite in suites if suite.table == table)
+        problems.append(SetProblem(file, "gates", f"audit {table} more than once ({gates})", "keep one suite"))
+    for table in sorted({*declared.retired} & {*known}):
+        problems.append(SetProblem(file, "retired", f"names {table}, which has a suite", "remove one of the two"))
+    return sorted(suites, key=lambda suite: suite.table), problems
+
+
+def _suites_in_files(gate: str, settings: Settings) -> list[Suite]:
+    held = any((settings.suites / gate).glob("*.yml"))
+    return load_suites(settings.suites, gate) if held else []
+
+
+def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[list[Suite], list[SetProblem]]:
+    """Call the function that a set names; it lies downstream of this package and is therefore found by name."""
+    if declared.suites is None:
+        return [], []
+    file, (module, _, function) = f"{declared.set}.yml", declared.suites.partition(":")
+    try:
+        maker: SuiteMaker = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError):
+        remedy = "write module:function of one that makes suites"
+        return [], [SetProblem(file, "suites", f"names {declared.suites}, which does not exist", remedy)]
+    try:
+        made = list(maker(declared, batch_date, settings))
+    except (ValueError, LookupError, PermissionError) as error:
+        return [], [SetProblem(file, "suites", f"cannot be made: {error}", "correct what they are made from")]
+    wrong = sorted({suite.gate for suite in made} - {*declared.gates})
+    if wrong:
+        problem = f"are made for {', '.join(wrong)}, no gate of the set"
+        return [], [SetProblem(file, "suites", problem, "name the gate under gates")]
+    return made, []
+
+
+def _read_set(path: Path) -> tuple[GatedSet | None, list[SetProblem]]:
+    try:
+        data = read_yaml(path)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        return None, [SetProblem(path.name, "(file)", f"is not readable YAML: {reason}", "correct the syntax")]
+    if not isinstance(data, dict):
+        return None, [SetProblem(path.name, "(file)", "is not a mapping", "start it with `set:`")]
+    try:
+        declared = GatedSet.model_validate(data)
+    except ValidationError as error:
+        return None, [_explain(path.name, dict(item)) for item in error.errors(include_url=False)]
+    if declared.set != path.stem:
+        remedy = f"write {path.stem} or rename the file"
+        return None, [SetProblem(path.name, "set", f"is {declared.set}, another name than the file's", remedy)]
+    return declared, []
+
+
+def _explain(file: str, error: Mapping[str, Any]) -> SetProblem:
+    key = ".".join(str(step) for step in error["loc"]) or "(file)"
+    match error["type"]:
+        case "missing":
+            return SetProblem(file, key, "is missing", "add it")
+        case "extra_forbidden":
+            near = difflib.get_close_matches(key, GatedSet.model_fields, n=1)
+            remedy = f"write {near[0]}" if near else f"remove it or write one of {', '.join(GatedSet.model_fields)}"
+            return SetProblem(file, key, "is not a key that exists here", remedy)
+        case "value_error":
+            problem, _, remedy = str(error["ctx"]["error"]).partition("; ")
+            return SetProblem(file, key, problem, remedy or "correct it")
+        case _:
+            message = str(error["msg"])
+            return SetProblem(file, key, f"{error.get('input')!r} does not fit", message[0].lower() + message[1:])
+
+
+def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; the nearest is {near[0]}" if near else ""
