@@ -1,4 +1,4 @@
-"""What the tables of one connection hold (内容指纹): each is fingerprinted once, alone and with what its checks read."""
+"""What the tables of a connection hold (内容指纹), each fingerprinted once, and what its checks read beside it."""
 
 from __future__ import annotations
 

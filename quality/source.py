@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -32,7 +32,7 @@ class ParquetFiles:
     paths: tuple[Path, ...]
 
 
-Rows = WarehouseTable | ParquetFiles | pa.Table
+Rows: TypeAlias = WarehouseTable | ParquetFiles | pa.Table
 """Rows of one table: in a warehouse file, in Parquet files, or as an Arrow table (of a frame: `frame.to_arrow()`)."""
 
 

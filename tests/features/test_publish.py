@@ -26,11 +26,10 @@ from features.publish import FeatureBuildRefused, build_feature_table, build_fea
 from features.scorecard import ScorecardNotTrainable, label_loans, score, train
 from features.store import PurposeRefused, ScoringFrameMissing
 from ingestion.settings import Settings, load_settings
-from quality.gate import audit_sources
 from quality.layout import Layout
-from quality.publication import PublicationRefused, publish
+from quality.publication import PublicationRefused, audit_and_publish
 from quality.published import open_published
-from quality.source import TableSource
+from quality.sets import SetsInvalid, SetUnknown
 from quality.suite import Suite
 
 DAY = date(2026, 6, 30)
@@ -122,42 +121,43 @@ CURRENT = {
 
 
 def publish_warehouse(settings: Settings, batch_date: date, change: str = "") -> None:
-    sources = {}
-    with duckdb.connect() as connection:
+    """Write the world as the warehouse file, with a suite for each table, then audit and publish it."""
+    layouts = {name: Layout(sort_by=unique) for name, unique in CURRENT.items()}
+    keys = dict(CURRENT)
+    for name, (key, at) in HISTORIES.items():
+        keys[name] = (key, *(["term_number"] if "clearances" in name else []), "_known_at")
+        layouts[name] = Layout(bucket_by="customer_id", sort_by=("customer_id", at, "_known_at"))
+    (settings.suites / "core").mkdir(parents=True, exist_ok=True)
+    for name, layout in layouts.items():
+        text = {"owner": "test", "version": 1, "description": "test", "term": "测试"}
+        suite = Suite(table=name, gate="core", key=keys[name], layout=layout, **text)
+        held = suite.model_dump(mode="json", exclude={"checks"}, exclude_none=True)
+        (settings.suites / "core" / f"{name}.yml").write_text(json.dumps(held), encoding="utf-8")
+    write_set(settings, "warehouse", gates=["core"], tables=sorted(layouts))
+    settings.warehouse.unlink(missing_ok=True)
+    with duckdb.connect(str(settings.warehouse)) as connection:
         connection.execute(WORLD + change).fetchall()
-        for name, (key, at) in HISTORIES.items():
-            keys = (key, *(["term_number"] if "clearances" in name else []), "_known_at")
-            layout = Layout(bucket_by="customer_id", sort_by=("customer_id", at, "_known_at"))
-            sources[name] = TableSource(connection.sql(f"from {name}").to_arrow_table(), keys, layout)
-        for name, unique in CURRENT.items():
-            rows = connection.sql(f"from {name}").to_arrow_table()
-            sources[name] = TableSource(rows, unique, Layout(sort_by=unique))
-    suites = [
-        Suite(
-            table=n,
-            gate="core",
-            owner="test",
-            version=1,
-            description="test",
-            term="测试",
-            key=s.key,
-            layout=s.layout,
-        )
-        for n, s in sources.items()
-    ]
-    publish(
-        "warehouse",
-        batch_date,
-        audit_sources("core", suites, sources, batch_date, settings),
-        sources,
-        settings,
-    )
+    audit_and_publish("warehouse", batch_date, settings)
+
+
+def write_set(settings: Settings, name: str, **declared: Any) -> None:
+    settings.sets.mkdir(parents=True, exist_ok=True)
+    text = {"set": name, "owner": "test", "description": "A set of a test.", "term": "测试", **declared}
+    (settings.sets / f"{name}.yml").write_text(json.dumps(text), encoding="utf-8")
 
 
 def settings_at(home: Path, views: Path = SHIPPED) -> Settings:
+    """The platform at a home that has its own suites and sets: those of features and scores are the product's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLATFORM_HOME", str(home))
-        return dataclasses.replace(load_settings(), views=views)
+        product = load_settings()
+    made = dataclasses.replace(product, views=views, suites=home / "suites", sets=home / "sets")
+    if not made.sets.exists():
+        shutil.copytree(product.suites / "scores", made.suites / "scores")
+        made.sets.mkdir()
+        for name in ("features.yml", "scores.yml"):
+            shutil.copyfile(product.sets / name, made.sets / name)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +351,6 @@ def test_training_twice_gives_the_same_model_and_too_little_history_says_so(sett
 
 def test_a_later_warehouse_gives_an_earlier_spine_the_same_values(settings: Settings, tmp_path: Path) -> None:
     later = settings_at(tmp_path / "later")
-    later.home.mkdir()
     change = """
       insert into fct_applications_history select application_id || 'x', customer_id, applied_at, requested_amount,
         term_count, monthly_income_amount, channel, product_code, timestamptz '2026-07-02 07:00+08', null
@@ -382,7 +381,10 @@ def test_a_tenant_publishes_any_spine_on_its_own_legal_basis(settings: Settings,
     tenant = dataclasses.replace(read_only_copy(settings, tmp_path), views=views)
     as_of = datetime(2026, 3, 1, tzinfo=world.SHANGHAI)
     spine = pl.DataFrame({"customer_id": ["C0001", "C0009"], "as_of": [as_of] * 2, "loan_id": ["l1", "l2"]})
-    publication = build_feature_table(spine, ["account_history"], "research", tenant)
+    suites = "features.suite:training_suites"
+    arguments = {"views": ["account_history"]}
+    write_set(tenant, "research", gates=["research"], rows="stage", suites=suites, arguments=arguments)
+    publication = build_feature_table(spine, "research", tenant)
     assert publication.set_name == "research"
     frame = open_published("research", tenant).scan("frame").collect().sort("customer_id")
     assert frame.columns == ["customer_id", "as_of", "loan_id", "n_90d"]
@@ -390,7 +392,11 @@ def test_a_tenant_publishes_any_spine_on_its_own_legal_basis(settings: Settings,
     assert_frame_equal(frame, features.training_frame(spine, ["account_history"], settings=tenant))
     twice = pl.concat([spine, spine])
     with pytest.raises(PublicationRefused, match="key_is_unique"):
-        build_feature_table(twice, ["account_history"], "research", tenant)
+        build_feature_table(twice, "research", tenant)
+    with pytest.raises(SetUnknown, match="no set researsh; the sets are .*; the nearest is research"):
+        build_feature_table(spine, "researsh", tenant)
+    with pytest.raises(SetsInvalid, match=r"features\.yml: suites: .* takes no rows of its own"):
+        build_feature_table(spine, "features", tenant)
 
 
 def test_commands_tell_users_one_sentence(
