@@ -16,7 +16,7 @@ from features.store import CONSENTS, FEATURE_SET, SCORING_PURPOSE, SCORING_TABLE
 from features.suite import CONSENT_SOURCE, exclusion_suite, layout_of, lineage_suite, suite_of
 from features.values import ZONE, in_business_zone, instants
 from features.view import View, combined_version, parse_span
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
 from quality.gate import audit_sources
 from quality.layout import Layout
 from quality.publication import Publication, Published, open_published, publish

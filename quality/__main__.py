@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
 from quality.published import NothingPublished, kept_versions, open_published
 from quality.suite import SuitesInvalid, load_suites
 from quality.verdict import Verdict, read_verdicts
@@ -22,8 +22,8 @@ from quality.verdict import Verdict, read_verdicts
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence on standard error."""
     given = _parser().parse_args(arguments)
-    from ingestion.command_line import run_command
     from ingestion.contract import ContractInvalid
+    from ingestion.foundation.command_line import run_command
     from quality.gate import GateUnusable
     from quality.publication import PublicationRefused
     from quality.source import WarehouseUnusable
