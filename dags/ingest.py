@@ -7,7 +7,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Asset, CronPartitionTimetable, task
 
 from dags.defaults import ARGUMENTS, CLOCK_ENDS, batch_date_of, late_after
-from ingestion.registry import list_sources
+from ingestion.contract import list_sources
 
 DATE_KEY = "%Y-%m-%d"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 def record_lateness(context: dict[str, Any]) -> None:
     """Append the late run to reports/lateness.jsonl, one line a missed deadline; times are UTC."""
-    from ingestion.settings import load_settings
+    from ingestion.foundation import load_settings
 
     run = context["dag_run"]
     late = {

@@ -11,7 +11,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Asset, AssetAll, IdentityMapper, PartitionedAssetTimetable, task
 
 from dags.defaults import ARGUMENTS, batch_date_of, late_after
-from ingestion.registry import list_sources
+from ingestion.contract import list_sources
 
 LAKE = [Asset(f"lake/{source}") for source, _ in list_sources()]
 

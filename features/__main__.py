@@ -19,8 +19,8 @@ from features.scorecard import ModelMissing, ScorecardNotTrainable, score, train
 from features.store import PurposeRefused, ScoringFrameMissing, scoring_frame, training_frame
 from features.values import SourceInvalid
 from features.view import Feature
-from ingestion.command_line import run_command
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.command_line import run_command
 from quality.publication import PublicationRefused
 from quality.published import NothingPublished
 from quality.sets import SetsInvalid, SetUnknown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 
-from ingestion.settings import BUSINESS_TIMEZONE
+from ingestion.foundation import BUSINESS_TIMEZONE
 
 SCORING_TIME = time(8)
 

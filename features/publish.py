@@ -16,7 +16,7 @@ from features.store import CONSENTS, FEATURE_SET, SCORING_PURPOSE, SCORING_TABLE
 from features.suite import ASKED, CONSENT_SOURCE, EXCLUSIONS, FRAME, LINEAGE, training_set
 from features.values import ZONE, in_business_zone, instants
 from features.view import View, combined_version, parse_span
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
 from quality.publication import Publication, Published, audit_and_publish, open_published
 from quality.sets import load_set
 from quality.source import ParquetFiles, Rows

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from features.view import View
-from ingestion.strict_yaml import read_yaml
+from ingestion.foundation.declarations import read_yaml
 
 
 @dataclass(frozen=True, order=True)

@@ -35,7 +35,7 @@ from features.store import (
 )
 from features.values import ZONE, in_business_zone
 from features.view import Feature, View, combined_version
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
 from quality.publication import Publication, audit_and_publish
 from quality.published import Published, open_published
 from quality.source import ParquetFiles, Rows

@@ -16,7 +16,7 @@ from features.registry import load_views
 from features.source import EventSource, published_events
 from features.values import ZONE, in_business_zone
 from features.view import PURPOSES, View
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
 from quality.published import Published, kept_versions, open_published
 from quality.register import published_order
 

@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from features.clock import scoring_as_of
 from features.consent import RECIPIENT
 from features.registry import load_views
 from features.store import SCORING_PURPOSE, SCORING_TABLE, select_views
 from features.view import Feature, View
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
+from ingestion.foundation.declarations import Closed, Problem
 from quality.expectation import ColumnsMatchSet, RowCountBetween, UnexpectedRows, ValuesBetween, ValuesNotNull
 from quality.layout import Layout
-from quality.sets import GatedSet, SetProblem, SetsInvalid
+from quality.sets import GatedSet, SetsInvalid
 from quality.suite import Check, Share, Suite
 
 CONSENT_SOURCE = "consents"
@@ -33,10 +34,8 @@ LINEAGE = "feature_versions"
 EXCLUSIONS = "exclusions"
 
 
-class TrainingSet(BaseModel):
+class TrainingSet(Closed):
     """The arguments of a set of training rows: for which purpose, and from which views (all that serve it)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     purpose: str = "MODEL_DEV"
     views: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -71,14 +70,14 @@ def training_set(declared: GatedSet) -> TrainingSet:
     file = f"{declared.set}.yml"
     if declared.suites != TRAINING:
         problem = f"is {declared.suites}, so it takes no rows of its own"
-        raise SetsInvalid([SetProblem(file, "suites", problem, f"write {TRAINING} in a set of training rows")])
+        raise SetsInvalid([Problem(file, "suites", problem, f"write {TRAINING} in a set of training rows")])
     try:
         return TrainingSet.model_validate(declared.arguments)
     except ValidationError as error:
         known = ", ".join(TrainingSet.model_fields)
         raise SetsInvalid(
             [
-                SetProblem(
+                Problem(
                     file,
                     ".".join(["arguments", *map(str, item["loc"])]),
                     str(item["msg"]).lower(),

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from features.aggregates import Flags, Ints, Numbers
 from features.view import decimal_shape
-from ingestion.settings import BUSINESS_TIMEZONE
+from ingestion.foundation import BUSINESS_TIMEZONE
 
 Kind = Literal["integer", "decimal", "double", "date", "timestamptz", "varchar"]
 ZONE = BUSINESS_TIMEZONE.key

@@ -7,18 +7,18 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from ingestion import quarantine_commands, vault_commands
-from ingestion.code_tables import find_untranslated
-from ingestion.command_line import run_command
-from ingestion.contract import ContractInvalid
-from ingestion.dbt_sources import is_up_to_date, write_sources
+from ingestion.contract import ContractInvalid, load_registry
+from ingestion.contract.code_tables import find_untranslated
 from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
-from ingestion.lake import write_manifest
+from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.command_line import run_command
+from ingestion.lake import write_manifest, write_sources
+from ingestion.lake.dbt_sources import is_up_to_date
 from ingestion.landing import SourceUnknown, land_source
+from ingestion.landing import commands as quarantine_commands
 from ingestion.protection import KeyUnusable
-from ingestion.registry import load_registry
-from ingestion.settings import Settings, load_settings
 from ingestion.vault import VaultRefused
+from ingestion.vault import commands as vault_commands
 
 
 def check(_arguments: argparse.Namespace, settings: Settings) -> int:
@@ -67,27 +67,13 @@ def scaffold(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def simulate(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Let the simulated group deliver into the landing folder."""
-    from ingestion.simulation import SimulationInvalid
-    from ingestion.simulation import simulate as deliver_all
-
-    try:
-        report = deliver_all(arguments.customers, arguments.days, arguments.seed, settings.home)
-    except SimulationInvalid as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{report.first_date} to {report.last_date} delivered into {report.landing}: {report.rows}")
-    return 0
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command; bad input gives one sentence on standard error and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m ingestion", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     vault_commands.add_commands(commands)
     quarantine_commands.add_commands(commands)
-    for function in (check, sources, land, scaffold, simulate):
+    for function in (check, sources, land, scaffold):
         command = commands.add_parser(function.__name__, help=function.__doc__)
         command.set_defaults(run=function)
         if function is land:
@@ -98,10 +84,6 @@ def main(argv: list[str] | None = None) -> int:
             command.add_argument("--source", help="source key; from the folder when left out")
             command.add_argument("--dataset", help="dataset name; from the file name when left out")
             command.add_argument("--into", type=Path, help="folder for the drafts; among the others when left out")
-        if function is simulate:
-            command.add_argument("--customers", type=int, required=True)
-            command.add_argument("--days", type=int, required=True)
-            command.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
     told = dict.fromkeys((ContractInvalid, SourceUnknown, KeyUnusable, VaultRefused), 1)
     return run_command(lambda: int(arguments.run(arguments, load_settings())), told)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
-from ingestion.settings import BUSINESS_TIMEZONE, Settings, load_settings
+from ingestion.foundation import BUSINESS_TIMEZONE, Settings, load_settings
 from quality.override import SHORT, OverrideRefused, override_verdict, read_overrides
 from quality.published import NothingPublished, kept_versions, open_published
 from quality.sets import LANDING, SetsInvalid, SetUnknown, check_sets, guarded_set
@@ -25,7 +25,7 @@ from quality.verdict import Outcome, Verdict, read_verdicts
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence on standard error."""
-    from ingestion.command_line import run_command
+    from ingestion.foundation.command_line import run_command
 
     try:
         given = _parser().parse_args(arguments)

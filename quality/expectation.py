@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ingestion.settings import BUSINESS_TIMEZONE
+from ingestion.foundation import BUSINESS_TIMEZONE
 from quality.layout import Column, quote, quote_text
 
 PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows", "least_rows")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
 from quality.contents import Contents
 from quality.expectation import Scope, UnexpectedRows
 from quality.gx_duckdb import CheckResult, GateRun

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
 from quality.contents import Contents
 from quality.override import SHORT, Override, read_overrides
 from quality.register import earlier_publications

@@ -10,8 +10,8 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from ingestion.ledger import metadata, open_ledger
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
+from ingestion.foundation.ledger import metadata, open_ledger
 from quality.sets import LANDING
 from quality.verdict import Outcome, Verdict, find_verdicts
 

@@ -28,8 +28,8 @@ from typing import Any
 
 import duckdb
 
-from ingestion.bookkeeping import mark_published
-from ingestion.settings import Settings, load_settings
+from ingestion.delivery import mark_published
+from ingestion.foundation import Settings, load_settings
 from quality.contents import Contents
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_rows

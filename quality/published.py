@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
 
 if TYPE_CHECKING:
     import polars as pl

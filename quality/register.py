@@ -8,8 +8,8 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from ingestion.ledger import metadata, open_ledger
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
+from ingestion.foundation.ledger import metadata, open_ledger
 
 publications = sa.Table(
     "publications",

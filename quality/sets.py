@@ -10,16 +10,15 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ingestion.settings import Settings
-from ingestion.strict_yaml import read_yaml
+from ingestion.foundation import Settings
+from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, read_yaml
 from quality.suite import Name, Suite, load_suites
 
 LANDING = "landing"
@@ -28,7 +27,7 @@ ANY_DATE = date(2000, 1, 31)
 SuiteMaker = Callable[["GatedSet", date, Settings], Sequence[Suite]]
 
 
-class GatedSet(BaseModel):
+class GatedSet(Closed):
     """Tables that are published together, the gates before them, and where their suites and rows come from.
 
     `suites` names a function `module:function` of (set, business date, settings) that makes suites from other
@@ -37,8 +36,6 @@ class GatedSet(BaseModel):
     warehouse file or handed over by the stage that made them. `retired` names tables that earlier versions held
     or audited and later ones do not, on purpose.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     set: Name
     term: str = Field(min_length=1, description="the Chinese term")
@@ -71,25 +68,8 @@ class GatedSet(BaseModel):
         return self
 
 
-@dataclass(frozen=True, order=True)
-class SetProblem:
-    """One thing wrong in one set file, or between it and the suites."""
-
-    file: str
-    key: str
-    problem: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key}: {self.problem}; {self.remedy}."
-
-
-class SetsInvalid(ValueError):
-    """One or more sets are wrong; the message lists every problem."""
-
-    def __init__(self, problems: Sequence[SetProblem]) -> None:
-        self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+class SetsInvalid(DeclarationsInvalid):
+    """One or more sets are wrong, in themselves or beside the suites."""
 
 
 class SetUnknown(LookupError):
@@ -103,7 +83,7 @@ def load_sets(settings: Settings) -> dict[str, GatedSet]:
         SetsInvalid: any file is not YAML, does not fit the model, has another name, or shares a gate.
     """
     declared: dict[str, GatedSet] = {}
-    problems: list[SetProblem] = []
+    problems: list[Problem] = []
     paths = sorted(settings.sets.glob("*.yml"))
     for path in paths:
         read, found = _read_set(path)
@@ -111,16 +91,16 @@ def load_sets(settings: Settings) -> dict[str, GatedSet]:
         if read is not None:
             declared[read.set] = read
     if not paths:
-        problems.append(SetProblem(str(settings.sets), "*.yml", "holds no set", "add one file per set"))
+        problems.append(Problem(str(settings.sets), "*.yml", "holds no set", "add one file per set"))
     guarded: dict[str, str] = {}
     for one in declared.values():
         for gate in one.gates:
             if gate == LANDING:
                 wrong = f"names {LANDING}, the gate of deliveries"
-                problems.append(SetProblem(f"{one.set}.yml", "gates", wrong, "name a gate of tables"))
+                problems.append(Problem(f"{one.set}.yml", "gates", wrong, "name a gate of tables"))
             elif gate in guarded:
                 wrong = f"names {gate}, which guards {guarded[gate]}"
-                problems.append(SetProblem(f"{one.set}.yml", "gates", wrong, "give each set gates of its own"))
+                problems.append(Problem(f"{one.set}.yml", "gates", wrong, "give each set gates of its own"))
             guarded[gate] = one.set
     if problems:
         raise SetsInvalid(problems)
@@ -189,7 +169,7 @@ def check_sets(settings: Settings) -> list[tuple[GatedSet, list[Suite]]]:
     known = {gate for one in declared.values() for gate in one.gates}
     folders = {path.parent.name for path in settings.suites.glob("*/*.yml")}
     problems += [
-        SetProblem(f"suites/{gate}", "(folder)", "is a gate that guards no set", "name it under gates of a set")
+        Problem(f"suites/{gate}", "(folder)", "is a gate that guards no set", "name it under gates of a set")
         for gate in folders - known
     ]
     if problems:
@@ -197,24 +177,24 @@ def check_sets(settings: Settings) -> list[tuple[GatedSet, list[Suite]]]:
     return [(declared[name], suites) for name, (suites, _) in collected.items()]
 
 
-def _collect(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[list[Suite], list[SetProblem]]:
+def _collect(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[list[Suite], list[Problem]]:
     file = f"{declared.set}.yml"
     made, problems = _make_suites(declared, batch_date, settings)
     suites = [*(suite for gate in declared.gates for suite in _suites_in_files(gate, settings)), *made]
     for gate in declared.gates:
         if not any(suite.gate == gate for suite in suites) and not problems:
             remedy = f"add suites/{gate}/<table>.yml, or leave the gate out"
-            problems.append(SetProblem(file, "gates", f"names {gate}, which holds no suite", remedy))
+            problems.append(Problem(file, "gates", f"names {gate}, which holds no suite", remedy))
     known = [suite.table for suite in suites]
     for table in declared.tables:
         if table not in known:
             remedy = f"add suites/{declared.gates[0]}/{table}.yml{_near(table, known)}"
-            problems.append(SetProblem(file, "tables", f"lists {table}, which no gate of the set audits", remedy))
+            problems.append(Problem(file, "tables", f"lists {table}, which no gate of the set audits", remedy))
     for table in sorted({table for table in known if known.count(table) > 1}):
         gates = ", ".join(suite.gate for suite in suites if suite.table == table)
-        problems.append(SetProblem(file, "gates", f"audit {table} more than once ({gates})", "keep one suite"))
+        problems.append(Problem(file, "gates", f"audit {table} more than once ({gates})", "keep one suite"))
     for table in sorted({*declared.retired} & {*known}):
-        problems.append(SetProblem(file, "retired", f"names {table}, which has a suite", "remove one of the two"))
+        problems.append(Problem(file, "retired", f"names {table}, which has a suite", "remove one of the two"))
     return sorted(suites, key=lambda suite: suite.table), problems
 
 
@@ -223,7 +203,7 @@ def _suites_in_files(gate: str, settings: Settings) -> list[Suite]:
     return load_suites(settings.suites, gate) if held else []
 
 
-def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[list[Suite], list[SetProblem]]:
+def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[list[Suite], list[Problem]]:
     """Call the function that a set names; it lies downstream of this package and is therefore found by name."""
     if declared.suites is None:
         return [], []
@@ -232,51 +212,53 @@ def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tu
         maker: SuiteMaker = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError):
         remedy = "write module:function of one that makes suites"
-        return [], [SetProblem(file, "suites", f"names {declared.suites}, which does not exist", remedy)]
+        return [], [Problem(file, "suites", f"names {declared.suites}, which does not exist", remedy)]
     try:
         made = list(maker(declared, batch_date, settings))
-    except (ValueError, LookupError, PermissionError) as error:
-        return [], [SetProblem(file, "suites", f"cannot be made: {error}", "correct what they are made from")]
+    except SetsInvalid as error:
+        return [], list(error.problems)
+    except (DeclarationsInvalid, ValueError, LookupError, PermissionError) as error:
+        return [], [Problem(file, "suites", f"cannot be made: {error}", "correct what they are made from")]
     wrong = sorted({suite.gate for suite in made} - {*declared.gates})
     if wrong:
         problem = f"are made for {', '.join(wrong)}, no gate of the set"
-        return [], [SetProblem(file, "suites", problem, "name the gate under gates")]
+        return [], [Problem(file, "suites", problem, "name the gate under gates")]
     return made, []
 
 
-def _read_set(path: Path) -> tuple[GatedSet | None, list[SetProblem]]:
+def _read_set(path: Path) -> tuple[GatedSet | None, list[Problem]]:
     try:
         data = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        return None, [SetProblem(path.name, "(file)", f"is not readable YAML: {reason}", "correct the syntax")]
+        return None, [Problem(path.name, "(file)", f"is not readable YAML: {reason}", "correct the syntax")]
     if not isinstance(data, dict):
-        return None, [SetProblem(path.name, "(file)", "is not a mapping", "start it with `set:`")]
+        return None, [Problem(path.name, "(file)", "is not a mapping", "start it with `set:`")]
     try:
         declared = GatedSet.model_validate(data)
     except ValidationError as error:
         return None, [_explain(path.name, dict(item)) for item in error.errors(include_url=False)]
     if declared.set != path.stem:
         remedy = f"write {path.stem} or rename the file"
-        return None, [SetProblem(path.name, "set", f"is {declared.set}, another name than the file's", remedy)]
+        return None, [Problem(path.name, "set", f"is {declared.set}, another name than the file's", remedy)]
     return declared, []
 
 
-def _explain(file: str, error: Mapping[str, Any]) -> SetProblem:
+def _explain(file: str, error: Mapping[str, Any]) -> Problem:
     key = ".".join(str(step) for step in error["loc"]) or "(file)"
     match error["type"]:
         case "missing":
-            return SetProblem(file, key, "is missing", "add it")
+            return Problem(file, key, "is missing", "add it")
         case "extra_forbidden":
             near = difflib.get_close_matches(key, GatedSet.model_fields, n=1)
             remedy = f"write {near[0]}" if near else f"remove it or write one of {', '.join(GatedSet.model_fields)}"
-            return SetProblem(file, key, "is not a key that exists here", remedy)
+            return Problem(file, key, "is not a key that exists here", remedy)
         case "value_error":
             problem, _, remedy = str(error["ctx"]["error"]).partition("; ")
-            return SetProblem(file, key, problem, remedy or "correct it")
+            return Problem(file, key, problem, remedy or "correct it")
         case _:
             message = str(error["msg"])
-            return SetProblem(file, key, f"{error.get('input')!r} does not fit", message[0].lower() + message[1:])
+            return Problem(file, key, f"{error.get('input')!r} does not fit", message[0].lower() + message[1:])
 
 
 def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:

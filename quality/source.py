@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import duckdb
 import pyarrow as pa
 
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
 from quality.layout import quote, quote_text
 
 

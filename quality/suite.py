@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ingestion.strict_yaml import read_yaml
+from ingestion.foundation.declarations import read_yaml
 from quality.expectation import (
     NAMES,
     AnyArguments,

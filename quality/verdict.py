@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from ingestion.ledger import metadata, open_ledger
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
+from ingestion.foundation.ledger import metadata, open_ledger
 from quality.suite import Severity
 
 verdicts = sa.Table(

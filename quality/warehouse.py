@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from ingestion.bookkeeping import dates_to_build
+from ingestion.contract import load_registry
+from ingestion.contract.registry import Registry
+from ingestion.delivery import dates_to_build
+from ingestion.foundation import Settings, load_settings
 from ingestion.lake import write_manifest
-from ingestion.registry import Registry, load_registry
-from ingestion.settings import Settings, load_settings
 from quality.source import open_warehouse
 
 MESSAGE = 300

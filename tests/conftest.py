@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ingestion.contract import load_registry
+from ingestion.foundation import PROJECT, Settings, load_settings
 from ingestion.landing import land_source
-from ingestion.registry import load_registry
-from ingestion.settings import PROJECT, Settings, load_settings
 from quality.warehouse import build
 from tests.simulated_group import Group, run_group
 

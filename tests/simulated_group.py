@@ -8,9 +8,9 @@ from pathlib import Path
 
 from features.publish import build_features
 from features.scorecard import score
+from ingestion.contract import load_registry
+from ingestion.foundation import Settings
 from ingestion.landing import LandingReport, land_source
-from ingestion.registry import load_registry
-from ingestion.settings import Settings
 from ingestion.simulation import GO_LIVE, simulate
 from quality.publication import PublicationRefused, audit_and_publish
 from quality.published import open_published

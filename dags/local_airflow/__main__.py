@@ -12,8 +12,8 @@ from dags.local_airflow.home import AirflowHome, AirflowHomeUnusable
 from dags.local_airflow.runs import CHAIN, outcome, run_date
 from dags.local_airflow.stack import Stack, StackFailed
 from dags.local_airflow.summary import summarise
-from ingestion.registry import list_sources
-from ingestion.settings import Settings, SettingsInvalid, load_settings
+from ingestion.contract import list_sources
+from ingestion.foundation import Settings, SettingsInvalid, load_settings
 from ingestion.simulation import GO_LIVE, SimulationInvalid, delivered_days, simulate
 from quality.warehouse import write_docs
 

@@ -8,8 +8,8 @@ from datetime import date
 import duckdb
 import sqlalchemy as sa
 
-from ingestion.ledger import deliveries, open_ledger
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
+from ingestion.foundation.ledger import deliveries, open_ledger
 from quality.published import NothingPublished, Published, kept_versions, open_published
 from quality.verdict import read_verdicts
 

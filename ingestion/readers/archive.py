@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pyzipper
 
-from ingestion.contract import Archive
+from ingestion.contract.profiles import Archive
 from ingestion.delivery import Delivery
+from ingestion.foundation import Settings
 from ingestion.readers.reading import FileUnreadable
-from ingestion.settings import Settings
 
 CHUNK = 1 << 20
 LARGEST_MEMBER = 20 * 1000**3

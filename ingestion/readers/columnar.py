@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 
 from ingestion.contract import Dataset
-from ingestion.drift import match_columns
-from ingestion.readers.reading import SHEET, FileUnreadable, Reading, literal
-from ingestion.typing_rules import quoted
+from ingestion.foundation.sql import quote_name, quote_text
+from ingestion.readers.drift import match_columns
+from ingestion.readers.reading import SHEET, FileUnreadable, Reading
 
 
 def open_parquet(path: Path, dataset: Dataset) -> Reading:
@@ -19,7 +19,7 @@ def open_parquet(path: Path, dataset: Dataset) -> Reading:
         FileUnreadable: it is no Parquet file.
         LayoutChanged: the columns are not the contract's.
     """
-    file = literal(str(path))
+    file = quote_text(str(path))
     try:
         found = [row[0] for row in duckdb.execute(f"describe select * from read_parquet({file})").fetchall()]
     except duckdb.Error:
@@ -58,7 +58,7 @@ def open_workbook(path: Path, dataset: Dataset) -> Reading:
     matched = match_columns(found, dataset, is_ordered=False)
     first = delivery.preamble + 2
     rows = pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).to_arrow()
-    is_row = " or ".join(f"{quoted(name)} is not null" for name in found)
+    is_row = " or ".join(f"{quote_name(name)} is not null" for name in found)
     if any(column.null_count == 0 for column in table.columns):  # no need to look at each
         is_row = "true"
     relation = f"select {select_list(matched)}, _row from {SHEET} where {is_row}"
@@ -68,6 +68,6 @@ def open_workbook(path: Path, dataset: Dataset) -> Reading:
 def select_list(matched: dict[str, str | None]) -> str:
     """The contract's physical columns as text, from the delivered ones."""
     return ", ".join(
-        f"{'null' if delivered is None else quoted(delivered)}::varchar as {quoted(name)}"
+        f"{'null' if delivered is None else quote_name(delivered)}::varchar as {quote_name(name)}"
         for name, delivered in matched.items()
     )

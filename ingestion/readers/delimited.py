@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 
 from ingestion.contract import Dataset
-from ingestion.drift import match_columns, match_width, refuse_forbidden
-from ingestion.readers.reading import FileUnreadable, Lines, Reading, literal
-from ingestion.typing_rules import quoted
+from ingestion.foundation.sql import quote_name, quote_text
+from ingestion.readers.drift import match_columns, match_width, refuse_forbidden
+from ingestion.readers.reading import FileUnreadable, Lines, Reading
 
 NO_CHARACTER = "\x1e"
 LONGEST_HEADING = 1 << 20
@@ -52,7 +52,7 @@ def open_delimited(lines: Lines, dataset: Dataset) -> Reading:
     )  # fmt: skip
     absent = [column.physical_name for column in dataset.columns if column.physical_name not in delivered]
     if absent:
-        nulls = ", ".join(f"null::varchar as {quoted(name)}" for name in absent)
+        nulls = ", ".join(f"null::varchar as {quote_name(name)}" for name in absent)
         relation = f"select *, {nulls} from ({relation})"
     return Reading(relation, lines, announced, bool(delivery.quote))
 
@@ -78,15 +78,15 @@ def lines_sql(
 ) -> str:
     """SQL that reads a text file strictly: a line that does not split into the columns becomes a stored reject."""
     names = [*columns, "_end"] if has_trailing_separator else columns
-    spec = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+    spec = ", ".join(f"{quote_text(name)}: 'VARCHAR'" for name in names)
     conditions = []
     if len(names) == 1:  # DuckDB skips a blank line, except in a file of one column, where it gives a row of NULL.
-        conditions.append(f"{quoted(names[0])} is not null")
+        conditions.append(f"{quote_name(names[0])} is not null")
     inner = f", {_inner_sql(names, separator)}" if quote else ""
     where = f" where {' and '.join(conditions)}" if conditions else ""
     return (
-        f"select *{inner} from read_csv({literal(str(lines.text))}, columns = {{{spec}}},"
-        f" delim = {literal(separator)}, quote = {literal(quote)}, escape = {literal(quote)}, header = false,"
+        f"select *{inner} from read_csv({quote_text(str(lines.text))}, columns = {{{spec}}},"
+        f" delim = {quote_text(separator)}, quote = {quote_text(quote)}, escape = {quote_text(quote)}, header = false,"
         f" skip = {lines.heading}, buffer_size = {BUFFER}, auto_detect = false, nullstr = '',"
         f" store_rejects = true, rejects_limit = 0){where}"
     )
@@ -94,12 +94,12 @@ def lines_sql(
 
 def _inner_sql(columns: list[str], separator: str) -> str:
     """SQL of `_inner`, `_filled` and `_is_open`; a row without a line feed costs one search a column."""
-    names = [quoted(column) for column in columns]
+    names = [quote_name(column) for column in columns]
     is_inner = " or ".join(f"contains({name}, chr(10))" for name in names)
     values = ", ".join(f"coalesce({name}, '')" for name in names)
-    whole = f"concat_ws({literal(separator)}, {values})"
+    whole = f"concat_ws({quote_text(separator)}, {values})"
     lines = f"string_split({whole}, chr(10))"
-    separators = f"(length(x) - length(replace(x, {literal(separator)}, ''))) // {len(separator)}"
+    separators = f"(length(x) - length(replace(x, {quote_text(separator)}, ''))) // {len(separator)}"
     is_row = f"{separators} >= {len(columns) - 1}" if len(columns) > 1 else "false"
     blank = f"list_filter({lines}[2:-2], lambda x: x in ('', chr(13)))"
     rows = f"list_filter({lines}[2:], lambda x: {is_row})"

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from ingestion.foundation.sql import quote_name
 from ingestion.readers.lines import LineCount, Numbers, count_lines, line_numbers
 from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Reading
-from ingestion.typing_rules import quoted
 
 REJECTS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
 MOST_STEPS = 1000
@@ -125,7 +125,7 @@ def _split(
     """Rows, and those of several lines; a column is only decoded where a byte may be no character."""
     names = [row[0] for row in connection.execute(f"describe {reading.relation}").fetchall()]
     found = ["count(*) as _rows"]
-    found += [] if counted.is_utf8 else [f"count({quoted(name)})" for name in names]
+    found += [] if counted.is_utf8 else [f"count({quote_name(name)})" for name in names]
     relation, spans = reading.relation, "null"
     if reading.has_quotes:
         relation = f"select *, row_number() over () as _ordinal from ({relation})"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingestion.contract import Dataset
+from ingestion.foundation.sql import quote_name
 from ingestion.readers.columnar import open_parquet, open_workbook
 from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
 from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit
 from ingestion.readers.reading import Lines, Reading
 from ingestion.readers.transcode import transcode
-from ingestion.typing_rules import quoted
 
 
 def open_reading(path: Path, dataset: Dataset, work: Path, is_evened: bool = False) -> Reading:
@@ -46,5 +46,5 @@ def _open_fixed_width(path: Path, dataset: Dataset, work: Path, is_evened: bool)
     delimited = delimit(path, dataset, dataset.delivery.preamble, work)
     lines = _lines(path, delimited, dataset, work, is_evened)
     names = [column.physical_name for column in dataset.columns]
-    trimmed = ", ".join(f"nullif(trim({quoted(name)}), '') as {quoted(name)}" for name in names)
+    trimmed = ", ".join(f"nullif(trim({quote_name(name)}), '') as {quote_name(name)}" for name in names)
     return Reading(f"select {trimmed} from ({lines_sql(lines, names, UNIT_SEPARATOR)})", lines)

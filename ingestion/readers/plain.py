@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ingestion.delivery import Delivery, DeliveryIncomplete, explain, tell_incomplete
+from ingestion.delivery import Delivery, DeliveryIncomplete
+from ingestion.delivery.finding import explain, tell_incomplete
+from ingestion.foundation import Settings
 from ingestion.readers.parts import join_parts
-from ingestion.settings import Settings
 
 
 def plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:

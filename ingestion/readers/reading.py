@@ -53,8 +53,3 @@ class Reading:
     announced_rows: int | None = None
     has_quotes: bool = False
     sheet: pa.Table | None = None
-
-
-def literal(text: str) -> str:
-    """An SQL string."""
-    return "'" + text.replace("'", "''") + "'"

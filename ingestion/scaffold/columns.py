@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from ingestion.protection.typing_rules import exact_sql
 from ingestion.scaffold.naming import unique_names
 from ingestion.scaffold.sensitivity import HUMAN, Sensitivity, is_surname_first, judge
 from ingestion.scaffold.table import Table
 from ingestion.scaffold.trials import trial_column
-from ingestion.typing_rules import exact_sql
 
 SPELLINGS = ("NULL", "null", "Null", "\\N", "-", "--", "N/A", "n/a", "NA", "#N/A", "NaN", "nan", "None", "(null)", "?")
 ZERO_DATES = ("00000000", "0000-00-00", "0", "00000000000000", "0000-00-00 00:00:00", "0000/00/00")

@@ -9,9 +9,10 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from ingestion.contract import Column, Identifier
-from ingestion.identifiers import compound_surnames
-from ingestion.protection import normalise_sql, valid_sql
+from ingestion.contract import Column
+from ingestion.contract.profiles import Identifier
+from ingestion.identifiers.kinds import compound_surnames
+from ingestion.protection.tokens import normalise_sql, valid_sql
 from ingestion.scaffold.trials import trial_column
 
 SURNAMES = (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingestion.contract import Column, ColumnProfile
+from ingestion.contract import Column
+from ingestion.contract.profiles import ColumnProfile
 
 
 def trial_column(name: str, kind: str = "VARCHAR", **profile: Any) -> Column:

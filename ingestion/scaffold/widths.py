@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ingestion.identifiers import CERT_NO_CHECK, CERT_NO_WEIGHTS
+from ingestion.identifiers.kinds import CERT_NO_CHECK, CERT_NO_WEIGHTS
 from ingestion.scaffold.sampling import Text
 from ingestion.scaffold.table import Table
 

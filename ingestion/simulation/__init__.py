@@ -1,8 +1,8 @@
 """A deterministic simulated group: one hidden world, delivered day by day by departments and partners."""
 
 from ingestion.simulation.delivering import deliver
+from ingestion.simulation.group import SimulationInvalid, SimulationReport, delivered_days, simulate
 from ingestion.simulation.horizon import GO_LIVE
-from ingestion.simulation.simulation import SimulationInvalid, SimulationReport, delivered_days, simulate
 from ingestion.simulation.world import World, build_world
 
 __all__ = [

@@ -7,15 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ingestion.simulation.dropping import (
-    Drop,
-    Spoiler,
-    drop_file,
-    drop_marker,
-    during,
-    join_lines,
-    leave_intact,
-)
+from ingestion.simulation.dropping import Drop, Spoiler, drop_file, drop_marker, during, join_lines, leave_intact
 from ingestion.simulation.world import World
 
 SOURCE = "bank_a"

@@ -14,16 +14,7 @@ import polars as pl
 from ingestion.simulation.applications import NEVER
 from ingestion.simulation.horizon import LAST_DATE
 from ingestion.simulation.plans import EQUAL_PRINCIPAL, amortise, divide_half_up, due_dates, rate_units
-from ingestion.simulation.streams import (
-    Clock,
-    Flags,
-    Integers,
-    Reals,
-    Spans,
-    as_moments,
-    draw_daytimes,
-    open_stream,
-)
+from ingestion.simulation.streams import Clock, Flags, Integers, Reals, Spans, as_moments, draw_daytimes, open_stream
 
 COMPENSATION_DPD = 20
 BUYBACK_DPD = 60

@@ -13,9 +13,10 @@ import duckdb
 import polars as pl
 import pytest
 
+from ingestion.foundation import Settings, load_settings
 from ingestion.landing import LandingReport, land_source
-from ingestion.protection import load_keys, unseal
-from ingestion.settings import Settings, load_settings
+from ingestion.protection import load_keys
+from ingestion.protection.tokens import unseal
 from tests.acceptance.berka import build_features
 
 PAKDD_TENANT = Path(__file__).parent / "pakdd"

@@ -109,7 +109,7 @@ def _deliver(place: Path, customers: int, days: int) -> None:
     if (place / "simulation").exists():
         return
     size = ["--customers", str(customers), "--days", str(days), "--seed", str(SEED)]
-    command = [sys.executable, "-m", "ingestion", "simulate", *size]
+    command = [sys.executable, "-m", "ingestion.simulation", *size]
     _tell(f"delivering {customers:,} customers", measure(command, _environment(place), place / "logs" / "simulate.log"))
 
 
@@ -179,9 +179,9 @@ def run_stage(stage: str, day: date) -> None:
     """One stage of the platform for one business date, in this process."""
     match stage:
         case "ingest" | "ingest_of_other_parties":
+            from ingestion.contract import load_registry
+            from ingestion.foundation import load_settings
             from ingestion.landing import land_source
-            from ingestion.registry import load_registry
-            from ingestion.settings import load_settings
 
             for source in load_registry(load_settings()).contracts:
                 if (source in PARTIES) == (stage == "ingest"):
@@ -210,7 +210,7 @@ def list_figures(day: date) -> dict[str, list[list[object]]]:
     """The figures of what is published for a business date; reconciliations are read where they were built."""
     import duckdb
 
-    from ingestion.settings import load_settings
+    from ingestion.foundation import load_settings
     from quality.published import open_published
 
     settings = load_settings()

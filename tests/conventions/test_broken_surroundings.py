@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from features.__main__ import main as features
-from ingestion.command_line import PIPE_CLOSED, UNFORESEEN, run_command
 from ingestion.commands import main as ingestion
-from ingestion.settings import PROJECT
+from ingestion.foundation import PROJECT
+from ingestion.foundation.command_line import PIPE_CLOSED, UNFORESEEN, run_command
 from quality.__main__ import main as quality
 
 GARBAGE = "not what it should be \x00"

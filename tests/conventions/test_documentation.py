@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.settings import PROJECT
+from ingestion.foundation import PROJECT
 from ingestion.simulation import simulate
 from tests.conftest import make_settings
 

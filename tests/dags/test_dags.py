@@ -16,7 +16,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import TimeRestriction
 
-from ingestion.registry import list_sources
+from ingestion.contract import list_sources
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "dags"

@@ -10,7 +10,7 @@ from datetime import date
 import pytest
 import sqlalchemy as sa
 
-from ingestion.ledger import deliveries, open_ledger
+from ingestion.foundation.ledger import deliveries, open_ledger
 from quality.gate import audit
 from quality.publication import audit_and_publish
 from quality.warehouse import WarehouseBuildFailed, build, run_unit_tests

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from dags.local_airflow.home import AirflowHome
-from ingestion.settings import PROJECT
+from ingestion.foundation import PROJECT
 from ingestion.simulation import simulate
 
 CUSTOMERS = 800

@@ -9,9 +9,10 @@ import polars as pl
 
 import features
 from features.clock import scoring_as_of
+from ingestion.contract import load_registry
+from ingestion.lake import find_clear
+from ingestion.lake.scan import Identifiers
 from ingestion.landing import land_source
-from ingestion.registry import load_registry
-from ingestion.scan import Identifiers, find_clear
 from ingestion.simulation import GO_LIVE
 from ingestion.simulation.payment_f import LATE_DATE
 from quality.publication import audit_and_publish

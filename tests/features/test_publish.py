@@ -25,7 +25,7 @@ from features.clock import scoring_as_of
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
 from features.scorecard import ScorecardNotTrainable, label_loans, score, train
 from features.store import PurposeRefused, ScoringFrameMissing
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
 from quality.layout import Layout
 from quality.publication import PublicationRefused, audit_and_publish
 from quality.published import open_published

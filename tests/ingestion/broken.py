@@ -17,10 +17,12 @@ import polars as pl
 import sqlalchemy as sa
 import yaml
 
-from ingestion.landing import DeliveryRefused, LandingReport, land_source
-from ingestion.ledger import deliveries, open_ledger
-from ingestion.protection import load_keys, unseal
-from ingestion.settings import Settings, load_settings
+from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.ledger import deliveries, open_ledger
+from ingestion.landing import LandingReport, land_source
+from ingestion.landing.sources import DeliveryRefused
+from ingestion.protection import load_keys
+from ingestion.protection.tokens import unseal
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 KEY = "00112233445566778899aabbccddeeff" * 2

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.code_tables import find_untranslated
-from ingestion.registry import Registry, load_registry
-from ingestion.settings import Settings, load_settings
+from ingestion.contract import load_registry
+from ingestion.contract.code_tables import find_untranslated
+from ingestion.contract.registry import Registry
+from ingestion.foundation import Settings, load_settings
 from tests.ingestion.broken import Party, column, contract, dataset
 
 SEED = "code_set,code,canonical,label\nparty.state,A,a,\nparty.state,B,b,\n"
@@ -46,7 +47,7 @@ def found(registry: Registry, settings: Settings, folder: Path, column: str) -> 
 def test_what_would_become_null_is_told(
     party: Party, registry: Registry, tmp_path: Path, column: str, problem: str
 ) -> None:
-    assert found(registry, party.settings, tmp_path, column) == [problem]
+    assert found(registry, party.settings, tmp_path, column) == [f"{problem}."]
 
 
 def test_the_shipped_code_tables_are_complete() -> None:

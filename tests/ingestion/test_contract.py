@@ -12,10 +12,12 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from ingestion.commands import main
-from ingestion.contract import ContractInvalid, Problem, read_contract
-from ingestion.dbt_sources import is_up_to_date, render_sources, write_sources
-from ingestion.registry import Registry, list_sources, load_registry
-from ingestion.settings import PROJECT, load_settings
+from ingestion.contract import ContractInvalid, list_sources, load_registry, read_contract
+from ingestion.contract.registry import Registry
+from ingestion.foundation import PROJECT, load_settings
+from ingestion.foundation.declarations import Problem
+from ingestion.lake import write_sources
+from ingestion.lake.dbt_sources import is_up_to_date, render_sources
 from tests.ingestion.broken import Party, column, contract, dataset
 
 SHIPPED = sorted((PROJECT / "ingestion" / "contracts").glob("*.yml"))
@@ -91,7 +93,7 @@ def test_all_problems_of_a_contract_are_told_at_once(tmp_path: Path) -> None:
     for problem in found:
         assert problem.problem.startswith(EVERY_PROBLEM[problem.key])
         assert problem.file == "party.yml" and problem.remedy
-        assert str(problem) == f"party.yml: {problem.key}: {problem.problem}; {problem.remedy}"
+        assert str(problem) == f"party.yml: {problem.key}: {problem.problem}; {problem.remedy}."
 
 
 def test_unknown_keys_and_wrong_types_of_the_standard_are_told_together(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_a_key_given_twice_is_told_with_its_line(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_utf8_is_one_problem(tmp_path: Path) -> None:
     (tmp_path / "party.yml").write_bytes("name: 甲".encode("gb18030"))
-    with pytest.raises(ContractInvalid, match=r"^party\.yml: \(file\): not readable YAML: .*; mend it$"):
+    with pytest.raises(ContractInvalid, match=r"^party\.yml: \(file\): not readable YAML: .*; correct the syntax\.$"):
         read_contract(tmp_path / "party.yml")
 
 
@@ -332,8 +334,8 @@ def test_check_tells_problems_on_standard_error(tenant: Party, capsys: pytest.Ca
     told = capsys.readouterr()
     assert (told.out, told.err) == (
         "",
-        "party.yml: schema.rows._b: not a lower snake name; give the source's spelling in physicalName\n"
-        "party.yml: schema.rows.properties: no primaryKey; mark the business key\n",
+        "party.yml: schema.rows._b: not a lower snake name; give the source's spelling in physicalName.\n"
+        "party.yml: schema.rows.properties: no primaryKey; mark the business key.\n",
     )
 
 

@@ -17,10 +17,11 @@ import pytest
 
 from ingestion.commands import main
 from ingestion.delivery import DeliveryIncomplete
+from ingestion.foundation import PROJECT
 from ingestion.lake import write_manifest
-from ingestion.landing import DeliveryRefused, SourceUnknown, land_source
+from ingestion.landing import SourceUnknown, land_source
+from ingestion.landing.sources import DeliveryRefused
 from ingestion.protection import add_key
-from ingestion.settings import PROJECT
 from tests.ingestion.broken import DAY, NO_FILE_IS_NO_DATA, Party, column, contract, dataset, make_party
 
 NEXT = date(2026, 3, 3)
@@ -307,7 +308,7 @@ import os, signal, sys, time
 from datetime import date
 import sqlalchemy as sa
 from ingestion.landing import land_source
-from ingestion.settings import load_settings
+from ingestion.foundation import load_settings
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ingestion.delivery import DeliveryIncomplete
-from ingestion.quarantine import list_held, replay
+from ingestion.landing import list_held, replay
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
 
 QUERY = "select no, amount, posted from loan where posted > :since and posted <= :until order by no"

@@ -7,10 +7,9 @@ import random
 import duckdb
 import pytest
 
-from ingestion.identifier_sets import TEXTS, judge_sets
-from ingestion.protection import load_keys
-from ingestion.registry import load_contract
-from ingestion.typing_rules import row_rules
+from ingestion.contract import load_contract
+from ingestion.protection import judge_sets, load_keys, row_rules
+from ingestion.protection.identifier_sets import TEXTS
 from tests.ingestion.broken import Party, column
 
 ROWS = [

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ingestion.commands import main
-from ingestion.quarantine import QuarantineUnknown, list_held, replay, show, unlock
+from ingestion.landing import QuarantineUnknown, list_held, replay, show
+from ingestion.landing.quarantine import unlock
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
 
 NOW = datetime(2026, 3, 9, 9, 30, tzinfo=BEIJING)
@@ -71,8 +72,8 @@ def test_who_unlocks_the_text_is_recorded(party: Party) -> None:
     assert shown["raw"].to_list() == ["2,N,2.00", "3,A,x", "4,N,4.00"]
     import sqlalchemy as sa
 
-    from ingestion.ledger import open_ledger
-    from ingestion.quarantine import openings
+    from ingestion.foundation.ledger import open_ledger
+    from ingestion.landing.quarantine import openings
 
     with open_ledger(party.settings).connect() as connection:
         (opened,) = connection.execute(sa.select(openings)).all()

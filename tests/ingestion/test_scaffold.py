@@ -15,13 +15,12 @@ import pytest
 import xlsxwriter
 
 from ingestion.commands import main
-from ingestion.contract import Contract, Dataset, read_contract
+from ingestion.contract import Contract, Dataset, load_registry, read_contract
+from ingestion.foundation import PROJECT, Settings, load_settings
 from ingestion.landing import land_source
-from ingestion.registry import load_registry
 from ingestion.scaffold import SampleUnusable, scaffold
 from ingestion.scaffold.naming import lake_name, unique_names
 from ingestion.scaffold.sampling import PIECE, find_encoding
-from ingestion.settings import PROJECT, Settings, load_settings
 from ingestion.simulation import GO_LIVE, build_world, deliver
 from ingestion.simulation.identities import complete_cert_numbers, draw_cert_numbers, draw_mobiles, draw_names
 from ingestion.simulation.streams import open_stream

@@ -14,8 +14,9 @@ import duckdb
 import polars as pl
 import pytest
 
-import ingestion.scan
-from ingestion.scan import Finding, Identifiers, find_clear
+import ingestion.lake.scan
+from ingestion.lake import find_clear
+from ingestion.lake.scan import Finding, Identifiers
 
 CERT_NO, PHONE, CARD, NAME, MAIL = (
     "11010519491231002X",
@@ -124,7 +125,7 @@ def test_numbers_stored_as_numbers_are_found(tmp_path: Path) -> None:
 
 
 def test_a_leak_across_two_chunks_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingestion.scan, "CHUNK", 1000)
+    monkeypatch.setattr(ingestion.lake.scan, "CHUNK", 1000)
     (tmp_path / "run.log").write_text("x" * 995 + CERT_NO + "x" * 3000)
     assert find_clear([tmp_path], KNOWN) == [Finding(tmp_path / "run.log", "bytes", 1)]
 

@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingestion.registry import load_registry
-from ingestion.sensitive import forbidden_kind_sql, forbidden_name_kind, forbidden_names, forbidden_sql
-from ingestion.settings import load_settings
+from ingestion.contract import load_registry
+from ingestion.foundation import load_settings
+from ingestion.identifiers.sensitive import forbidden_kind_sql, forbidden_name_kind, forbidden_names, forbidden_sql
 
 
 @pytest.mark.parametrize(

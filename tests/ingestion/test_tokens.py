@@ -12,19 +12,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingestion.equivalents import record_equivalents, write_schema
+from ingestion.foundation import Settings, SettingsInvalid, load_settings
 from ingestion.identifiers import HASHED, KINDS, canonical_sql, masked_form_sql, masked_sql, well_formed_sql
-from ingestion.protection import (
-    Keys,
-    KeyUnusable,
-    add_key,
-    keyed_sql,
-    load_keys,
-    register_functions,
-    seal,
-    unseal_quarantine,
-)
-from ingestion.settings import Settings, SettingsInvalid, load_settings
+from ingestion.protection import Keys, KeyUnusable, add_key, load_keys, register_functions
+from ingestion.protection.equivalents import record_equivalents, write_schema
+from ingestion.protection.tokens import keyed_sql, seal, unseal_quarantine
 
 SHA256 = Keys(token=bytes(range(32)), quarantine=b"q" * 32)
 SM3 = dataclasses.replace(SHA256, algorithm="sm3")

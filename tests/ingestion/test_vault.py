@@ -16,10 +16,11 @@ import pytest
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 
+from ingestion.foundation import BUSINESS_TIMEZONE, Settings, SettingsInvalid, load_settings
 from ingestion.protection import add_key, load_keys
-from ingestion.settings import BUSINESS_TIMEZONE, Settings, SettingsInvalid, load_settings
-from ingestion.vault import Deposited, Vault, VaultRefused, metadata, subjects, token_starts
-from ingestion.vault_commands import add_commands
+from ingestion.vault import Vault, VaultRefused
+from ingestion.vault.commands import add_commands
+from ingestion.vault.vault import Deposited, metadata, subjects, token_starts
 
 AT = datetime(2026, 3, 5, 9, 30, tzinfo=BUSINESS_TIMEZONE)
 WHO = {"actor": "li.ming", "reason": "customer asked for a call", "ticket": "T-17", "at": AT}

@@ -19,21 +19,16 @@ import pyzipper
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ingestion.contract import Column, ColumnProfile, Contract, Dataset, DeliveryProfile, SourceProfile
-from ingestion.delivery import (
-    Delivery,
-    DeliveryIncomplete,
-    DeliveryRefused,
-    find_deliveries,
-    missing_dates,
-    stray_files,
-)
-from ingestion.ledger import deliveries, open_ledger
+from ingestion.contract import Column, Contract, Dataset
+from ingestion.contract.profiles import ColumnProfile, DeliveryProfile, SourceProfile
+from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, check_stated, find_deliveries, verify
+from ingestion.delivery.finding import missing_dates, stray_files
+from ingestion.delivery.verification import Stated
+from ingestion.foundation import Settings
+from ingestion.foundation.ledger import deliveries, open_ledger
+from ingestion.readers import FileUnreadable
 from ingestion.readers.parts import part_lines
 from ingestion.readers.plain import plain_file
-from ingestion.readers.reading import FileUnreadable
-from ingestion.settings import Settings
-from ingestion.verification import Stated, check_stated, verify
 
 DAY = date(2026, 3, 4)
 DATA = b"loan_no,amount\nL1,1.50\nL2,2.25\n"

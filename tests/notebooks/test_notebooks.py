@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from ingestion.settings import PROJECT
+from ingestion.foundation import PROJECT
 from tests.simulated_group import Group
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))

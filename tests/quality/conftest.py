@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingestion.settings import PROJECT, Settings
+from ingestion.foundation import PROJECT, Settings
 
 SUITE = """
 table: fct_loans

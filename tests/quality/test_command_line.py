@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
 from quality import __main__ as command_line
 
 pytestmark = pytest.mark.usefixtures("book")

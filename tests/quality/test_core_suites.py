@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingestion.settings import PROJECT, Settings
+from ingestion.foundation import PROJECT, Settings
 from quality.gate import audit
 from quality.publication import audit_and_publish, open_published
 from quality.suite import load_suites

@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
 from quality import gx_duckdb
 from quality.gate import GateUnusable, audit, audit_rows
 from quality.source import ParquetFiles, WarehouseUnusable

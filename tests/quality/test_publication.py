@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
 from quality import publication
 from quality.gate import audit
 from quality.publication import (
@@ -166,7 +166,7 @@ def test_killed_anywhere_leaves_a_complete_version_and_a_rerun_finishes(
 import os, signal
 from datetime import date
 from pathlib import Path, PosixPath
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
 from quality import publication
 setattr(publication, {moment!r}, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL))
 publication.audit_and_publish("warehouse", date({later.year}, {later.month}, {later.day}), {settings!r})

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingestion.settings import Settings
+from ingestion.foundation import Settings
 from quality.warehouse import WarehouseBuildFailed, build
 
 DAY = date(2026, 3, 2)

@@ -16,8 +16,8 @@ import polars as pl
 
 from features.publish import build_feature_table
 from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
+from ingestion.foundation import BUSINESS_TIMEZONE, PROJECT, Settings, load_settings
 from ingestion.landing import land_source
-from ingestion.settings import BUSINESS_TIMEZONE, PROJECT, Settings, load_settings
 from quality.publication import Publication, PublicationRefused, audit_and_publish
 from quality.published import open_published
 from quality.warehouse import WarehouseBuildFailed, build

@@ -13,10 +13,10 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from ingestion.dbt_sources import is_up_to_date
+from ingestion.contract import load_registry
+from ingestion.foundation.ledger import deliveries, open_ledger
+from ingestion.lake.dbt_sources import is_up_to_date
 from ingestion.landing import land_source
-from ingestion.ledger import deliveries, open_ledger
-from ingestion.registry import load_registry
 from quality.gate import audit
 from quality.publication import open_published
 from quality.warehouse import build

@@ -19,7 +19,7 @@ from features.point_in_time import evaluate
 from features.registry import load_views
 from features.source import FrameEvents
 from features.values import in_business_zone
-from ingestion.settings import BUSINESS_TIMEZONE, Settings
+from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from quality.publication import open_published
 from quality.verdict import are_recorded
 from tests.acceptance.berka.build_features import FEATURE_SET, loan_spine, to_matrix

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ingestion.registry import load_registry
+from ingestion.contract import load_registry
 from tests.acceptance.conftest import read_quarantine
 
 QUARANTINED = (12_785, 41_243, 48_924)

@@ -18,7 +18,7 @@ import pyzipper
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ingestion.contract import read_contract
-from ingestion.settings import PROJECT
+from ingestion.foundation import PROJECT
 from ingestion.simulation import SimulationReport, World, build_world, deliver, simulate
 from ingestion.simulation.defects import DEFECTS
 from ingestion.simulation.guarantor_c import WIDTHS, measure

@@ -1,0 +1,51 @@
+"""Code tables (标准代码表): every raw code that a contract lets in must have a meaning before it comes.
+
+Staging models translate raw codes by the seed `ref_codes`. A code outside the contract's list is quarantined at the
+door; one that is on the list but not in the seed would become NULL in the warehouse without a word.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ingestion.contract.profiles import Dataset
+from ingestion.contract.registry import Registry, staging_model
+from ingestion.foundation import Settings
+from ingestion.foundation.declarations import Problem
+
+TRANSLATED = re.compile(r"join_code\(\s*'\w+',\s*'(?P<code_set>[^']+)',\s*'source\.(?P<column>\w+)'\s*\)")
+
+
+def find_untranslated(registry: Registry, settings: Settings) -> list[Problem]:
+    """Columns that a staging model translates whose contract lists no codes, or codes that the seed lacks."""
+    seed = settings.dbt_project / "seeds" / "ref_codes.csv"
+    with seed.open(encoding="utf-8", newline="") as rows:
+        known = {(row["code_set"], row["code"]) for row in csv.DictReader(rows)}
+    return [problem for dataset in registry.datasets for problem in _examine(dataset, known, seed, settings.models)]
+
+
+def _examine(dataset: Dataset, known: set[tuple[str, str]], seed: Path, models: Path) -> Iterator[Problem]:
+    name = f"{staging_model(dataset)}.sql"
+    columns = {column.name: column for column in dataset.columns}
+    for path in sorted(models.rglob(name)):
+        for found in TRANSLATED.finditer(path.read_text(encoding="utf-8")):
+            code_set, column = found["code_set"], columns.get(found["column"])
+            if column is None:
+                yield Problem(name, found["column"], "is no column of the contract", "correct the model")
+            elif not column.accepted:
+                yield Problem(
+                    f"{dataset.source}.yml",
+                    f"{dataset.name}.{column.name}.enum",
+                    f"is missing, though {name} translates the column",
+                    "list the codes it may hold",
+                )
+            elif missing := sorted(code for code in column.accepted if (code_set, code) not in known):
+                yield Problem(
+                    seed.name,
+                    code_set,
+                    f"lacks {', '.join(missing)}, which {dataset.source}.yml lets in as {column.name}",
+                    "add a row for each",
+                )

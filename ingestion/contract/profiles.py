@@ -1,0 +1,202 @@
+"""The words of a data contract (数据契约): closed profiles for what the Open Data Contract Standard has no word for."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from typing import Literal
+
+from pydantic import Field
+
+from ingestion.foundation.declarations import Closed, DeclarationsInvalid
+
+Reader = Literal["delimited", "fixed_width", "json_lines", "parquet", "excel", "database"]
+NoData = Literal["absent", "marker_only", "empty_file", "header_only"]
+Digest = Literal["md5", "sha256", "sm3"]
+Identifier = Literal[
+    "cert_no", "cert_no_masked", "cert_no_md5", "cert_no_sha256", "cert_no_sm3",
+    "mobile", "mobile_masked", "mobile_md5", "mobile_sha256", "mobile_sm3",
+    "bank_card", "bank_card_masked", "bank_card_md5", "bank_card_sha256", "bank_card_sm3",
+    "person_name", "device_id", "email", "address", "openid", "opaque",
+]  # fmt: skip
+
+
+class ContractInvalid(DeclarationsInvalid):
+    """One or more contracts cannot be used."""
+
+
+class SourceProfile(Closed):
+    """Contract-level profile `source`: when a party delivers and since when the platform has been receiving."""
+
+    cron: str = Field(pattern=r"^\S+( \S+){4}$", description="schedule of the ingest DAG, Asia/Shanghai")
+    available_at: time = Field(description="time of the following day by which a business date is complete")
+    go_live: date = Field(description="first business date delivered daily; older rows come as one stock load")
+    connection: str | None = Field(None, description="SQLAlchemy URL of a database source; {landing} is its folder")
+
+
+class Control(Closed):
+    """Control file (控制文件): what the sender says the data file holds, checked before and after it is read.
+
+    Meanings: `file_name`, `bytes`, `rows`, `business_date` (yyyymmdd), or `sum:<column>` of all rows in the column's
+    own unit.
+    """
+
+    layout: Literal["line", "keys"] = Field("line", description="values of one line, or one `label=value` a line")
+    separator: str = Field("|", min_length=1, max_length=4, description="between two values, or label and value")
+    fields: dict[str, str] = Field(description="label to meaning; for `line` in the order of the values")
+
+
+class Ready(Closed):
+    """Ready marker (就绪标志): the data file counts as delivered only when this exists and agrees."""
+
+    marker: str = Field(description="file name; {name} and {stem} are those of the data file")
+    content: Literal["empty", "file_name", "control"] = Field("empty", description="anything, the name, or counts")
+    control: Control | None = Field(None, description="layout of a marker whose content is `control`")
+
+
+class Checksum(Closed):
+    """Digest of the data file (校验和) in a file beside it: `<hex>` or `<hex>  <name>`."""
+
+    algorithm: Digest = Field(description="how it was computed")
+    file: str = Field(description="file name; {name} and {stem} are those of the data file")
+
+
+class Signature(Closed):
+    """Signature of the data file (签名) in a file beside it, in base64 or as it is."""
+
+    algorithm: Literal["ed25519"] = Field(description="how it was made")
+    file: str = Field(description="file name; {name} and {stem} are those of the data file")
+    public_key: str = Field(description="the sender's public key, 32 bytes in base64")
+
+
+class Archive(Closed):
+    """Zip archive (压缩包) around the data file; `files` then names the archive."""
+
+    member: str = Field(description="name of the data file inside, with {yyyymmdd}")
+    names: Literal["gbk", "utf-8"] = Field("gbk", description="character set of names that are not marked as UTF-8")
+    password: str | None = Field(
+        None, description="with {yyyymmdd} for one that changes daily and {secret}, kept in <home>/keys/<source>.secret"
+    )
+
+
+class Drift(Closed):
+    """What a changed layout (结构漂移) may do without refusing the file."""
+
+    added: Literal["refuse", "ignore"] = Field("refuse", description="a column that the contract does not know")
+    missing: Literal["refuse", "null"] = Field("refuse", description="an optional column that is not delivered")
+    reordered: Literal["refuse", "accept"] = Field("refuse", description="known columns in another order")
+
+
+class Volume(Closed):
+    """Volume envelope of one delivery, in rows; outside it the delivery is refused."""
+
+    minimum: int = Field(0, ge=0, description="fewest rows of a delivery")
+    maximum: int = Field(ge=0, description="most rows of a delivery")
+
+
+class DeliveryProfile(Closed):
+    """Dataset-level profile `delivery`: how one dataset arrives, and what is tolerated."""
+
+    reader: Reader = Field(description="how the file is opened")
+    files: str | None = Field(
+        None, description="path pattern below the source's folder with {yyyymmdd}; {part} in parts"
+    )
+    resend: str | None = Field(None, description="pattern of a corrected re-send, with {nn}, counted from 02")
+    query: str | None = Field(None, description="SQL of a database source; :since (exclusive) and :until (inclusive)")
+    ready: Ready | None = Field(None, description="ready marker beside the data file; none: the file alone counts")
+    parts: str | None = Field(
+        None, description="pattern of the list file of a delivery split into parts, a name a line"
+    )
+    archive: Archive | None = Field(None, description="zip archive around the data file")
+    checksum: Checksum | None = Field(None, description="digest beside the data file")
+    signature: Signature | None = Field(None, description="signature beside the data file")
+    mode: Literal["snapshot", "append", "upsert", "correction"] = Field(
+        description="what a delivery holds: all rows, new ones, new or changed ones, or replacements of earlier ones"
+    )
+    no_data: list[NoData] = Field(
+        ["header_only"],
+        description="legal ways to say that a date has no rows; without a heading the last two are one",
+    )
+    drift: Drift = Field(
+        default_factory=lambda: Drift.model_validate({}), description="changes of layout that are tolerated"
+    )
+    business_date: str | None = Field(None, description="column that must hold the business date of the file's name")
+    encoding: Literal["utf-8", "gb18030", "cp1252"] = Field("utf-8", description="character set of a text file")
+    separator: str = Field(",", min_length=1, max_length=4, description="between two columns of a delimited file")
+    quote: str = Field("", max_length=1, description="encloses a value, doubled inside it; empty: no quoting")
+    trailing_separator: bool = Field(False, description="every line ends with a separator")
+    preamble: int = Field(0, ge=0, description="lines above the header that say nothing about the rows")
+    header: Literal["none", "names", "count"] = Field(
+        "names", description="line 1: a row, the names, `dataRowCount` and n"
+    )
+    sheet: str | None = Field(None, description="sheet of a workbook; none: its only one")
+    missing: list[str] = Field(default_factory=lambda: [""], description="spellings of no value, in any column")
+    recorded_at: str | None = Field(None, description="column that holds when the source itself recorded the row")
+    conforms_to: str | None = Field(None, description="canonical entity that the staging model yields")
+    max_quarantine_share: float = Field(0.001, ge=0, le=1, description="broken rows tolerated (one always is)")
+    volume: Volume = Field(description="rows that one delivery may have")
+
+
+class ColumnProfile(Closed):
+    """Column-level profile `column`: how a value is read and how it is protected."""
+
+    format: str | list[str] | None = Field(None, description="strptime format, or epoch_ms; several are tried in turn")
+    thousands: bool = Field(False, description="digits are grouped by commas")
+    width: int | None = Field(None, ge=1, description="bytes in a fixed-width file, in the file's own encoding")
+    aliases: list[str] = Field(default_factory=list, description="names under which the file may also call the column")
+    path: str | None = Field(None, description="JSON path inside a JSON line")
+    missing: list[str] = Field(default_factory=list, description="sentinels that mean: no value")
+    protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
+    drop: bool = Field(False, description="checked like any column, but not kept in the lake")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Declared formats, in the order in which they are tried."""
+        return (self.format,) if isinstance(self.format, str) else tuple(self.format or ())
+
+
+class Column(Closed):
+    """One column of a dataset: its name in the lake, its name in the file, its type and its row rules."""
+
+    name: str
+    physical_name: str
+    type: str
+    required: bool
+    key_position: int | None
+    accepted: tuple[str, ...]
+    pattern: str | None
+    minimum: str | None
+    maximum: str | None
+    classification: str | None
+    description: str
+    profile: ColumnProfile
+
+
+class Dataset(Closed):
+    """One dataset of a source, at the grain its description states."""
+
+    source: str
+    name: str
+    description: str
+    delivery: DeliveryProfile
+    columns: tuple[Column, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Names of the business key's columns, in key order."""
+        keyed = [(column.key_position, column.name) for column in self.columns if column.key_position]
+        return tuple(name for _, name in sorted(keyed))
+
+
+class Contract(Closed):
+    """One source: who delivers, when, and its datasets."""
+
+    source: str
+    version: str
+    owner: str
+    description: str
+    profile: SourceProfile
+    datasets: tuple[Dataset, ...]
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset called `name`; KeyError if the contract has none."""
+        return {dataset.name: dataset for dataset in self.datasets}[name]

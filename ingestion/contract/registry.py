@@ -1,0 +1,93 @@
+"""The source registry (数据源注册表): every contract of the tenant, read together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ingestion.contract.profiles import Contract, ContractInvalid, Dataset
+from ingestion.contract.reading import read_contract
+from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.declarations import Problem, read_yaml
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All contracts, by source in alphabetical order."""
+
+    contracts: dict[str, Contract]
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        """Every dataset of every source, in order."""
+        return [dataset for contract in self.contracts.values() for dataset in contract.datasets]
+
+    def conformed(self) -> dict[str, list[str]]:
+        """Staging models by the canonical entity they yield; what dbt unions into core."""
+        models: dict[str, list[str]] = {}
+        for dataset in self.datasets:
+            if dataset.delivery.conforms_to:
+                models.setdefault(dataset.delivery.conforms_to, []).append(staging_model(dataset))
+        return models
+
+
+def staging_model(dataset: Dataset) -> str:
+    """Name of the staging model that reads `dataset`."""
+    return f"stg_{dataset.source}__{dataset.name}"
+
+
+def load_registry(settings: Settings) -> Registry:
+    """Read all contracts of the tenant.
+
+    Raises:
+        ContractInvalid: with all problems of all contracts.
+    """
+    problems: list[Problem] = []
+    contracts: dict[str, Contract] = {}
+    for path in sorted(settings.contracts.glob("*.yml")):
+        try:
+            contract = read_contract(path)
+        except ContractInvalid as error:
+            problems.extend(error.problems)
+        else:
+            contracts[contract.source] = contract
+    if not contracts and not problems:
+        problems = [Problem(str(settings.contracts), "(folder)", "holds no contract", "add <source>.yml")]
+    if problems:
+        raise ContractInvalid(problems)
+    return Registry(contracts)
+
+
+def load_contract(source: str, settings: Settings) -> Contract | None:
+    """Read the contract of one source, whatever is wrong with others; None where there is none.
+
+    Raises:
+        ContractInvalid: with all its problems.
+    """
+    path = settings.contracts / f"{source}.yml"
+    return read_contract(path) if path.is_file() else None
+
+
+def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
+    """Sources with their cron, read lightly: what a DAG file may do while it is parsed.
+
+    A contract that does not parse here is left out; `python -m ingestion check` tells why.
+    """
+    settings = settings or load_settings()
+    found = []
+    for path in sorted(settings.contracts.glob("*.yml")):
+        cron = _cron(path)
+        if cron:
+            found.append((path.stem, cron))
+    return found
+
+
+def _cron(path: Path) -> str | None:
+    try:
+        document = read_yaml(path)
+        profiles = {item["property"]: item["value"] for item in document["customProperties"]}
+        return str(profiles["source"]["cron"])
+    except (yaml.YAMLError, KeyError, TypeError):
+        return None

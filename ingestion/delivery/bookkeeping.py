@@ -1,0 +1,150 @@
+"""What the ledger remembers of deliveries (交付台账): recording, superseding, and the dates that they reopen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from ingestion.delivery.finding import Delivery
+from ingestion.foundation import Settings
+from ingestion.foundation.ledger import deliveries, open_ledger
+
+
+def record(
+    delivery: Delivery,
+    ledger: sa.Engine,
+    state: str,
+    reason: str | None,
+    counted: tuple[int, int, int],
+    token_key: str | None = None,
+    completes: str | None = None,
+) -> None:
+    """Write the delivery to the ledger and supersede the older versions of its date, in one transaction.
+
+    A file that comes after a re-send with a higher number is late: it is superseded the moment it arrives. What
+    `completes` another delivery (the replay of its quarantined rows) stands beside it.
+    """
+    same_date = sa.and_(
+        deliveries.c.source == delivery.dataset.source,
+        deliveries.c.dataset == delivery.dataset.name,
+        deliveries.c.batch_date == delivery.batch_date,
+    )
+    received = delivery.received_at.isoformat()
+    with ledger.begin() as connection:
+        version = connection.execute(sa.select(sa.func.count()).where(same_date)).scalar_one() + 1
+        current = sa.and_(same_date, deliveries.c.state == "landed", deliveries.c.superseded_at.is_(None))
+        newer = sa.select(deliveries.c.sequence).where(current, deliveries.c.sequence > delivery.sequence)
+        is_late = state == "landed" and connection.execute(newer).first() is not None
+        if state == "landed" and not is_late and not completes:
+            connection.execute(sa.update(deliveries).where(current).values(superseded_at=received))
+        retried = sa.and_(deliveries.c.delivery_id == delivery.delivery_id, deliveries.c.state == "refused")
+        connection.execute(sa.delete(deliveries).where(retried))
+        connection.execute(
+            sa.insert(deliveries).values(
+                delivery_id=delivery.delivery_id,
+                source=delivery.dataset.source,
+                dataset=delivery.dataset.name,
+                batch_date=delivery.batch_date,
+                sequence=delivery.sequence,
+                version=version,
+                content_hash=delivery.content_hash,
+                contract_version=delivery.contract_version,
+                token_key=token_key,
+                state=state,
+                reason=reason,
+                received_at=received,
+                superseded_at=received if is_late else None,
+                file_name=delivery.path.name,
+                file_size=delivery.size,
+                file_mtime_ns=delivery.mtime_ns,
+                rows_in=counted[0],
+                rows_landed=counted[1],
+                rows_quarantined=counted[2],
+            )
+        )
+
+
+def superseded_by(delivery: Delivery, ledger: sa.Engine) -> list[str]:
+    """The deliveries that are current for its date, and will not be once it is recorded."""
+    table = deliveries.c
+    query = sa.select(table.delivery_id, table.sequence).where(
+        table.source == delivery.dataset.source,
+        table.dataset == delivery.dataset.name,
+        table.batch_date == delivery.batch_date,
+        table.state == "landed",
+        table.superseded_at.is_(None),
+    )
+    with ledger.connect() as connection:
+        current = connection.execute(query.order_by(table.version)).all()
+    is_late = any(row.sequence > delivery.sequence for row in current)
+    return [] if is_late else [row.delivery_id for row in current]
+
+
+def as_arrived(delivery: Delivery, ledger: sa.Engine) -> tuple[Delivery, sa.Row[Any] | None]:
+    """The delivery, counted anew where its bytes return after others had replaced them, and what is held of it."""
+    table = deliveries.c
+    replacing = sa.select(table.file_mtime_ns).where(
+        table.source == delivery.dataset.source,
+        table.dataset == delivery.dataset.name,
+        table.batch_date == delivery.batch_date,
+        table.sequence == delivery.sequence,
+        table.state == "landed",
+        table.superseded_at.is_(None),
+    )
+    with ledger.connect() as connection:
+        while True:
+            query = sa.select(deliveries).where(table.delivery_id == delivery.delivery_id)
+            held = connection.execute(query).one_or_none()
+            if held is None or held.state != "landed" or held.superseded_at is None:
+                return delivery, held
+            current: Sequence[int] = connection.execute(replacing).scalars().all()
+            if not current or delivery.mtime_ns <= max(current):
+                return delivery, held
+            delivery = replace(delivery, occurrence=delivery.occurrence + 1)
+
+
+def remember_file(delivery: Delivery, ledger: sa.Engine) -> None:
+    """The same bytes under a new modification time: note it, so that the file is not hashed again."""
+    with ledger.begin() as connection:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.delivery_id == delivery.delivery_id)
+            .values(file_mtime_ns=delivery.mtime_ns)
+        )
+
+
+def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
+    """Every business date up to `batch_date` with a landed delivery, and `batch_date` itself.
+
+    A late or restated row may touch any date after its event, so all daily figures are derived anew. Dates of the
+    stock load count as the date it came with.
+    """
+    ledger = open_ledger(settings)
+    query = (
+        sa.select(deliveries.c.batch_date)
+        .distinct()
+        .where(deliveries.c.state == "landed", deliveries.c.batch_date <= batch_date)
+    )
+    with ledger.connect() as connection:
+        landed = {row[0] for row in connection.execute(query)}
+    ledger.dispose()
+    return sorted(landed | {batch_date})
+
+
+def mark_published(delivery_ids: Sequence[str], version: str, settings: Settings) -> None:
+    """Note in which published version these deliveries were first visible."""
+    if not delivery_ids:
+        return
+    ledger = open_ledger(settings)
+    with ledger.begin() as connection:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.published_in.is_(None), deliveries.c.delivery_id == sa.bindparam("built"))
+            .values(published_in=version),
+            [{"built": delivery_id} for delivery_id in delivery_ids],
+        )
+    ledger.dispose()

@@ -1,0 +1,99 @@
+"""Database sources (业务库抽取): one business date of a query becomes a Parquet delivery like any other file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from itertools import count, takewhile
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from ingestion.contract import Contract, Dataset
+from ingestion.delivery.finding import Delivery, DeliveryIncomplete
+from ingestion.foundation import BUSINESS_TIMEZONE, Settings
+from ingestion.foundation.files import digest_file
+from ingestion.identifiers.sensitive import without_numbers
+
+BATCH_ROWS = 200_000
+
+
+def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Settings) -> Delivery:
+    """Query one business date and keep the answer under the landing folder, untouched and repeatable.
+
+    On the go-live date the window opens at the beginning of time (the stock load, 存量). The receipt is the contracted
+    availability on the following day, for the window is closed: it gives what was recorded until then, whenever it
+    is asked. An answer that differs from the last kept one is a re-send with the next number, received when it came.
+
+    Raises:
+        DeliveryIncomplete: the database cannot be reached, the query fails, or it gives other columns.
+    """
+    since = date.min if batch_date == contract.profile.go_live else batch_date - timedelta(days=1)
+    folder = settings.landing / dataset.source / f"{batch_date:%Y%m%d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{dataset.name}.{os.getpid()}"
+    kept = _kept(folder, dataset)
+    url = str(contract.profile.connection).format(landing=settings.locate(dataset.source))
+    try:
+        _query_to_parquet(url, dataset, since, batch_date, draft)
+    except (sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, pa.ArrowException, ValueError, ImportError) as error:
+        draft.unlink(missing_ok=True)
+        reason = without_numbers(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
+        raise DeliveryIncomplete(
+            f"{dataset.source}.{dataset.name} of {batch_date}: the database did not answer ({reason});"
+            " check its URL and the query in the contract, and run again."
+        ) from None
+    if kept and digest_file(kept[-1]) == digest_file(draft):
+        draft.unlink()
+    else:
+        if not kept:
+            day, moment = batch_date + timedelta(days=1), contract.profile.available_at
+            received = datetime.combine(day, moment, tzinfo=BUSINESS_TIMEZONE).timestamp()
+            os.utime(draft, (received, received))
+        kept.append(_path(folder, dataset, len(kept) + 1))
+        draft.replace(kept[-1])
+    return _deliver(contract, dataset, batch_date, len(kept), kept[-1])
+
+
+def list_extracts(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
+    """Every kept answer for one business date, the oldest first."""
+    folder = settings.landing / dataset.source / f"{day:%Y%m%d}"
+    for number, path in enumerate(_kept(folder, dataset), 1):
+        yield _deliver(contract, dataset, day, number, path)
+
+
+def _deliver(contract: Contract, dataset: Dataset, day: date, number: int, path: Path) -> Delivery:
+    stat = path.stat()
+    return Delivery(dataset, contract.version, day, number, path, stat.st_size, stat.st_mtime_ns, digest_file(path))
+
+
+def _kept(folder: Path, dataset: Dataset) -> list[Path]:
+    return list(takewhile(Path.exists, (_path(folder, dataset, number) for number in count(1))))
+
+
+def _path(folder: Path, dataset: Dataset, number: int) -> Path:
+    return folder / (f"{dataset.name}.parquet" if number == 1 else f"{dataset.name}_{number:02}.parquet")
+
+
+def _query_to_parquet(url: str, dataset: Dataset, since: date, until: date, target: Path) -> None:
+    schema = pa.schema([(column.physical_name, pa.string()) for column in dataset.columns])
+    window = {"parameters": {"since": since.isoformat(), "until": until.isoformat()}}
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect() as connection, pq.ParquetWriter(target, schema, compression="zstd") as writer:
+            batches = pl.read_database(
+                sa.text(str(dataset.delivery.query)),
+                connection.execution_options(stream_results=True),
+                iter_batches=True,
+                batch_size=BATCH_ROWS,
+                execute_options=window,
+                infer_schema_length=None,
+            )
+            for batch in batches:
+                writer.write_table(batch.select(pl.all().cast(pl.String)).to_arrow().cast(schema))
+    finally:
+        engine.dispose()

@@ -1,0 +1,99 @@
+"""Difference report (差异报告): what a new version of a delivery changed against the one that it supersedes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from ingestion.contract import Dataset
+from ingestion.foundation import Settings
+from ingestion.foundation.files import replace_atomically
+from ingestion.foundation.sql import quote_name
+from ingestion.lake.layout import LINEAGE, lake_schema
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Rows by business key, and for every amount column its sum before and after, as text."""
+
+    source: str
+    dataset: str
+    batch_date: str
+    before: str
+    after: str
+    rows_added: int
+    rows_removed: int
+    rows_changed: int
+    rows_unchanged: int
+    sums: dict[str, tuple[str, str]]
+
+    def __str__(self) -> str:
+        moved = ", ".join(f"{name} {old} to {new}" for name, (old, new) in self.sums.items() if old != new)
+        return (
+            f"{self.source}.{self.dataset} of {self.batch_date} was superseded: {self.rows_added} rows added,"
+            f" {self.rows_removed} removed, {self.rows_changed} changed" + (f"; sums: {moved}" if moved else "")
+        )
+
+
+def compare(dataset: Dataset, batch_date: date, before: list[str], after: str, settings: Settings) -> Difference | None:
+    """Compare two versions of a business date in the lake and keep the report under `reports/differences`.
+
+    `before` are the deliveries that were current together (a delivery and its replays), `after` is the new one; None
+    where nothing was superseded.
+    """
+    if not before:
+        return None
+    folder = settings.lake / dataset.source / dataset.name / f"batch_date={batch_date}"
+    columns = [name for name in lake_schema(dataset) if name not in LINEAGE]
+    protected = {column.name for column in dataset.columns if column.profile.protect}
+    key = [f"{name}_token" if name in protected else name for name in dataset.key]
+    amounts = [
+        name for name, kind in lake_schema(dataset).items() if kind.startswith("DECIMAL") or name.endswith("_fen")
+    ]
+    old_files = ", ".join(f"'{folder / name / 'part-00.parquet'}'" for name in before)
+    same = " and ".join(f"old.{quote_name(name)} is not distinct from new.{quote_name(name)}" for name in columns)
+    on = " and ".join(f"old.{quote_name(name)} = new.{quote_name(name)}" for name in key)
+    with duckdb.connect(":memory:", config={"threads": settings.threads}) as connection:
+        connection.execute(f"create view old as from read_parquet([{old_files}])").fetchall()
+        connection.execute(f"create view new as from read_parquet('{folder / after / 'part-00.parquet'}')").fetchall()
+        counts = connection.execute(
+            f"""
+            select
+                count(*) filter (old._delivery_id is null), count(*) filter (new._delivery_id is null),
+                count(*) filter (old._delivery_id is not null and new._delivery_id is not null and not ({same})),
+                count(*) filter (old._delivery_id is not null and new._delivery_id is not null and ({same}))
+            from old full join new on {on}
+            """
+        ).fetchall()[0]
+        totals = [_sums(connection, side, amounts) for side in ("old", "new")]
+    difference = Difference(
+        source=dataset.source,
+        dataset=dataset.name,
+        batch_date=str(batch_date),
+        before="+".join(before),
+        after=after,
+        rows_added=counts[0],
+        rows_removed=counts[1],
+        rows_changed=counts[2],
+        rows_unchanged=counts[3],
+        sums={name: (totals[0][name], totals[1][name]) for name in amounts},
+    )
+    _write(difference, settings.reports / "differences" / dataset.source / dataset.name)
+    return difference
+
+
+def _write(difference: Difference, folder: Path) -> None:
+    with replace_atomically(folder / f"{difference.batch_date}-{difference.after[:8]}.json") as draft:
+        draft.write_text(json.dumps(asdict(difference), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _sums(connection: duckdb.DuckDBPyConnection, side: str, amounts: list[str]) -> dict[str, str]:
+    if not amounts:
+        return {}
+    sums = ", ".join(f"cast(coalesce(sum({quote_name(name)}), 0) as varchar)" for name in amounts)
+    row = connection.execute(f"select {sums} from {side}").fetchall()[0]
+    return dict(zip(amounts, row, strict=True))

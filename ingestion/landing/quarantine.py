@@ -1,0 +1,195 @@
+"""Quarantined rows (隔离区): what was kept out and why, its sealed text, and another try under a mended contract."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import sqlalchemy as sa
+
+from ingestion.contract import Contract, load_contract
+from ingestion.delivery import Delivery
+from ingestion.delivery.bookkeeping import record
+from ingestion.delivery.extraction import list_extracts
+from ingestion.delivery.finding import list_files
+from ingestion.foundation import Settings
+from ingestion.foundation.ledger import deliveries, metadata, open_ledger
+from ingestion.lake import parquet_options
+from ingestion.landing.parsing import Parsed
+from ingestion.protection import load_keys
+from ingestion.protection.tokens import unseal_quarantine
+
+replays = sa.Table(
+    "replays",
+    metadata,
+    sa.Column("delivery_id", sa.String(64), primary_key=True, comment="whose quarantined rows were tried again"),
+    sa.Column("replay_id", sa.String(64), nullable=False, comment="delivery that holds what became of them"),
+)
+openings = sa.Table(
+    "quarantine_openings",
+    metadata,
+    sa.Column("opening_id", sa.Integer, primary_key=True),
+    sa.Column("delivery_id", sa.String(64), nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("opened_at", sa.String(32), nullable=False),
+)
+
+
+class QuarantineUnknown(Exception):
+    """There is no such quarantine, or what it needs is not there any more."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The quarantine of one delivery; `rows` are still waiting for a mended contract or a re-send."""
+
+    delivery_id: str
+    source: str
+    dataset: str
+    batch_date: date
+    file_name: str
+    rows: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.delivery_id[:12]}  {self.source}.{self.dataset} of {self.batch_date}  {self.file_name}:"
+            f" {self.rows:,} rows"
+        )
+
+
+def list_held(settings: Settings, source: str | None = None, batch_date: date | None = None) -> list[Held]:
+    """Quarantines of current deliveries that were not replayed yet, by source, dataset and date."""
+    query = (
+        sa.select(deliveries)
+        .outerjoin(replays, replays.c.delivery_id == deliveries.c.delivery_id)
+        .where(
+            deliveries.c.state == "landed",
+            deliveries.c.rows_quarantined > 0,
+            deliveries.c.superseded_at.is_(None),
+            replays.c.replay_id.is_(None),
+        )
+        .order_by(deliveries.c.source, deliveries.c.dataset, deliveries.c.batch_date, deliveries.c.version)
+    )
+    if source is not None:
+        query = query.where(deliveries.c.source == source)
+    if batch_date is not None:
+        query = query.where(deliveries.c.batch_date == batch_date)
+    ledger = open_ledger(settings)
+    with ledger.connect() as connection:
+        rows = connection.execute(query).all()
+    ledger.dispose()
+    return [
+        Held(row.delivery_id, row.source, row.dataset, row.batch_date, row.file_name, row.rows_quarantined)
+        for row in rows
+    ]
+
+
+def show(delivery: str, settings: Settings) -> pl.DataFrame:
+    """Line, column and rule of every quarantined row of a delivery; `delivery` may be the beginning of its name."""
+    return pl.read_parquet(_folder(_find(delivery, settings), settings) / "rows.parquet").sort("line_number")
+
+
+def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Settings) -> pl.DataFrame:
+    """The delivered text beside line, column and rule; who looked and why is recorded first."""
+    held = _find(delivery, settings)
+    folder = _folder(held, settings)
+    ledger = open_ledger(settings)
+    with ledger.begin() as connection:
+        entry = {"delivery_id": held.delivery_id, "actor": actor, "reason": reason, "opened_at": at.isoformat()}
+        connection.execute(sa.insert(openings).values(**entry))
+    ledger.dispose()
+    keys = load_keys(settings.key_file)
+    raw = pl.read_parquet(io.BytesIO(unseal_quarantine((folder / "raw.sealed").read_bytes(), keys, held.delivery_id)))
+    return pl.read_parquet(folder / "rows.parquet").join(raw, on="line_number", how="left").sort("line_number")
+
+
+def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
+    """Try a delivery's quarantined rows again under the present contract; returns rows landed and still held.
+
+    What passes is landed as a delivery of its own, known since `at`, beside the one it completes; what does not is
+    quarantined again, with its rules of now. The delivered file is read again: it has to lie where it arrived.
+
+    Raises:
+        QuarantineUnknown: no such delivery, its file is gone or has other bytes, or no row passes.
+    """
+    from ingestion.landing.sources import commit, exclusively, parse
+
+    held = _find(delivery, settings)
+    contract = load_contract(held.source, settings)
+    if contract is None:
+        raise QuarantineUnknown(f"no contract {held.source}.yml; restore it, then replay.")
+    ledger = open_ledger(settings)
+    with exclusively(held.source, settings), tempfile.TemporaryDirectory(dir=settings.home, prefix=".replay-") as work:
+        original = _locate(held, contract, settings, ledger)
+        digest = hashlib.sha256(f"{held.delivery_id}\x1f{contract.version}\x1f{at.isoformat()}".encode()).hexdigest()
+        moment = int(at.timestamp()) * 1_000_000_000
+        again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
+        keys = load_keys(settings.key_file, settings.token_algorithm)
+        parsed = parse(contract, original, settings, keys, Path(work), lands_as=again)
+        wanted = show(held.delivery_id, settings)["line_number"]
+        parsed = _restrict(parsed, wanted, Path(work), parquet_options(original.dataset))
+        if not parsed.rows_landed:
+            raise QuarantineUnknown(
+                f"none of the {wanted.len()} rows of {original} passes the present contract; mend it, or ask the party"
+                " for a corrected re-send."
+            )
+        commit(again, parsed, settings)
+        record(again, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
+        with ledger.begin() as connection:
+            connection.execute(sa.insert(replays).values(delivery_id=held.delivery_id, replay_id=again.delivery_id))
+    ledger.dispose()
+    return parsed.rows_landed, parsed.rows_in - parsed.rows_landed
+
+
+def _restrict(parsed: Parsed, wanted: pl.Series, work: Path, parquet: str) -> Parsed:
+    """Only the rows that were held, of a delivery that was parsed as a whole."""
+    part, kept = work / "landed" / "part-00.parquet", work / "kept.parquet"
+    with duckdb.connect(":memory:") as connection:
+        connection.register("wanted", pl.DataFrame({"_line_number": wanted}).to_arrow())
+        copied = connection.execute(
+            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}' ({parquet})"
+        ).fetchall()
+    kept.replace(part)
+    still = parsed.quarantine.filter(pl.col("line_number").is_in(wanted.implode()))
+    still.write_parquet(work / "quarantined" / "rows.parquet", compression="zstd")
+    return replace(parsed, rows_in=wanted.len(), rows_landed=int(copied[0][0]), quarantine=still)
+
+
+def _find(delivery: str, settings: Settings) -> Held:
+    found = [held for held in list_held(settings) if held.delivery_id.startswith(delivery)]
+    if len(found) != 1:
+        raise QuarantineUnknown(
+            f"{len(found)} quarantined deliveries begin with {delivery!r}; `python -m ingestion quarantine list` names"
+            " them."
+        )
+    return found[0]
+
+
+def _folder(held: Held, settings: Settings) -> Path:
+    return settings.quarantine / held.source / held.dataset / f"batch_date={held.batch_date}" / held.delivery_id
+
+
+def _locate(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
+    """The delivery as it lies there, of which this is the quarantine, or what a replay left of it."""
+    dataset, delivery_id = contract.dataset(held.dataset), held.delivery_id
+    with ledger.connect() as connection:
+        while replayed := connection.execute(
+            sa.select(replays.c.delivery_id).where(replays.c.replay_id == delivery_id)
+        ).scalar():
+            delivery_id = replayed
+        row = connection.execute(sa.select(deliveries).where(deliveries.c.delivery_id == delivery_id)).one()
+    is_query = dataset.delivery.reader == "database"
+    for delivery in (list_extracts if is_query else list_files)(contract, dataset, held.batch_date, settings):
+        if (delivery.sequence, delivery.content_hash) == (row.sequence, row.content_hash):
+            return delivery
+    raise QuarantineUnknown(
+        f"{held.file_name} of {held.source}.{held.dataset} of {held.batch_date} is not in the landing folder any more,"
+        " or has other bytes; restore it, or ask the party for a corrected re-send."
+    )

@@ -1,0 +1,115 @@
+"""Schema drift (结构漂移): the columns of a file against those of its contract, and what is tolerated of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from ingestion.contract import Dataset
+from ingestion.identifiers.sensitive import forbidden_names
+
+DATA = "(not told: data in the heading)"
+LONGEST_NUMBER = 6
+
+
+class LayoutChanged(Exception):
+    """The file's columns differ from the contract's by more than it tolerates; the message holds the table."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One column that is not where, or not what, the contract says; places count from 1."""
+
+    kind: str
+    contracted: str
+    delivered: str
+
+
+def match_columns(found: list[str], dataset: Dataset, is_ordered: bool) -> dict[str, str | None]:
+    """Delivered name of every contracted physical name, None for a tolerated absence.
+
+    Where most names are missing, line 1 is taken for a row, and nothing of it is told: it may hold identifiers.
+
+    Raises:
+        LayoutChanged: with every difference that the contract does not tolerate.
+    """
+    refuse_forbidden(found)
+    matched: dict[str, str | None] = {}
+    for column in dataset.columns:
+        names = (column.physical_name, *column.profile.aliases)
+        matched[column.physical_name] = next((name for name in names if name in found), None)
+    known = sum(name is not None for name in matched.values())
+    if 2 * known < len(matched):
+        raise LayoutChanged(f"has no heading: line 1 holds {known} of {len(matched)} column names")
+    untold = _untolerated(found, matched, dataset, is_ordered)
+    if untold:
+        raise LayoutChanged(f"has other columns than the contract\n{render(untold)}")
+    return matched
+
+
+def _untolerated(
+    found: list[str], matched: dict[str, str | None], dataset: Dataset, is_ordered: bool
+) -> list[Difference]:
+    drift = dataset.delivery.drift
+    added = [name for name in found if name not in matched.values()]
+    told: list[Difference] = []
+    for place, column in enumerate(dataset.columns, 1):
+        if matched[column.physical_name] is None and (drift.missing == "refuse" or column.required):
+            contracted = f"{place} {column.physical_name}"
+            like = next(iter(get_close_matches(column.physical_name, added, 1, 0.75)), None)
+            if like is None:
+                told.append(Difference("missing", contracted, "-"))
+            else:
+                told.append(Difference("renamed?", contracted, f"{found.index(like) + 1} {like}"))
+                added.remove(like)
+    shown = dict.fromkeys(found, DATA) if any(map(_looks_like_data, added)) else {}
+    for name in sorted({name for name in found if found.count(name) > 1}):
+        told.append(Difference("twice", "-", shown.get(name, name) if name in added else name))
+    if drift.added == "refuse":
+        told += [Difference("added", "-", f"{found.index(name) + 1} {shown.get(name, name)}") for name in added]
+    delivered = [name for name in matched.values() if name is not None]
+    expected_order = sorted(delivered, key=found.index)
+    if is_ordered and drift.reordered == "refuse" and delivered != expected_order:
+        moved = [pair for pair in zip(delivered, expected_order, strict=True) if pair[0] != pair[1]]
+        told += [
+            Difference("moved", f"{delivered.index(name) + 1} {name}", f"{found.index(name) + 1} {name}")
+            for name, _ in moved
+        ]
+    return told
+
+
+def _looks_like_data(name: str) -> bool:
+    """Whether a cell of the heading may be a value out of place: then no unknown cell of it is told."""
+    return "@" in name or sum(character.isdigit() for character in name) >= LONGEST_NUMBER
+
+
+def refuse_forbidden(found: list[str]) -> None:
+    """Authentication data (C3, 鉴别信息) is refused at the door, whether the contract knows the column or not.
+
+    Raises:
+        LayoutChanged: naming the columns.
+    """
+    forbidden = forbidden_names(found)
+    if forbidden:
+        raise LayoutChanged(f"has columns of authentication data (C3): {', '.join(forbidden)}")
+
+
+def match_width(delivered: int, dataset: Dataset) -> None:
+    """Compare the number of columns of a file without heading.
+
+    Raises:
+        LayoutChanged: with both numbers.
+    """
+    if delivered != len(dataset.columns):
+        raise LayoutChanged(
+            f"has other columns than the contract: {delivered} in every line, {len(dataset.columns)} in the contract"
+        )
+
+
+def render(differences: list[Difference]) -> str:
+    """A table of differences, one a line."""
+    rows = [("difference", "contract", "file"), *((d.kind, d.contracted, d.delivered) for d in differences)]
+    widths = [max(len(row[place]) for row in rows) for place in range(3)]
+    return "\n".join(
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
