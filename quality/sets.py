@@ -80,7 +80,8 @@ def load_sets(settings: Settings) -> dict[str, GatedSet]:
     """Read every `<set>.yml` of the tenant, by name.
 
     Raises:
-        SetsInvalid: any file is not YAML, does not fit the model, has another name, or shares a gate.
+        SetsInvalid: any file is not YAML, does not fit the model, has another name, or shares a gate; or suites
+            lie in the folder of a gate that no set names, where nobody would ask for their verdicts.
     """
     declared: dict[str, GatedSet] = {}
     problems: list[Problem] = []
@@ -102,6 +103,10 @@ def load_sets(settings: Settings) -> dict[str, GatedSet]:
                 wrong = f"names {gate}, which guards {guarded[gate]}"
                 problems.append(Problem(f"{one.set}.yml", "gates", wrong, "give each set gates of its own"))
             guarded[gate] = one.set
+    orphans = {path.parent.name for path in settings.suites.glob("*/*.yml")} - {*guarded}
+    if not problems:
+        remedy = "name it under gates of a set"
+        problems += [Problem(f"suites/{gate}", "(folder)", "is a gate of no set", remedy) for gate in orphans]
     if problems:
         raise SetsInvalid(problems)
     return declared
@@ -159,19 +164,13 @@ def check_sets(settings: Settings) -> list[tuple[GatedSet, list[Suite]]]:
     """Every set with its suites, as of an arbitrary date.
 
     Raises:
-        SetsInvalid: with all problems of all sets, and each gate of the suites that guards no set.
+        SetsInvalid: with all problems of all sets.
         SuitesInvalid: with all problems of all suite files.
     """
     declared = load_sets(settings)
     load_suites(settings.suites)
     collected = {name: _collect(one, ANY_DATE, settings) for name, one in declared.items()}
     problems = [problem for _, found in collected.values() for problem in found]
-    known = {gate for one in declared.values() for gate in one.gates}
-    folders = {path.parent.name for path in settings.suites.glob("*/*.yml")}
-    problems += [
-        Problem(f"suites/{gate}", "(folder)", "is a gate that guards no set", "name it under gates of a set")
-        for gate in folders - known
-    ]
     if problems:
         raise SetsInvalid(problems)
     return [(declared[name], suites) for name, (suites, _) in collected.items()]

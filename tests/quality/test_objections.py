@@ -1,0 +1,177 @@
+"""A set cannot be published around its gates: whatever the ledger does not say of today's content refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from ingestion.foundation import Settings
+from quality.gate import audit
+from quality.publication import NothingPublished, PublicationRefused, audit_and_publish, open_published, publish
+from quality.sets import SetsInvalid
+
+DAY = date(2026, 3, 2)
+LATER = DAY + timedelta(days=1)
+pytestmark = pytest.mark.usefixtures("book")
+Change = Callable[[str], None]
+Rewrite = Callable[[str, Callable[[dict[str, Any]], object]], str]
+
+
+@pytest.fixture
+def rewrite(settings: Settings) -> Rewrite:
+    """Change a suite or set file as data and give back the text that it had."""
+
+    def run(name: str, change: Callable[[dict[str, Any]], object]) -> str:
+        path = settings.sets.parent / name
+        held = path.read_text(encoding="utf-8")
+        declared = yaml.safe_load(held)
+        change(declared)
+        path.write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
+        return held
+
+    return run
+
+
+def refuse(settings: Settings, match: str, day: date = DAY) -> None:
+    with pytest.raises(PublicationRefused, match=match):
+        publish("warehouse", day, settings)
+    with pytest.raises(NothingPublished):
+        open_published("warehouse", settings)
+
+
+def test_a_failed_reconciliation_cannot_be_left_out_of_the_audit(settings: Settings, change: Change) -> None:
+    change("update rec_loans__funder set break_type = 'amount_diff' where loan_id = 'L00001'")
+    audit("core", DAY, settings, tables=["fct_loans"])
+    refuse(settings, "rec_loans__funder has no verdict of gate core for 2026-03-02")
+    audit("core", DAY, settings)
+    audit("core", DAY, settings, tables=["fct_loans"])
+    refuse(settings, "rec_loans__funder failed every_loan_matches")
+
+
+def test_a_verdict_of_an_older_weaker_suite_is_none(settings: Settings, change: Change, rewrite: Rewrite) -> None:
+    change("update fct_loans set principal_amount = 0 where loan_id = 'L00001'")
+    strict = rewrite(
+        "suites/core/fct_loans.yml",
+        lambda suite: suite["checks"].pop([check["name"] for check in suite["checks"]].index("principal_is_positive")),
+    )
+    assert all(verdict.passed for verdict in audit("core", DAY, settings))
+    (settings.suites / "core" / "fct_loans.yml").write_text(strict, encoding="utf-8")
+    refuse(settings, r"fct_loans was audited by suite 1\+\w+, which today is 1\+\w+; audit gate core again")
+
+
+def test_a_verdict_of_another_date_is_none(settings: Settings) -> None:
+    audit("core", DAY, settings)
+    refuse(settings, "fct_loans has no verdict of gate core for 2026-03-03", LATER)
+
+
+def test_nothing_audited_is_nothing_published(settings: Settings) -> None:
+    refuse(settings, "fct_loans has no verdict .*; rec_loans__funder has no verdict")
+
+
+def test_the_last_verdict_on_the_present_content_decides(settings: Settings, change: Change) -> None:
+    broken = "update rec_loans__funder set break_type = 'only_left' where loan_id = 'L00001'"
+    sound = "update rec_loans__funder set break_type = 'matched' where loan_id = 'L00001'"
+    change(broken)
+    audit("core", DAY, settings)
+    change(sound)
+    audit("core", DAY, settings)
+    change(broken)
+    refuse(settings, "rec_loans__funder failed every_loan_matches")
+    change(sound)
+    assert publish("warehouse", DAY, settings).is_new
+
+
+def test_an_unpublished_table_that_changed_since_its_verdict_refuses(settings: Settings, change: Change) -> None:
+    audit("core", DAY, settings)
+    change("delete from rec_loans__funder where loan_id = 'L00001'")
+    refuse(settings, "rec_loans__funder has changed since its verdict")
+    change("drop table rec_loans__funder")
+    refuse(settings, "rec_loans__funder does not exist")
+
+
+def test_what_a_check_reads_beside_its_table_may_not_change(
+    settings: Settings, change: Change, rewrite: Rewrite
+) -> None:
+    change("create table decisions as select loan_id, principal_amount as approved_amount from fct_loans")
+    within = {
+        "name": "within_approval",
+        "expectation": "unexpected_rows",
+        "arguments": {
+            "query": "select * from {table} join decisions using (loan_id) where principal_amount > approved_amount"
+        },
+        "severity": "fail",
+        "because": "nobody may be lent more than was approved",
+        "rule": "T33",
+    }
+    rewrite("suites/core/fct_loans.yml", lambda suite: suite["checks"].append(within))
+    audit("core", DAY, settings)
+    change("update decisions set approved_amount = 1")
+    refuse(settings, "what the checks of fct_loans read beside it has changed since its verdict")
+    audit("core", DAY, settings)
+    refuse(settings, "fct_loans failed within_approval")
+
+
+def test_a_suite_that_was_removed_after_its_audit_is_missed(settings: Settings, change: Change) -> None:
+    change("update rec_loans__funder set break_type = 'only_left' where loan_id = 'L00001'")
+    audit("core", DAY, settings)
+    (settings.suites / "core" / "rec_loans__funder.yml").unlink()
+    refuse(settings, "rec_loans__funder was audited for this date and has no suite now; restore its suite, or name")
+    (settings.suites / "core" / "fct_loans.yml").unlink()
+    with pytest.raises(SetsInvalid, match="lists fct_loans, which no gate of the set audits; add suites/core/fct_loa"):
+        publish("warehouse", DAY, settings)
+
+
+def test_a_suite_that_is_gone_the_next_day_is_missed_unless_retired(settings: Settings, rewrite: Rewrite) -> None:
+    first = audit_and_publish("warehouse", DAY, settings)
+    (settings.suites / "core" / "rec_loans__funder.yml").unlink()
+    with pytest.raises(PublicationRefused, match=f"audited by version {first.version} and has no suite now"):
+        audit_and_publish("warehouse", LATER, settings)
+    rewrite("sets/warehouse.yml", lambda declared: declared.update(retired=["rec_loans__funder"]))
+    assert audit_and_publish("warehouse", LATER, settings).is_current
+
+
+def test_a_set_cannot_lose_a_table_unless_retired(settings: Settings, change: Change, rewrite: Rewrite) -> None:
+    rewrite("sets/warehouse.yml", lambda declared: declared.update(tables=["fct_loans", "rec_loans__funder"]))
+    audit_and_publish("warehouse", DAY, settings)
+    rewrite("sets/warehouse.yml", lambda declared: declared.update(tables=["fct_loans"]))
+    with pytest.raises(PublicationRefused, match=r"rec_loans__funder is published in version .* does not list it now"):
+        audit_and_publish("warehouse", DAY, settings)
+    (settings.suites / "core" / "rec_loans__funder.yml").unlink()
+    rewrite("sets/warehouse.yml", lambda declared: declared.update(retired=["rec_loans__funder"]))
+    audit_and_publish("warehouse", LATER, settings)
+    assert set(open_published("warehouse", settings).manifest["tables"]) == {"fct_loans"}
+
+
+def test_a_gate_that_its_set_drops_guards_nobody_and_stops_everything(settings: Settings, rewrite: Rewrite) -> None:
+    folder = settings.suites / "metrics"
+    folder.mkdir()
+    (settings.suites / "core" / "rec_loans__funder.yml").rename(folder / "rec_loans__funder.yml")
+    rewrite("suites/metrics/rec_loans__funder.yml", lambda suite: suite.update(gate="metrics"))
+    with pytest.raises(SetsInvalid, match=r"suites/metrics: \(folder\): is a gate of no set; name it under gates"):
+        audit_and_publish("warehouse", DAY, settings)
+    rewrite("sets/warehouse.yml", lambda declared: declared.update(gates=["core", "metrics"]))
+    audit("core", DAY, settings)
+    refuse(settings, "rec_loans__funder has no verdict of gate metrics")
+    assert audit_and_publish("warehouse", DAY, settings).is_new
+
+
+def test_a_gate_without_suites_opens_nothing(settings: Settings, rewrite: Rewrite) -> None:
+    audit("core", DAY, settings)
+    rewrite("sets/warehouse.yml", lambda declared: declared.update(gates=["core", "exports"]))
+    with pytest.raises(SetsInvalid, match="names exports, which holds no suite; add suites/exports/<table>.yml"):
+        publish("warehouse", DAY, settings)
+
+
+def test_rows_handed_over_are_not_the_warehouse(settings: Settings) -> None:
+    audit("core", DAY, settings)
+    with pytest.raises(ValueError, match="from the warehouse file, not from rows handed over"):
+        publish("warehouse", DAY, settings, rows={})
+
+
+def test_what_a_stage_hands_over_is_audited_whole(settings: Settings) -> None:
+    with pytest.raises(PublicationRefused, match="view_repayment does not exist"):
+        audit_and_publish("features", DAY, settings, rows={})
