@@ -18,7 +18,7 @@ from pathlib import Path
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings, load_settings
 from quality.override import SHORT, OverrideRefused, override_verdict, read_overrides
 from quality.published import NothingPublished, kept_versions, open_published
-from quality.sets import LANDING, SetsInvalid, SetUnknown, check_sets, guarded_set
+from quality.sets import LANDING, SetsInvalid, SetUnknown, check_sets, guarded_set, load_set, suites_in_force
 from quality.suite import SuitesInvalid
 from quality.verdict import Outcome, Verdict, read_verdicts
 
@@ -72,10 +72,14 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
         case "audit":
             from quality.gate import audit
 
-            verdicts = audit(given.gate, given.date, settings, given.table or None)
-            _show(verdicts, settings, given.date)
-            print(f"Report: {settings.reports / 'quality' / given.gate / given.date.isoformat() / 'index.html'}")
-            return 0 if all(verdict.passed for verdict in verdicts) else 1
+            chosen = _choose_tables(given, settings)
+            verdicts = [
+                verdict for gate, tables in chosen.items() for verdict in audit(gate, given.date, settings, tables)
+            ]
+            code = _show(verdicts, settings, given.date)
+            for gate in chosen:
+                print(f"Report: {settings.reports / 'quality' / gate / given.date.isoformat() / 'index.html'}")
+            return code
         case "override":
             verdict, override = override_verdict(
                 given.verdict,
@@ -107,6 +111,28 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
             return 0
         case unknown:
             raise AssertionError(unknown)
+
+
+def _choose_tables(given: argparse.Namespace, settings: Settings) -> dict[str, list[str] | None]:
+    """The named tables, by the gate that audits them; all of a gate, or of every gate of the warehouse, without names.
+
+    Raises:
+        SetUnknown: no gate of the warehouse audits a named table.
+    """
+    declared = load_set("warehouse", settings)
+    if given.gate or not given.table:
+        return dict.fromkeys([given.gate] if given.gate else declared.gates, given.table)
+    gates = {suite.table: suite.gate for suite in suites_in_force(declared, given.date, settings)}
+    unknown = [table for table in given.table if table not in gates]
+    if unknown:
+        raise SetUnknown(
+            f"No gate of the warehouse has a suite for {', '.join(unknown)}; `published` lists its tables."
+        )
+    return {
+        gate: [table for table in given.table if gates[table] == gate]
+        for gate in declared.gates
+        if gate in {gates[table] for table in given.table}
+    }
 
 
 def _check_portability(settings: Settings) -> int:
@@ -190,8 +216,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("portable", help="hold the compiled models to the SQL that two engines answer alike")
     _dated(commands.add_parser("build", help="run dbt for a business date, from what has landed"))
     command = _dated(commands.add_parser("audit", help="run a gate and record its verdicts"))
-    command.add_argument("--gate", default="core")
-    command.add_argument("--table", action="append", help="only this table; may be repeated")
+    command.add_argument("--gate", help="by default every gate of the warehouse, one after the other")
+    command.add_argument("--table", action="append", help="only this table of the gate; may be repeated")
     command = commands.add_parser("override", help="let a failed verdict pass, with a reason, until a day")
     command.add_argument("verdict", help="identifier that `verdicts` shows, or the beginning of it")
     command.add_argument("--reason", required=True, help="why the content is right although its check failed")

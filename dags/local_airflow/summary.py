@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger
 from quality.published import NothingPublished, Published, kept_versions, open_published
+from quality.sets import load_set
 from quality.verdict import read_verdicts
 
 CUSTOMER = (
@@ -66,7 +67,7 @@ def _landed(settings: Settings, dates: list[date]) -> Iterator[str]:
 
 def _gates(settings: Settings, dates: list[date]) -> Iterator[str]:
     for day in dates:
-        for gate in ("core", "features", "scores"):
+        for gate in [gate for name in ("warehouse", "features", "scores") for gate in load_set(name, settings).gates]:
             latest = {verdict.table: verdict for verdict in read_verdicts(settings, day, gate)}
             failing = [verdict for verdict in latest.values() if not verdict.passed]
             if not latest:

@@ -49,12 +49,12 @@ def test_a_broken_model_fails_its_unit_test(built, tmp_path):
 def test_a_delivery_that_left_the_lake_fails_the_gate(built):
     day = date(2026, 4, 30)
     build(day, built, select=["+rec_rows__lake"])
-    (verdict,) = audit("core", day, built, tables=["rec_rows__lake"])
+    (verdict,) = audit("metrics", day, built, tables=["rec_rows__lake"])
     assert verdict.passed
     (lost,) = (built.lake / "bank_a" / "loans" / "batch_date=2026-04-29").iterdir()
     shutil.rmtree(lost)
     build(day, built, select=["+rec_rows__lake"])
-    (verdict,) = audit("core", day, built, tables=["rec_rows__lake"])
+    (verdict,) = audit("metrics", day, built, tables=["rec_rows__lake"])
     (failure,) = verdict.failing_checks
     assert (failure.check, failure.failing_rows) == ("no_row_is_lost", 1)
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,21 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import features
-from features import scorecard
+from features import scorecard, store
 from features.__main__ import main
 from features.clock import scoring_as_of
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
 from features.scorecard import ScorecardNotTrainable, label_loans, score, train
 from features.store import PurposeRefused, ScoringFrameMissing
 from ingestion.foundation import Settings, load_settings
+from quality.gate import audit_rows
 from quality.layout import Layout
-from quality.publication import PublicationRefused, audit_and_publish
+from quality.override import override_verdict
+from quality.publication import PublicationRefused, audit_and_publish, publish
 from quality.published import open_published
 from quality.sets import SetsInvalid, SetUnknown
 from quality.suite import Suite
+from quality.verdict import read_verdicts
 
 DAY = date(2026, 6, 30)
 SHIPPED = Path(features.__file__).parent / "views"
@@ -283,6 +287,76 @@ def test_the_gate_refuses_somebody_without_consent_and_values_out_of_bounds(sett
     with pytest.raises(PublicationRefused, match="compensated_cnt_is_in_range"):
         build_features(DAY, dataclasses.replace(copy, views=views))
     assert open_published("features", copy).is_fallback
+
+
+EVERYBODY_WITHDREW = "update fct_consents_history set purpose = 'NOTHING' where purpose = 'LIMIT_MGMT';"
+
+
+def test_a_population_that_vanishes_is_refused_and_accepted_by_an_override_only(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every consent for scoring is gone: each row that is left holds all its checks, for none is left."""
+    copy, later = read_only_copy(settings, tmp_path), DAY + timedelta(days=1)
+    publish_warehouse(copy, later, EVERYBODY_WITHDREW)
+    with pytest.raises(PublicationRefused, match=r"scoring failed keeps_its_rows \(L17: 0 rows of 495") as caught:
+        build_features(later, copy)
+    assert "exposure failed keeps_its_rows" in str(caught.value)
+    assert "exclusions failed" not in str(caught.value)
+    assert open_published("features", copy).is_fallback
+    for verdict in read_verdicts(copy, later, "features"):
+        if not verdict.passed:
+            reason = "the regulator has ended the purpose"
+            override_verdict(verdict.verdict_id, "li.wei", reason, later, "2026-07-02T09:00:00+08:00", copy)
+    build_features(later, copy)
+    said: list[str] = []
+    monkeypatch.setattr(store.log, "warning", lambda text, *values: said.append(text % values))
+    assert features.scoring_frame(later, copy).is_empty()
+    assert "scoring of the features was accepted by li.wei: the regulator has ended the purpose" in said
+    assert open_published("features", copy).manifest["tables"]["scoring"]["quality_status"] == "OVERRIDDEN"
+
+
+def test_scores_that_vanish_are_refused(settings: Settings, tmp_path: Path) -> None:
+    copy = read_only_copy(settings, tmp_path)
+    scores = pl.read_parquet(score(DAY, copy).path)
+    scoring = features.scoring_frame(DAY, copy)
+    rows = {"scores": scores.clear().to_arrow(), "scoring": scoring.clear().to_arrow()}
+    with pytest.raises(PublicationRefused, match=r"scores failed keeps_its_rows \(L17: 0 rows of 495"):
+        audit_and_publish("scores", DAY + timedelta(days=1), copy, rows=rows)
+
+
+def test_an_exclusion_that_nobody_counted_is_refused(settings: Settings, tmp_path: Path) -> None:
+    from features import publish as building
+
+    copy = read_only_copy(settings, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "count_reasons", lambda *_: building._nobody_excluded())
+        with pytest.raises(
+            PublicationRefused, match=r"exclusions failed counts_are_complete.*scoring failed holds_the"
+        ):
+            build_features(DAY, copy)
+
+
+def test_suites_of_looser_views_open_nothing(settings: Settings, tmp_path: Path) -> None:
+    """The gate asks for today's suites itself: what was audited under other views is not audited."""
+    from features import publish as building
+
+    copy = read_only_copy(settings, tmp_path)
+    handed: list[Mapping[str, Any]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "audit_and_publish", lambda *_, rows: handed.append(rows))
+        build_features(DAY, copy)
+    broken = pl.DataFrame(handed[0]["compensation"]).with_columns(compensated_cnt=pl.lit(-1, pl.Int64))
+    rows = {**handed[0], "compensation": broken.to_arrow()}
+    with pytest.raises(PublicationRefused, match="compensation failed compensated_cnt_is_in_range"):
+        audit_and_publish("features", DAY, copy, rows=rows)
+    loose = tmp_path / "loose"
+    shutil.copytree(SHIPPED, loose)
+    path = loose / "compensation.yml"
+    path.write_text(path.read_text().replace("minimum: 0", "minimum: -1"))
+    audited = audit_rows("features", DAY, rows, dataclasses.replace(copy, views=loose))
+    assert all(verdict.passed for verdict in audited)
+    with pytest.raises(PublicationRefused, match="compensation was audited by suite"):
+        publish("features", DAY, copy, rows=rows)
 
 
 def test_labels_are_thirty_days_ever_of_matured_loans(settings: Settings) -> None:

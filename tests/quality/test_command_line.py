@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+from collections.abc import Callable
+
 import pytest
 
 from ingestion.foundation import Settings
@@ -45,3 +48,82 @@ def test_a_wrong_suite_is_reported_without_a_traceback(settings: Settings, capsy
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 6
     assert all(line.startswith("core/broken.yml: ") for line in lines)
+
+
+KNOWN_GATES = "the gates are landing, features, core"
+KNOWN_SETS = "the sets are features, warehouse"
+FORM = "write yyyy-mm-dd, such as 2026-03-02."
+OVERRIDE = "override abc --reason agreed.with.them --until"
+WRONG = {
+    "audit --gate nope --date 2026-03-02": f"There is no gate nope; {KNOWN_GATES}.",
+    "verdicts --gate nope": f"There is no gate nope; {KNOWN_GATES}.",
+    "verdicts --gate cores": f"There is no gate cores; {KNOWN_GATES}; the nearest is core.",
+    "publish --set nope --date 2026-03-02": f"There is no set nope; {KNOWN_SETS}.",
+    "audit --gate features --date 2026-03-02": (
+        "Gate features audits what a stage hands over; it runs when set features is built."
+    ),
+    "audit --gate landing --date 2026-03-02": (
+        "Gate landing judges deliveries as they land; run `python -m ingestion land`."
+    ),
+    "audit --table nope --date 2026-03-02": "No gate of the warehouse has a suite for nope; add suites/core/nope.yml.",
+    "publish --date 2026-13-02": f"2026-13-02 is no date; {FORM}",
+    "verdicts --date 20260302": f"20260302 is no date; {FORM}",
+    f"{OVERRIDE} soon": f"soon is no date; {FORM}",
+    f"{OVERRIDE} 2026-03-02": "No verdict begins with abc; `python -m quality verdicts` lists them.",
+}
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_what_is_not_there_is_one_sentence(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(command.split()) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", WRONG[command] + "\n")
+
+
+def test_an_empty_home_says_what_to_run(capsys: pytest.CaptureFixture[str]) -> None:
+    publish = "run `python -m quality publish --date yyyy-mm-dd`"
+    for command, said in (
+        ("verdicts", f"No verdict is recorded; {publish}."),
+        (
+            "verdicts --gate landing --date 2026-03-02",
+            "No verdict of gate landing for 2026-03-02 is recorded; run `python -m ingestion land --date yyyy-mm-dd`.",
+        ),
+        ("published", f"Nothing is published; {publish} for a date that has been built."),
+    ):
+        assert command_line.main(command.split()) == 0
+        assert capsys.readouterr().out == said + "\n"
+
+
+def test_failures_are_shown_first_and_an_override_beside_its_verdict(
+    capsys: pytest.CaptureFixture[str], change: Callable[[str], None]
+) -> None:
+    change("update rec_loans__funder set break_type = 'amount_diff' where loan_id = 'L00001'")
+    change("update fct_loans set funder = 'bank_z' where loan_id = 'L00002'")
+    assert command_line.main(["audit", "--date", "2026-03-02"]) == 1
+    capsys.readouterr()
+    assert command_line.main(["verdicts"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[3] for line in lines[::2]] == ["rec_loans__funder", "fct_loans"]
+    assert lines[1].startswith("    fail  every_loan_matches (X63")
+    assert lines[3].startswith("    warn  funder_is_accepted (I27")
+    identifier = lines[0].split()[0]
+    given = ["override", identifier, "--reason", "confirmed by the bank", "--until", "2026-03-04"]
+    assert command_line.main(given) == 0
+    accepted = f"accepted by {getpass.getuser()} until 2026-03-04: confirmed by the bank"
+    assert capsys.readouterr().out == f"Verdict {identifier} on rec_loans__funder is {accepted}\n"
+    assert command_line.main(["verdicts"]) == 0
+    shown = capsys.readouterr().out
+    assert "OVERRIDDEN" in shown
+    assert f"    {accepted}\n" in shown
+    assert command_line.main(["verdicts", "--as-of", "2026-03-05"]) == 1
+    assert f"    no longer {accepted}\n" in capsys.readouterr().out
+    assert command_line.main(["publish", "--date", "2026-03-02"]) == 0
+    assert command_line.main(["published"]) == 0
+    assert f"rec_loans__funder was {accepted}\n" in capsys.readouterr().out
+
+
+def test_tables_are_audited_by_their_gates(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["audit", "--date", "2026-03-02", "--table", "rec_loans__funder"]) == 0
+    said = capsys.readouterr().out
+    assert "rec_loans__funder" in said
+    assert "fct_loans" not in said

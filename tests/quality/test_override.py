@@ -31,9 +31,7 @@ def fail_one(settings: Settings, change: Change) -> Verdict:
     return next(verdict for verdict in audit("core", DAY, settings) if verdict.table == "rec_loans__funder")
 
 
-def test_an_overridden_reconciliation_is_published_and_seen_in_the_manifest(
-    settings: Settings, change: Change
-) -> None:
+def test_an_overridden_reconciliation_is_published_and_seen_in_the_manifest(settings: Settings, change: Change) -> None:
     accept(fail_one(settings, change), settings)
     done = publish("warehouse", DAY, settings)
     held = open_published("warehouse", settings)
