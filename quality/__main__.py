@@ -125,9 +125,8 @@ def _choose_tables(given: argparse.Namespace, settings: Settings) -> dict[str, l
     gates = {suite.table: suite.gate for suite in suites_in_force(declared, given.date, settings)}
     unknown = [table for table in given.table if table not in gates]
     if unknown:
-        raise SetUnknown(
-            f"No gate of the warehouse has a suite for {', '.join(unknown)}; `published` lists its tables."
-        )
+        remedy = f"add suites/{declared.gates[0]}/{unknown[0]}.yml"
+        raise SetUnknown(f"No gate of the warehouse has a suite for {', '.join(unknown)}; {remedy}.")
     return {
         gate: [table for table in given.table if gates[table] == gate]
         for gate in declared.gates

@@ -25,7 +25,7 @@ GRAMMAR = {
     "reconciliation": r"rec_[a-z0-9_]+__[a-z0-9_]+",
 }
 WALL_CLOCK = re.compile(r"\b(date\.today|datetime\.now|datetime\.utcnow|time\.time)\(|\b(now\(\)|current_date\b)")
-EDGES = {"commands.py"}  # a person asks now, and the audit row says when
+EDGES = {"commands.py", "__main__.py"}  # a person asks now, and the audit row says when
 
 
 def models() -> list[Path]:
