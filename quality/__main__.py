@@ -18,9 +18,9 @@ from pathlib import Path
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings, load_settings
 from quality.override import SHORT, OverrideRefused, override_verdict, read_overrides
 from quality.published import NothingPublished, kept_versions, open_published
-from quality.sets import LANDING, SetsInvalid, SetUnknown, check_sets, guarded_set, load_set, suites_in_force
+from quality.sets import SetsInvalid, SetUnknown, check_sets, guarded_set, load_set, suites_in_force
 from quality.suite import SuitesInvalid
-from quality.verdict import Outcome, Verdict, read_verdicts
+from quality.verdict import LANDING, Outcome, Verdict, read_verdicts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

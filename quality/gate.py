@@ -20,10 +20,10 @@ from quality.gx_duckdb import CheckResult, GateRun
 from quality.layout import quote, quote_text
 from quality.register import Register, earlier_publications, last_other_version, last_published_rows
 from quality.report import write_report
-from quality.sets import LANDING, GatedSet, guarded_set, suites_in_force
+from quality.sets import GatedSet, guarded_set, suites_in_force
 from quality.source import Rows, connect, expose, list_tables, open_warehouse, run
 from quality.suite import KEEPS_ITS_ROWS, Suite
-from quality.verdict import Failure, Verdict, read_verdicts, record_verdicts
+from quality.verdict import LANDING, Failure, Verdict, read_verdicts, record_verdicts
 
 SAMPLE = 5
 ABSENT = "absent"

@@ -12,8 +12,7 @@ import sqlalchemy as sa
 
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import metadata, open_ledger
-from quality.sets import LANDING
-from quality.verdict import Outcome, Verdict, find_verdicts
+from quality.verdict import LANDING, Outcome, Verdict, find_verdicts
 
 SHORT = 8
 LEAST_REASON = 10

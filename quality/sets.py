@@ -19,9 +19,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ingestion.foundation import Settings
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, read_yaml
+from ingestion.foundation.verdict import LANDING
 from quality.suite import Name, Suite, load_suites
 
-LANDING = "landing"
 ANY_DATE = date(2000, 1, 31)
 
 SuiteMaker = Callable[["GatedSet", date, Settings], Sequence[Suite]]
@@ -85,7 +85,7 @@ def load_sets(settings: Settings) -> dict[str, GatedSet]:
     """
     declared: dict[str, GatedSet] = {}
     problems: list[Problem] = []
-    paths = sorted(settings.sets.glob("*.yml"))
+    paths = _list_files(settings)
     for path in paths:
         read, found = _read_set(path)
         problems += found
@@ -103,7 +103,7 @@ def load_sets(settings: Settings) -> dict[str, GatedSet]:
                 wrong = f"names {gate}, which guards {guarded[gate]}"
                 problems.append(Problem(f"{one.set}.yml", "gates", wrong, "give each set gates of its own"))
             guarded[gate] = one.set
-    orphans = {path.parent.name for path in settings.suites.glob("*/*.yml")} - {*guarded}
+    orphans = _list_gates(settings) - {*guarded}
     if not problems:
         remedy = "name it under gates of a set"
         problems += [Problem(f"suites/{gate}", "(folder)", "is a gate of no set", remedy) for gate in orphans]
@@ -198,8 +198,16 @@ def _collect(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[
 
 
 def _suites_in_files(gate: str, settings: Settings) -> list[Suite]:
-    held = any((settings.suites / gate).glob("*.yml"))
-    return load_suites(settings.suites, gate) if held else []
+    return load_suites(settings.suites, gate) if gate in _list_gates(settings) else []
+
+
+def _list_files(settings: Settings) -> list[Path]:
+    return sorted(settings.sets.glob("*.yml"))
+
+
+def _list_gates(settings: Settings) -> set[str]:
+    """Gates that hold suites in files."""
+    return {path.parent.name for path in settings.suites.glob("*/*.yml")}
 
 
 def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[list[Suite], list[Problem]]:

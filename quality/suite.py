@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ingestion.foundation.declarations import read_yaml
+from ingestion.foundation.verdict import Severity
 from quality.expectation import (
     NAMES,
     AnyArguments,
@@ -31,7 +32,6 @@ from quality.expectation import (
 )
 from quality.layout import Column, Layout
 
-Severity = Literal["fail", "warn"]
 Name = Annotated[str, Field(pattern=r"^\w+$", max_length=120)]
 Share = Annotated[float, Field(ge=0, le=1)]
 KEEPS_ITS_ROWS = "keeps_its_rows"
