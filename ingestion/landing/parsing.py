@@ -20,10 +20,18 @@ from ingestion.delivery import Delivery, DeliveryRefused
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name
 from ingestion.lake import connect, lake_schema, parquet_options
-from ingestion.protection import Keys, judge_sets, register_functions, row_rules
-from ingestion.protection.identifier_sets import IN_ORDER, TEXTS, IdentifierSets, texts_sql
-from ingestion.protection.tokens import seal
-from ingestion.protection.typing_rules import FORBIDDEN_RULE, JSON_RULE, RowRule, cast_sql, delivered_sql, value_sql
+from ingestion.landing.identifier_sets import IN_ORDER, TEXTS, IdentifierSets, judge_sets, texts_sql
+from ingestion.landing.typing_rules import (
+    FORBIDDEN_RULE,
+    JSON_RULE,
+    RowRule,
+    cast_sql,
+    delivered_sql,
+    row_rules,
+    value_sql,
+)
+from ingestion.protection import Keys, register_functions
+from ingestion.protection.sealing import seal
 from ingestion.readers import Lines, Reading, open_reading
 from ingestion.readers.layout import Layout, each_line, survey
 from ingestion.readers.lines import mark_lines, read_lines

@@ -23,7 +23,7 @@ from ingestion.foundation.ledger import deliveries, metadata, open_ledger
 from ingestion.lake import parquet_options
 from ingestion.landing.parsing import Parsed
 from ingestion.protection import load_keys
-from ingestion.protection.tokens import unseal_quarantine
+from ingestion.protection.sealing import unseal_quarantine
 
 replays = sa.Table(
     "replays",

@@ -26,11 +26,11 @@ from ingestion.foundation.ledger import open_ledger
 from ingestion.foundation.locks import hold_lock
 from ingestion.identifiers.sensitive import without_numbers
 from ingestion.lake import compare
+from ingestion.landing.clear_values import keep_clear_values
 from ingestion.landing.parsing import Parse, Parsed
 from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable, LayoutChanged
 from ingestion.readers.plain import plain_file
-from ingestion.vault import keep_clear_values
 
 NOT_LANDED = (DeliveryRefused, FileUnreadable, LayoutChanged)
 

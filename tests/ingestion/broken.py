@@ -22,7 +22,7 @@ from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.landing import LandingReport, land_source
 from ingestion.landing.sources import DeliveryRefused
 from ingestion.protection import load_keys
-from ingestion.protection.tokens import unseal
+from ingestion.protection.sealing import unseal
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 KEY = "00112233445566778899aabbccddeeff" * 2
