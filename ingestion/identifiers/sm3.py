@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+import polars as pl
 import pyarrow as pa
 from cryptography.hazmat.primitives.hashes import SM3, Hash
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -53,7 +54,8 @@ def _continue_from(start: Hash | HMAC) -> Callable[[bytes], str]:
 def _digest_each(values: pa.Array | pa.ChunkedArray, digest: Callable[[bytes], str]) -> pa.Array:
     chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
     octets = (value for chunk in chunks for value in _as_binary(chunk).to_pylist())
-    return pa.array([None if value is None else digest(value) for value in octets], pa.string())
+    digests = [None if value is None else digest(value) for value in octets]
+    return pl.Series(digests, dtype=pl.String).to_arrow(compat_level=pl.CompatLevel.oldest())  # `pa.array` loads pandas
 
 
 def _as_binary(values: pa.Array) -> pa.Array:

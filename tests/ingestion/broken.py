@@ -125,7 +125,7 @@ class Party:
     def land(self, day: date = DAY) -> LandingReport:
         """Land, and check the account of every delivery against the files: no row is lost or invented."""
         report = land_source(self.source, day, self.settings)
-        for entry in report.landed:
+        for entry in report.arrivals:
             assert entry.rows_in == entry.rows_landed + entry.rows_quarantined
         for row in self.ledger():
             if row["state"] == "landed":
