@@ -115,6 +115,11 @@ def check_totals(stated: Stated, rows: int, sums: dict[str, Decimal]) -> Iterato
     yield Check("control_totals", not sentence, _list_pairs(found), _list_pairs(limit), sentence)
 
 
+def _state(name: str, is_held: bool, observed: str, limit: str, sentence: str) -> Check:
+    """A check whose sentence is said only where it is not held."""
+    return Check(name, is_held, observed, limit, "" if is_held else sentence)
+
+
 def _list_pairs(pairs: dict[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in pairs.items())
 
@@ -129,7 +134,7 @@ def _check_forbidden(delivery: Delivery, forbidden: pl.DataFrame) -> Check:
 
 def _check_announced(counts: Counts) -> Check:
     announced = counts.rows_in if counts.announced is None else counts.announced
-    return Check(
+    return _state(
         "announced_rows",
         announced == counts.rows_in,
         str(counts.rows_in),
@@ -140,7 +145,7 @@ def _check_announced(counts: Counts) -> Check:
 
 def _check_conserved(counts: Counts) -> Check:
     accounted = f"{counts.rows_landed} + {counts.rows_kept_out}"
-    return Check(
+    return _state(
         "rows_conserved",
         counts.rows_in == counts.rows_landed + counts.rows_kept_out,
         accounted,
@@ -157,14 +162,14 @@ def _check_empty_form(delivery: Delivery, lines: Lines) -> Check:
     forms = {form} if has_heading else {"empty_file", "header_only"}
     legal = ", ".join(contracted.no_data) or "none"
     sentence = f"holds no row ({form}), the contract's ways to say so are: {legal}"
-    return Check("empty_form", bool(forms & set(contracted.no_data)), form, legal, sentence)
+    return _state("empty_form", bool(forms & set(contracted.no_data)), form, legal, sentence)
 
 
 def _check_volume(delivery: Delivery, rows_in: int) -> Check:
     volume = delivery.dataset.delivery.volume
     envelope = f"{volume.minimum}..{volume.maximum}"
     sentence = f"has {rows_in} rows, outside the contract's volume {envelope}"
-    return Check("volume", volume.minimum <= rows_in <= volume.maximum, str(rows_in), envelope, sentence)
+    return _state("volume", volume.minimum <= rows_in <= volume.maximum, str(rows_in), envelope, sentence)
 
 
 def _check_share(delivery: Delivery, kept_out: pl.DataFrame, rows_in: int) -> Check:
