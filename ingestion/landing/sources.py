@@ -19,11 +19,13 @@ from ingestion.delivery.extraction import extract
 from ingestion.delivery.finding import dates_to_extract, missing_dates, stray_files
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.ledger import open_ledger
+from ingestion.foundation.verdict import write_verdicts
 from ingestion.identifiers.sensitive import without_numbers
 from ingestion.lake import compare
 from ingestion.landing.committing import commit_delivery, lock_source
 from ingestion.landing.judgement import UNREAD, Judgement, judge_unread
 from ingestion.landing.parsing import Parsed, parse_delivery
+from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import Keys, load_keys
 
 
@@ -152,6 +154,8 @@ def _land(
         return _describe_arrival(delivery, counted, "unchanged")
     with tempfile.TemporaryDirectory(dir=work) as folder:
         parsed, judgement = _judge(contract, delivery, settings, keys, Path(folder))
+        rows_in = parsed.rows_in if parsed else 0
+        write_verdicts([form_verdict(judgement, delivery, contract, rows_in)], ledger)
         if parsed is None or judgement.refusal is not None:
             reason = _compose_reason(delivery, judgement.refusal or "")
             record(delivery, ledger, "refused", reason, (0, 0, 0))
