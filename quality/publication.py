@@ -33,6 +33,7 @@ from ingestion.foundation import Settings, load_settings
 from quality.contents import Contents, read_beside
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_rows
+from quality.landing import write_landing_report
 from quality.layout import Layout, bucket_expression, order_expression, quote, quote_text
 from quality.objections import Decision, decide, describe_decisions, find_unlisted
 from quality.published import (
@@ -107,6 +108,8 @@ def audit_and_publish(
     """
     settings = settings or load_settings()
     declared = load_set(set_name, settings)
+    if declared.rows == "warehouse":
+        write_landing_report(batch_date, settings)
     for gate in declared.gates:
         if declared.rows == "warehouse":
             audit(gate, batch_date, settings)

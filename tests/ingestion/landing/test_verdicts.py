@@ -12,6 +12,7 @@ from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.landing import judgement
 from ingestion.landing.verdicts import RULES
 from quality import __main__ as command_line
+from quality.landing import write_landing_report
 from quality.verdict import Outcome, Verdict, read_verdicts
 from tests.ingestion.broken import DAY, Party, column
 
@@ -96,6 +97,19 @@ def test_the_command_shows_refused_deliveries_first(
     given = ["override", lines[0].split()[0], "--reason", "a quiet day", "--until", "2026-03-04"]
     assert command_line.main(given) == 2
     assert "is of a delivery, which was not landed; correct the file or its contract" in capsys.readouterr().err
+
+
+def test_deliveries_have_a_page_like_the_tables_of_later_gates(party: Party) -> None:
+    assert write_landing_report(DAY, party.settings) is None
+    party.declare(*COLUMNS, volume={"minimum": 3, "maximum": 9})
+    party.deliver(SOUND)
+    party.refusal()
+    page = write_landing_report(DAY, party.settings)
+    assert page is not None
+    assert page == party.settings.reports / "quality" / "landing" / "2026-03-02" / "index.html"
+    text = page.read_text(encoding="utf-8")
+    for named in ("party.rows", "FAIL", "volume", "2, allowed 3..9"):
+        assert named in text
 
 
 def test_every_check_of_a_delivery_has_its_rule() -> None:
