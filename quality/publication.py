@@ -35,7 +35,8 @@ from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_rows
 from quality.landing import write_landing_report
 from quality.layout import Layout, bucket_expression, order_expression, quote, quote_text
-from quality.objections import Decision, decide, describe_decisions, find_unlisted
+from quality.objections import decide, describe_decisions, find_unlisted
+from quality.override import Decision
 from quality.published import (
     MANIFEST,
     POINTER,
