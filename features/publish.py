@@ -13,7 +13,7 @@ from features.consent import count_reasons, judge
 from features.point_in_time import evaluate
 from features.source import published_events
 from features.store import CONSENTS, FEATURE_SET, SCORING_PURPOSE, SCORING_TABLE, select_views, sources
-from features.suite import ASKED, CONSENT_SOURCE, EXCLUSIONS, FRAME, LINEAGE, training_set
+from features.suite import ASKED, CONSENT_SOURCE, EXCLUSIONS, FRAME, LINEAGE, read_training_set
 from features.values import ZONE, in_business_zone, instants
 from features.view import View, combined_version, parse_span
 from ingestion.foundation import Settings, load_settings
@@ -72,7 +72,7 @@ def build_feature_table(spine: pl.DataFrame, set_name: str, settings: Settings |
     FeatureBuildRefused for views of several entities; PublicationRefused by the gate.
     """
     settings = settings or load_settings()
-    training = training_set(load_set(set_name, settings))
+    training = read_training_set(load_set(set_name, settings))
     purpose = training.purpose
     chosen = select_views(settings, training.views, purpose)
     if len({view.entity for view in chosen}) != 1 or len({view.source_set for view in chosen}) != 1:

@@ -1,8 +1,8 @@
 """The feature gate's suites, generated from the declared views: nobody writes a second time what a view
 says.
 
-`view_suites` and `training_suites` are named by set files (`suites: features.suite:view_suites`) and called
-whenever today's suites are asked for. The suites depend on declarations and the business date only; what a
+Set files name `make_view_suites` or `make_training_suites` (`suites: features.suite:make_view_suites`), which are
+called whenever today's suites are asked for. The suites depend on declarations and the business date only; what a
 population is, they read from the table `asked`, which is audited beside the feature tables.
 """
 
@@ -29,7 +29,7 @@ from quality.suite import Check, Share, Suite
 CONSENT_SOURCE = "consents"
 ASKED = "asked"
 FRAME = "frame"
-TRAINING = "features.suite:training_suites"
+TRAINING = "features.suite:make_training_suites"
 LINEAGE = "feature_versions"
 EXCLUSIONS = "exclusions"
 
@@ -42,17 +42,17 @@ class TrainingSet(Closed):
     may_lose: Share | Literal["all"] = 0.5
 
 
-def view_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
+def make_view_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
     """Suites of the features of every eligible customer at a business date: what scoring is served."""
     views = select_views(settings, None, SCORING_PURPOSE)
     as_of = scoring_as_of(batch_date)
     return _suites(declared.gates[0], SCORING_TABLE, views, SCORING_PURPOSE, settings, as_of)
 
 
-def training_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
+def make_training_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
     """Suites of the features of any rows of (entity, `as_of`), for the purpose and views that the set declares."""
     del batch_date
-    training = training_set(declared)
+    training = read_training_set(declared)
     views = select_views(settings, training.views, training.purpose)
     suites = _suites(declared.gates[0], FRAME, views, training.purpose, settings, None)
     return [
@@ -61,7 +61,7 @@ def training_suites(declared: GatedSet, batch_date: date, settings: Settings) ->
     ]
 
 
-def training_set(declared: GatedSet) -> TrainingSet:
+def read_training_set(declared: GatedSet) -> TrainingSet:
     """What a set of training rows declares.
 
     Raises:

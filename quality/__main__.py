@@ -18,7 +18,7 @@ from pathlib import Path
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings, load_settings
 from quality.override import SHORT, OverrideRefused, judge_overrides, override_verdict
 from quality.published import NothingPublished, kept_versions, open_published
-from quality.sets import SetsInvalid, SetUnknown, check_sets, guarded_set, load_set, suites_in_force
+from quality.sets import SetsInvalid, SetUnknown, check_sets, find_guarded_set, load_set, load_suites_in_force
 from quality.suite import SuitesInvalid
 from quality.verdict import LANDING, Outcome, Verdict, read_verdicts
 
@@ -122,7 +122,7 @@ def _choose_tables(given: argparse.Namespace, settings: Settings) -> dict[str, l
     declared = load_set("warehouse", settings)
     if given.gate or not given.table:
         return dict.fromkeys([given.gate] if given.gate else declared.gates, given.table)
-    gates = {suite.table: suite.gate for suite in suites_in_force(declared, given.date, settings)}
+    gates = {suite.table: suite.gate for suite in load_suites_in_force(declared, given.date, settings)}
     unknown = [table for table in given.table if table not in gates]
     if unknown:
         remedy = f"add suites/{declared.gates[0]}/{unknown[0]}.yml"
@@ -150,7 +150,7 @@ def _check_portability(settings: Settings) -> int:
 
 def _show_verdicts(given: argparse.Namespace, settings: Settings) -> int:
     if given.gate is not None and given.gate != LANDING:
-        guarded_set(given.gate, settings)
+        find_guarded_set(given.gate, settings)
     verdicts = read_verdicts(settings, given.date, given.gate)
     if not verdicts:
         of = "".join([f" of gate {given.gate}" if given.gate else "", f" for {given.date}" if given.date else ""])

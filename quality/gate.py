@@ -18,9 +18,9 @@ from quality.contents import Contents
 from quality.expectation import Scope, UnexpectedRows
 from quality.gx_duckdb import CheckResult, GateRun
 from quality.layout import quote, quote_text
-from quality.register import Register, earlier_publications, last_other_version, last_published_rows
+from quality.register import Register, find_other_version, last_published_rows, read_earlier_publications
 from quality.report import write_report
-from quality.sets import GatedSet, guarded_set, suites_in_force
+from quality.sets import GatedSet, find_guarded_set, load_suites_in_force
 from quality.source import Rows, connect, expose, list_tables, open_warehouse, run
 from quality.suite import KEEPS_ITS_ROWS, Suite
 from quality.verdict import LANDING, Failure, Verdict, read_verdicts, record_verdicts
@@ -49,10 +49,10 @@ def audit(
     settings = settings or load_settings()
     if gate == LANDING:
         raise GateUnusable(f"Gate {gate} judges deliveries as they land; run `python -m ingestion land`.")
-    declared = guarded_set(gate, settings)
+    declared = find_guarded_set(gate, settings)
     if declared.rows != "warehouse":
         raise GateUnusable(f"Gate {gate} audits what a stage hands over; it runs when set {declared.set} is built.")
-    every = suites = [suite for suite in suites_in_force(declared, batch_date, settings) if suite.gate == gate]
+    every = suites = [suite for suite in load_suites_in_force(declared, batch_date, settings) if suite.gate == gate]
     if tables is not None:
         unknown = sorted(set(tables) - {suite.table for suite in suites})
         if unknown:
@@ -76,8 +76,8 @@ def audit_rows(
         SetUnknown, SetsInvalid, SuitesInvalid: no set has the gate, or a declaration is wrong.
     """
     settings = settings or load_settings()
-    declared = guarded_set(gate, settings)
-    suites = [suite for suite in suites_in_force(declared, batch_date, settings) if suite.gate == gate]
+    declared = find_guarded_set(gate, settings)
+    suites = [suite for suite in load_suites_in_force(declared, batch_date, settings) if suite.gate == gate]
     with _scratch(settings) as scratch, connect(scratch / f"{gate}.duckdb", settings) as connection:
         for name, source in sorted(rows.items()):
             expose(connection, f"source_of_{name}", source)
@@ -125,7 +125,7 @@ def audit_relations(
     """
     folder = settings.reports / "quality" / gate / batch_date.isoformat()
     contents = Contents(connection, list_tables(connection))
-    earlier = earlier_publications(declared.set, batch_date, settings)
+    earlier = read_earlier_publications(declared.set, batch_date, settings)
     decided: list[Verdict] = []
     with contextlib.closing(GateRun(connection, gate, batch_date)) as gate_run:
         for suite in sorted(suites, key=lambda suite: suite.table):
@@ -155,7 +155,7 @@ def _decide(
     shutil.rmtree(failing_rows, ignore_errors=True)
     content = contents.of(suite.table)
     rows = int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0])
-    before = last_other_version(suite.table, content, earlier, batch_date)
+    before = find_other_version(suite.table, content, earlier, batch_date)
     least = suite.least_rows(before.row_counts.get(suite.table, 0)) if before else 0
     scope = Scope(suite.table, batch_date, last_published_rows(suite.table, earlier, batch_date), least)
     results = gate_run.validate(suite, scope)

@@ -8,7 +8,7 @@ from datetime import date
 from ingestion.foundation import Settings
 from quality.contents import Contents
 from quality.override import SHORT, Decision, judge_overrides
-from quality.register import earlier_publications
+from quality.register import read_earlier_publications
 from quality.sets import GatedSet
 from quality.suite import Suite
 from quality.verdict import Outcome, Verdict, read_history
@@ -77,7 +77,7 @@ def _find_missing(
     guarded = {suite.table for suite in suites}
     remedy = f"restore its suite, or name it under retired in sets/{declared.set}.yml"
     gone = {verdict.table: "was audited for this date" for verdict in history}
-    earlier = earlier_publications(declared.set, batch_date, settings)
+    earlier = read_earlier_publications(declared.set, batch_date, settings)
     if earlier:
         gone |= dict.fromkeys(earlier[0].row_counts, f"is held or was audited by version {earlier[0].version}")
     return [
@@ -89,7 +89,7 @@ def _find_missing(
 
 def find_unlisted(declared: GatedSet, members: Iterable[str], batch_date: date, settings: Settings) -> list[str]:
     """Tables that the last version published and the set does not list any more, nor names as retired."""
-    earlier = earlier_publications(declared.set, batch_date, settings)
+    earlier = read_earlier_publications(declared.set, batch_date, settings)
     lost = set(earlier[0].members) - set(members) - set(declared.retired) if earlier else set()
     return [
         f"{table} is published in version {earlier[0].version} and the set does not list it now;"

@@ -47,7 +47,7 @@ from quality.published import (
     read_pointer,
 )
 from quality.register import Register, published_order, register_publication
-from quality.sets import GatedSet, load_set, published_tables, suites_in_force
+from quality.sets import GatedSet, list_published_tables, load_set, load_suites_in_force
 from quality.source import Rows, WarehouseTable, attach, connect, expose, list_tables, open_warehouse, parquet, run
 from quality.suite import Suite
 
@@ -154,8 +154,8 @@ def publish(
     """
     settings = settings or load_settings()
     declared = load_set(set_name, settings)
-    suites = suites_in_force(declared, batch_date, settings)
-    members = published_tables(declared, suites, settings)
+    suites = load_suites_in_force(declared, batch_date, settings)
+    members = list_published_tables(declared, suites, settings)
     layouts = {suite.table: suite for suite in suites if suite.table in members}
     folder = settings.published / set_name
     folder.mkdir(parents=True, exist_ok=True)

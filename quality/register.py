@@ -71,7 +71,7 @@ def published_order(set_name: str, settings: Settings) -> list[str]:
     return versions
 
 
-def earlier_publications(set_name: str, batch_date: date, settings: Settings) -> list[Register]:
+def read_earlier_publications(set_name: str, batch_date: date, settings: Settings) -> list[Register]:
     """Publications of a set on a business date, the latest first, and then the last one of an earlier date."""
     of_set = sa.select(publications).where(publications.c.set_name == set_name)
     same = of_set.where(publications.c.batch_date == batch_date).order_by(publications.c.sequence.desc())
@@ -103,7 +103,7 @@ def last_published_rows(table: str, earlier: Sequence[Register], batch_date: dat
     return next((one.row_counts.get(table, 0) for one in earlier if one.batch_date < batch_date), 0)
 
 
-def last_other_version(table: str, content: str, earlier: Sequence[Register], batch_date: date) -> Register | None:
+def find_other_version(table: str, content: str, earlier: Sequence[Register], batch_date: date) -> Register | None:
     """The publication against which the rows of a table are counted, so that most of them cannot be lost.
 
     The latest one up to the date; within the date one of other content, so that auditing a published content

@@ -125,7 +125,7 @@ def load_set(name: str, settings: Settings) -> GatedSet:
     return declared[name]
 
 
-def guarded_set(gate: str, settings: Settings) -> GatedSet:
+def find_guarded_set(gate: str, settings: Settings) -> GatedSet:
     """The set that a gate guards.
 
     Raises:
@@ -139,7 +139,7 @@ def guarded_set(gate: str, settings: Settings) -> GatedSet:
     return declared[gate]
 
 
-def suites_in_force(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
+def load_suites_in_force(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
     """Today's suites of every gate of a set, sorted by table: those in files, and those its function makes.
 
     Raises:
@@ -152,7 +152,7 @@ def suites_in_force(declared: GatedSet, batch_date: date, settings: Settings) ->
     return suites
 
 
-def published_tables(declared: GatedSet, suites: Sequence[Suite], settings: Settings) -> list[str]:
+def list_published_tables(declared: GatedSet, suites: Sequence[Suite], settings: Settings) -> list[str]:
     """Tables that the set publishes: those it lists, and those of the suites that its function makes."""
     if declared.suites is None:
         return sorted(declared.tables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
@@ -143,10 +144,12 @@ def test_a_consent_file_replaced_by_its_heading_alone_is_refused(group: Group, t
     shutil.copytree(group.settings.home, home)
     ledger_url = f"sqlite:///{home / 'ledger.db'}"
     settings = replace(group.settings, home=home, ledger_url=ledger_url, vault_url=f"sqlite:///{home}/vault/vault.db")
+    received = (scoring_as_of(LAST) - timedelta(hours=1)).timestamp()
     for path in (home / "landing" / "dept_compliance").glob("*/consents_*.csv"):
         heading = path.read_bytes().splitlines(keepends=True)[0]
         path.chmod(0o644)
         path.write_bytes(heading)
+        os.utime(path, (received, received))
     land_source("dept_compliance", LAST, settings)
     build(LAST, settings)
     with pytest.raises(PublicationRefused, match=r"scoring failed keeps_its_rows \(L17: 0 rows of"):

@@ -455,7 +455,7 @@ def test_a_tenant_publishes_any_spine_on_its_own_legal_basis(settings: Settings,
     tenant = dataclasses.replace(read_only_copy(settings, tmp_path), views=views)
     as_of = datetime(2026, 3, 1, tzinfo=world.SHANGHAI)
     spine = pl.DataFrame({"customer_id": ["C0001", "C0009"], "as_of": [as_of] * 2, "loan_id": ["l1", "l2"]})
-    suites = "features.suite:training_suites"
+    suites = "features.suite:make_training_suites"
     arguments = {"views": ["account_history"]}
     write_set(tenant, "research", gates=["research"], rows="stage", suites=suites, arguments=arguments)
     publication = build_feature_table(spine, "research", tenant)

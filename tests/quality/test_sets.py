@@ -14,11 +14,11 @@ from quality.sets import (
     SetsInvalid,
     SetUnknown,
     check_sets,
-    guarded_set,
+    find_guarded_set,
+    list_published_tables,
     load_set,
     load_sets,
-    published_tables,
-    suites_in_force,
+    load_suites_in_force,
 )
 from quality.suite import Suite
 
@@ -43,7 +43,7 @@ def test_shipped_sets_cover_every_suite() -> None:
     assert {suite.table for suite in checked["features"]} >= {"scoring", "feature_versions", "exclusions"}
     assert {suite.table for suite in checked["warehouse"]} > {"customer_360", "rec_loans__funder"}
     warehouse = load_set("warehouse", load_settings({}))
-    assert "rec_loans__funder" not in published_tables(warehouse, checked["warehouse"], load_settings({}))
+    assert "rec_loans__funder" not in list_published_tables(warehouse, checked["warehouse"], load_settings({}))
 
 
 def test_a_tenant_brings_its_own_sets() -> None:
@@ -98,15 +98,18 @@ def test_an_unknown_set_or_gate_is_one_sentence_with_the_known_ones(settings: Se
     with pytest.raises(SetUnknown, match="There is no set warehose; the sets are features, warehouse; the nearest is"):
         load_set("warehose", settings)
     with pytest.raises(SetUnknown, match="There is no gate nope; the gates are landing, features, core"):
-        guarded_set("nope", settings)
+        find_guarded_set("nope", settings)
 
 
 def test_suites_are_made_anew_whenever_they_are_asked_for(settings: Settings) -> None:
     text = GOOD.replace("tables: [fct_more]", "suites: tests.quality.test_sets:weekly") + "rows: stage\n"
     (settings.sets / "more.yml").write_text(text, encoding="utf-8")
     declared = load_set("more", settings)
-    (now,), (later,) = suites_in_force(declared, DAY, settings), suites_in_force(declared, date(2026, 3, 9), settings)
-    assert (now.table, published_tables(declared, [now], settings)) == ("weekly", ["weekly"])
+    (now,), (later,) = (
+        load_suites_in_force(declared, DAY, settings),
+        load_suites_in_force(declared, date(2026, 3, 9), settings),
+    )
+    assert (now.table, list_published_tables(declared, [now], settings)) == ("weekly", ["weekly"])
     assert now.suite_version != later.suite_version
 
 
