@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ingestion.delivery.finding import Delivery
+from ingestion.delivery.identity import Delivery
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger
 
