@@ -17,7 +17,7 @@ from ingestion.landing.identifier_sets import gather_clear_values
 from ingestion.protection import Keys
 from ingestion.protection.equivalents import record_equivalents
 from ingestion.vault import Vault
-from ingestion.vault.vault import BATCH
+from ingestion.vault.deposit import BATCH
 
 TABLE = "clear_values"
 SUBJECTS = ("cert_no", "mobile", "bank_card", "openid", "device_id", "email")

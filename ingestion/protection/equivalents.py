@@ -35,7 +35,8 @@ SCHEMA = {
 def equivalents_sql(kind: str, value: str, keys: Keys) -> dict[str, str]:
     """Name and SQL of every equivalence token of a canonical value; `previous_token` is NULL for a first key."""
     masked = masked_form_sql(kind, value)
-    assert kind in HASHED and masked is not None
+    if masked is None:
+        raise ValueError(f"{kind} has no masked form; equivalents are of {', '.join(HASHED)}.")
     return {
         "previous_token": keyed_sql(value, kind, keys.older[0]) if keys.older else "null::varchar",
         "masked_token": keyed_sql(masked, f"{kind}_masked", keys),
