@@ -96,13 +96,13 @@ def list_held(settings: Settings, source: str | None = None, batch_date: date | 
 
 def show(delivery: str, settings: Settings) -> pl.DataFrame:
     """Line, column and rule of every quarantined row of a delivery; `delivery` may be the beginning of its name."""
-    return pl.read_parquet(_folder(_find(delivery, settings), settings) / ROWS).sort("line_number")
+    return pl.read_parquet(_locate_folder(_find(delivery, settings), settings) / ROWS).sort("line_number")
 
 
 def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Settings) -> pl.DataFrame:
     """The delivered text beside line, column and rule; who looked and why is recorded first."""
     held = _find(delivery, settings)
-    folder = _folder(held, settings)
+    folder = _locate_folder(held, settings)
     ledger = open_ledger(settings)
     with ledger.begin() as connection:
         entry = {"delivery_id": held.delivery_id, "actor": actor, "reason": reason, "opened_at": at.isoformat()}
@@ -128,7 +128,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         raise QuarantineUnknown(f"no contract {held.source}.yml; restore it, then replay.")
     ledger = open_ledger(settings)
     with lock_source(held.source, settings), tempfile.TemporaryDirectory(dir=settings.home, prefix=".replay-") as work:
-        original = _locate(held, contract, settings, ledger)
+        original = _locate_delivery(held, contract, settings, ledger)
         digest = hashlib.sha256(f"{held.delivery_id}\x1f{contract.version}\x1f{at.isoformat()}".encode()).hexdigest()
         moment = int(at.timestamp()) * 1_000_000_000
         again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
@@ -175,12 +175,12 @@ def _find(delivery: str, settings: Settings) -> Held:
     return found[0]
 
 
-def _folder(held: Held, settings: Settings) -> Path:
+def _locate_folder(held: Held, settings: Settings) -> Path:
     return settings.quarantine / held.source / held.dataset / f"batch_date={held.batch_date}" / held.delivery_id
 
 
-def _locate(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
-    """The delivery as it lies there, of which this is the quarantine, or what a replay left of it."""
+def _locate_delivery(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
+    """The delivery, as it lies where it arrived, whose rows these are, or are what a replay left of them."""
     dataset, delivery_id = contract.dataset(held.dataset), held.delivery_id
     with ledger.connect() as connection:
         while replayed := connection.execute(

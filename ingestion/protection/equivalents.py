@@ -4,7 +4,7 @@ For every identity number, phone and card the tokens of its masked form and of i
 partner's `md5(phone)`, which is tokenised as `mobile_md5` when it lands, meets our phone without anyone seeing it.
 They are computed once for each new value, not in every row, and kept beside the lake as append-only Parquet:
 `lake/_equivalents/<kind>/<delivery_id>.parquet`. Readers take distinct rows: two deliveries that land at the same
-moment may both tell the same new value, with equal tokens.
+moment may both record the same new value, with equal tokens.
 """
 
 from __future__ import annotations

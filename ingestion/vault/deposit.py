@@ -33,7 +33,7 @@ class Deposited:
 
 
 class _Given:
-    """Values to be deposited; `rows` tells where those of each subject are, `texts` how each is written when sealed."""
+    """Values to be deposited; `rows` says where those of each subject are, `texts` how each is sealed."""
 
     def __init__(self, values: pa.RecordBatch) -> None:
         names = ("subject", "kind", "token", "clear")

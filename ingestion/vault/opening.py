@@ -6,7 +6,7 @@ key (AES-256-GCM, bound to the subject). Whoever asks names a purpose that the c
 row before anything is opened.
 
 Forgetting a subject destroys its key and its sealed values; what stays is the token with the date. Later deliveries
-that bring the subject again are passed over, until the subject is readmitted (a new consent), which starts anew.
+that bring the subject again are passed over, until the subject is readmitted (a new consent); that begins with nothing.
 Backups of the database hold the key until they expire.
 """
 
@@ -21,7 +21,7 @@ import pyarrow as pa
 from ingestion.foundation import Settings
 from ingestion.protection import Keys
 from ingestion.vault.deposit import Deposited, deposit_values
-from ingestion.vault.questions import Asked, forget_subject, list_entries, readmit_subject, reveal_value
+from ingestion.vault.questions import Request, forget_subject, list_entries, readmit_subject, reveal_value
 from ingestion.vault.store import Store
 
 
@@ -47,15 +47,15 @@ class Vault:
 
     def reveal(self, token: str, purpose: str, actor: str, reason: str, ticket: str, at: datetime) -> str:
         """The clear value behind a token, for a purpose that may see its kind; see `reveal_value`."""
-        return reveal_value(self.store, self.purposes, token, purpose, Asked(actor, reason, ticket, at))
+        return reveal_value(self.store, self.purposes, token, purpose, Request(actor, reason, ticket, at))
 
     def forget(self, subject: str, actor: str, reason: str, ticket: str, at: datetime) -> int:
         """Destroy the key and the sealed values of a subject for good; see `forget_subject`."""
-        return forget_subject(self.store, subject, Asked(actor, reason, ticket, at))
+        return forget_subject(self.store, subject, Request(actor, reason, ticket, at))
 
     def readmit(self, subject: str, actor: str, reason: str, ticket: str, at: datetime) -> None:
         """Accept a forgotten subject again; see `readmit_subject`."""
-        readmit_subject(self.store, subject, Asked(actor, reason, ticket, at))
+        readmit_subject(self.store, subject, Request(actor, reason, ticket, at))
 
     def entries(self) -> list[dict[str, Any]]:
         """Every audit row, oldest first."""

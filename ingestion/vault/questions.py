@@ -22,7 +22,7 @@ MOST_HOLDERS = 8
 IDENTIFIER_LIKE = re.compile(r"\d{11}")
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """Who asks, why, under which ticket, and when."""
 
     actor: str
@@ -31,7 +31,9 @@ class Asked(NamedTuple):
     at: datetime
 
 
-def reveal_value(store: Store, purposes: Mapping[str, Collection[str]], token: str, purpose: str, asked: Asked) -> str:
+def reveal_value(
+    store: Store, purposes: Mapping[str, Collection[str]], token: str, purpose: str, request: Request
+) -> str:
     """The clear value behind a token, for a purpose that may see its kind; the audit row is written first.
 
     Raises:
@@ -39,7 +41,7 @@ def reveal_value(store: Store, purposes: Mapping[str, Collection[str]], token: s
     """
     rows = _find_holders(store, _read_token(token))
     kind = rows[0].value_kind if rows else None
-    _check_words(asked)
+    _check_words(request)
     allowed = purposes.get(purpose, ())
     problem = None
     if not allowed:
@@ -49,7 +51,7 @@ def reveal_value(store: Store, purposes: Mapping[str, Collection[str]], token: s
     elif kind not in allowed:
         problem = f"purpose {purpose} may not see a {kind}; it may see {', '.join(allowed)}."
     outcome = "granted" if problem is None else "unknown" if kind is None and allowed else "refused"
-    _note(store, "reveal", outcome, asked, token, purpose, kind)
+    _note(store, "reveal", outcome, request, token, purpose, kind)
     if problem is None:
         contents = (store.open_content(row) for row in rows)
         clear = next((content[key] for content in contents if (key := (str(kind), token.lower())) in content), None)
@@ -78,20 +80,20 @@ def _find_holders(store: Store, token: bytes) -> list[sa.Row[Any]]:
         return [row for query in (own, others) for row in connection.execute(query)]
 
 
-def forget_subject(store: Store, subject: str, asked: Asked) -> int:
+def forget_subject(store: Store, subject: str, request: Request) -> int:
     """Destroy the key and the sealed values of a subject for good; returns how many values are gone.
 
     Forgetting an unknown subject leaves a mark too, so that a later delivery does not bring it in.
     """
-    _check_words(asked)
+    _check_words(request)
     name = _read_token(subject)
     while True:
         with suppress(Overtaken), store.write() as connection:
             gone = _erase(store, connection, name)
-            marks = [(name, asked.at.isoformat())]
+            marks = [(name, request.at.isoformat())]
             if not store.insert_new(connection, subjects, ("subject", "forgotten_at"), marks):
                 raise Overtaken
-            done = _entry("forget", "done", asked, subject)
+            done = _entry("forget", "done", request, subject)
             connection.execute(sa.insert(audit), done)
             break
     if store.engine.dialect.name == "sqlite":
@@ -100,13 +102,13 @@ def forget_subject(store: Store, subject: str, asked: Asked) -> int:
     return gone
 
 
-def readmit_subject(store: Store, subject: str, asked: Asked) -> None:
+def readmit_subject(store: Store, subject: str, request: Request) -> None:
     """Accept a forgotten subject again; its old values stay unreadable.
 
     Raises:
         VaultRefused: the subject is not a forgotten one.
     """
-    _check_words(asked)
+    _check_words(request)
     name = _read_token(subject)
     forgotten = sa.select(subjects).where(subjects.c.subject == name, subjects.c.forgotten_at.is_not(None))
     with store.write() as connection:
@@ -114,7 +116,7 @@ def readmit_subject(store: Store, subject: str, asked: Asked) -> None:
         if found:
             _erase(store, connection, name)
         outcome = "done" if found else "unknown"
-        connection.execute(sa.insert(audit), _entry("readmit", outcome, asked, subject))
+        connection.execute(sa.insert(audit), _entry("readmit", outcome, request, subject))
     if not found:
         raise VaultRefused(f"{subject[:8]}… is not forgotten; there is nothing to readmit.")
 
@@ -142,21 +144,21 @@ def list_entries(store: Store) -> list[dict[str, Any]]:
 
 
 def _note(
-    store: Store, action: str, outcome: str, asked: Asked, token: str, purpose: str | None, kind: str | None
+    store: Store, action: str, outcome: str, request: Request, token: str, purpose: str | None, kind: str | None
 ) -> None:
     with store.engine.begin() as connection:
-        connection.execute(sa.insert(audit), _entry(action, outcome, asked, token, purpose, kind))
+        connection.execute(sa.insert(audit), _entry(action, outcome, request, token, purpose, kind))
 
 
 def _entry(
-    action: str, outcome: str, asked: Asked, token: str, purpose: str | None = None, kind: str | None = None
+    action: str, outcome: str, request: Request, token: str, purpose: str | None = None, kind: str | None = None
 ) -> dict[str, str | None]:
-    given = {**asked._asdict(), "at": asked.at.isoformat()}
+    given = {**request._asdict(), "at": request.at.isoformat()}
     return {"action": action, "outcome": outcome, **given, "token": token, "purpose": purpose, "kind": kind}
 
 
-def _check_words(asked: Asked) -> None:
-    given = {"actor": asked.actor, "reason": asked.reason, "ticket": asked.ticket}
+def _check_words(request: Request) -> None:
+    given = {"actor": request.actor, "reason": request.reason, "ticket": request.ticket}
     for name, text in given.items():
         if not text.strip():
             raise VaultRefused(f"no {name} given; say who asks, why, and under which ticket.")
