@@ -23,7 +23,6 @@ from ingestion.readers import FileUnreadable, LayoutChanged, Lines, Reading
 from ingestion.readers.parts import part_lines
 
 Severity = Literal["fail", "warn"]
-UNREAD = (DeliveryRefused, FileUnreadable, LayoutChanged)
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,15 @@ class Counts:
     announced: int | None = None
 
 
-def judge_unread(error: Exception) -> Judgement:
-    """Judge a delivery that could not be read to its end, by the error that ended it, which is one of `UNREAD`."""
-    name = {FileUnreadable: "dialect", LayoutChanged: "layout"}
-    found = next((text for kind, text in name.items() if isinstance(error, kind)), "verification")
+def judge_unread(error: DeliveryRefused | FileUnreadable | LayoutChanged) -> Judgement:
+    """Judge a delivery that could not be read to its end, by the error that ended it."""
+    match error:
+        case LayoutChanged():
+            found = "layout"
+        case FileUnreadable():
+            found = "dialect"
+        case DeliveryRefused():
+            found = "verification"
     sentence = str(error)
     return Judgement((DeliveryCheck(found, False, sentence.partition("\n")[0].rstrip(":"), "as contracted", sentence),))
 

@@ -22,9 +22,12 @@ from ingestion.foundation.ledger import open_ledger
 from ingestion.identifiers.sensitive import without_numbers
 from ingestion.lake import compare
 from ingestion.landing.committing import commit_delivery, lock_source
-from ingestion.landing.judgement import UNREAD, Judgement, judge_unread
+from ingestion.landing.judgement import Judgement, judge_unread
 from ingestion.landing.parsing import Parsed, parse_delivery
 from ingestion.protection import Keys, load_keys
+from ingestion.readers import FileUnreadable, LayoutChanged
+
+NOT_LANDED = (DeliveryRefused, FileUnreadable, LayoutChanged)
 
 
 class SourceUnknown(Exception):
@@ -169,7 +172,7 @@ def _judge(
     """Parse a delivery, and judge it: by its checks, or by what kept it from being read."""
     try:
         parsed = parse_delivery(contract, delivery, settings, keys, folder)
-    except UNREAD as error:
+    except NOT_LANDED as error:
         return None, judge_unread(error)
     return parsed, parsed.judgement
 
