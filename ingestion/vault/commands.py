@@ -10,7 +10,8 @@ from typing import Any
 
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.protection import add_key, load_keys
-from ingestion.vault.vault import Vault, VaultRefused
+from ingestion.vault.opening import Vault
+from ingestion.vault.store import VaultRefused
 
 
 def vault(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -41,7 +42,7 @@ def _answer(arguments: argparse.Namespace, opened: Vault) -> str:
 
 
 def keys(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Tell the versions of the key file, or add a newest one (tokens made from now on use it)."""
+    """List the versions of the key file, or add a newest one (tokens made from now on use it)."""
     if arguments.action == "add":
         add_key(settings.key_file, arguments.algorithm)
     print("\n".join(version.label for version in load_keys(settings.key_file).versions))

@@ -50,7 +50,7 @@ def test_quarantine_is_exactly_the_labelled_defects(group: Group) -> None:
 
 
 def test_rows_in_are_landed_plus_quarantined(group: Group) -> None:
-    entries = [entry for report in group.landed.values() for entry in report.landed]
+    entries = [entry for report in group.landed.values() for entry in report.arrivals]
     assert len(entries) >= 10 * DAYS
     assert all(entry.rows_in == entry.rows_landed + entry.rows_quarantined for entry in entries)
 
@@ -59,7 +59,7 @@ def test_a_correction_that_came_late_and_out_of_order_lands_under_its_own_date(g
     corrected = [
         entry.batch_date
         for day in sorted({day for day, _ in group.landed})
-        for entry in group.landed[day, "payment_f"].landed
+        for entry in group.landed[day, "payment_f"].arrivals
         if entry.dataset == "fee_corrections" and entry.outcome == "landed" and entry.rows_landed
     ]
     assert corrected[:2] == [LATE_DATE + timedelta(days=1), LATE_DATE]

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ingestion.commands import main
 from ingestion.protection import KeyUnusable, load_keys
-from ingestion.protection.tokens import seal, unseal
+from ingestion.protection.sealing import seal, unseal
 from tests.ingestion.broken import KEY, Party, column, contract, dataset, make_party
 
 CERT = "11010519491231002X"
@@ -85,7 +85,17 @@ def test_equal_values_of_two_kinds_have_two_tokens() -> None:
 def test_a_partners_phone_hash_meets_our_phone(tmp_path: Path) -> None:
     ours = land_one(make_party(tmp_path / "ours"), "mobile", PHONE)
     theirs = land_one(make_party(tmp_path / "theirs"), "mobile_sha256", hashlib.sha256(PHONE.encode()).hexdigest())
-    assert ours.rows("x_sha256_token") == theirs.rows("x_token")
+    known = pl.read_parquet(ours.settings.lake / "_equivalents" / "mobile" / "*.parquet")
+    assert ours.rows("x_token") == known.select("token").rows()
+    assert theirs.rows("x_token") == known.select("sha256_token").rows()
+
+
+def test_a_phone_and_its_hash_may_stand_in_one_dataset(party: Party) -> None:
+    digest = hashlib.sha256(PHONE.encode()).hexdigest()
+    columns = [column("x", protect="mobile"), column("x_sha256", protect="mobile_sha256")]
+    party.declare(column("id", key=True), *columns).deliver(f"id,x,x_sha256\n1,{PHONE},{digest}\n")
+    party.land()
+    assert party.rows("x_token", "x_sha256_token") == [(token("mobile", PHONE), token("mobile_sha256", digest))]
 
 
 def test_the_same_person_has_one_token_in_every_source(party: Party) -> None:

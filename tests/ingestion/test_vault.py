@@ -20,7 +20,8 @@ from ingestion.foundation import BUSINESS_TIMEZONE, Settings, SettingsInvalid, l
 from ingestion.protection import add_key, load_keys
 from ingestion.vault import Vault, VaultRefused
 from ingestion.vault.commands import add_commands
-from ingestion.vault.vault import Deposited, metadata, subjects, token_starts
+from ingestion.vault.deposit import Deposited
+from ingestion.vault.tables import metadata, subjects, token_starts
 
 AT = datetime(2026, 3, 5, 9, 30, tzinfo=BUSINESS_TIMEZONE)
 WHO = {"actor": "li.ming", "reason": "customer asked for a call", "ticket": "T-17", "at": AT}

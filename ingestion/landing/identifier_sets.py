@@ -1,4 +1,4 @@
-"""Identifier sets (标识符组): a person comes again from row to row, so each distinct set of identifiers is judged once.
+"""Identifier sets (标识符组): persons recur from row to row, so each distinct set of identifiers is judged once.
 
 The delivered texts of all protected columns of a row are its set. Canonical forms, row rules, tokens and masks are
 computed in a table of distinct sets, to which the pass that types the rows is joined.
@@ -13,8 +13,10 @@ import duckdb
 
 from ingestion.contract import Column, Dataset
 from ingestion.foundation.sql import quote_name
-from ingestion.protection.tokens import Keys, normalise_sql, outputs_sql
-from ingestion.protection.typing_rules import RowRule, delivered_sql, present_sql
+from ingestion.identifiers import canonical_sql
+from ingestion.landing.typing_rules import RowRule, delivered_sql, present_sql
+from ingestion.protection import Keys, outputs_sql
+from ingestion.protection.tokens import protected_kind
 
 TEXTS = "delivered_sets"
 IN_ORDER = "set disabled_optimizers = 'join_order,build_side_probe_side'"  # the file is the side that streams
@@ -52,8 +54,9 @@ def texts_sql(dataset: Dataset) -> list[str]:
 def judge_sets(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, rules: Sequence[RowRule], keys: Keys
 ) -> IdentifierSets:
-    """Make table `identifier_sets` of the distinct rows of `delivered_sets`; in order, because where two sets meet in
-    the join's hash table, the one that came second is given out later.
+    """Make table `identifier_sets` of the distinct rows of `delivered_sets`, in order.
+
+    Where two sets meet in the join's hash table, the one that came second is given out later.
     """
     columns = _protected(dataset)
     names = {column.name for column in columns}
@@ -67,7 +70,9 @@ def judge_sets(
     if columns:
         texts = ", ".join(_text(column) for column in columns)
         present = ", ".join(f"{present_sql(dataset, column)} as {_present(column)}" for column in columns)
-        values = ", ".join(f"{normalise_sql(column, _present(column))} as {_value(column)}" for column in columns)
+        values = ", ".join(
+            f"{canonical_sql(protected_kind(column), _present(column))} as {_value(column)}" for column in columns
+        )
         kept = ", ".join([texts, *map(_value, columns)])
         found = [f"{rules[place].violated} as {name}" for place, name in judged.items()]
         found += [f"{sql} as {_output(name)}" for name, sql in outputs.items()]
