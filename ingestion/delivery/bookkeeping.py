@@ -68,7 +68,7 @@ def record(
         )
 
 
-def superseded_by(delivery: Delivery, ledger: sa.Engine) -> list[str]:
+def list_superseded(delivery: Delivery, ledger: sa.Engine) -> list[str]:
     """The deliveries that are current for its date, and will not be once it is recorded."""
     table = deliveries.c
     query = sa.select(table.delivery_id, table.sequence).where(
@@ -84,7 +84,7 @@ def superseded_by(delivery: Delivery, ledger: sa.Engine) -> list[str]:
     return [] if is_late else [row.delivery_id for row in current]
 
 
-def as_arrived(delivery: Delivery, ledger: sa.Engine) -> tuple[Delivery, sa.Row[Any] | None]:
+def count_occurrence(delivery: Delivery, ledger: sa.Engine) -> tuple[Delivery, sa.Row[Any] | None]:
     """The delivery, counted anew where its bytes return after others had replaced them, and what is held of it."""
     table = deliveries.c
     replacing = sa.select(table.file_mtime_ns).where(

@@ -9,9 +9,9 @@ from datetime import date
 from pathlib import Path
 
 from ingestion.contract import Dataset
-from ingestion.delivery.companions import find_lack, find_marker_lack, place_companion, read_companion
+from ingestion.delivery.companions import find_lack, find_marker_lack, read_companion
 from ingestion.delivery.identity import DeliveryRefused, describe_os_error
-from ingestion.delivery.patterns import NUMBER, compile_pattern, expect_name, match_files, name_on
+from ingestion.delivery.patterns import NUMBER, compile_pattern, expect_name, match_files, name_on, place_companion
 
 
 @dataclass(frozen=True, order=True)

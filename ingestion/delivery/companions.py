@@ -6,14 +6,9 @@ from pathlib import Path
 
 from ingestion.contract import Dataset
 from ingestion.delivery.identity import DeliveryRefused, describe_os_error
-from ingestion.delivery.patterns import is_file
+from ingestion.delivery.patterns import is_file, place_companion
 
 SMALL_FILE = 1 << 20
-
-
-def place_companion(path: Path, pattern: str) -> Path:
-    """The file beside `path` that a contract names by {name} and {stem}."""
-    return path.with_name(pattern.format(name=path.name, stem=path.stem))
 
 
 def read_companion(path: Path, dataset: Dataset) -> str:
@@ -50,6 +45,7 @@ def find_lack(path: Path, data: tuple[Path, ...], dataset: Dataset) -> str:
 
 
 def find_marker_lack(marker: Path, name: str, dataset: Dataset, may_be_blank: bool = False) -> str:
+    """What a ready marker still lacks to announce the file `name`; empty where it does."""
     content = dataset.delivery.ready.content if dataset.delivery.ready else "empty"
     if not is_file(marker):
         return f"{name} has no ready marker {marker.name}"

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset
 from ingestion.delivery.identity import Delivery, DeliveryIncomplete
-from ingestion.delivery.known import read_held
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.files import digest_file
-from ingestion.identifiers.sensitive import without_numbers
+from ingestion.foundation.ledger import deliveries
+from ingestion.identifiers.sensitive import redact_numbers
 
 BATCH_ROWS = 200_000
 
@@ -43,7 +43,7 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
         _query_to_parquet(url, dataset, since, batch_date, draft)
     except (sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, pa.ArrowException, ValueError, ImportError) as error:
         draft.unlink(missing_ok=True)
-        reason = without_numbers(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
+        reason = redact_numbers(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
         raise DeliveryIncomplete(
             f"{dataset.source}.{dataset.name} of {batch_date}: the database did not answer ({reason});"
             " check its URL and the query in the contract, and run again."

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset
 from ingestion.delivery.candidates import Candidate, list_candidates
-from ingestion.delivery.companions import list_proofs, place_companion
+from ingestion.delivery.companions import list_proofs
 from ingestion.delivery.identity import Delivery, DeliveryIncomplete, describe_incomplete, describe_os_error
-from ingestion.delivery.known import Known, Weight, read_known
-from ingestion.delivery.patterns import expect_name
+from ingestion.delivery.known import Known, read_known
+from ingestion.delivery.patterns import expect_name, place_companion
 from ingestion.foundation import Settings
 from ingestion.foundation.files import digest_file
 
@@ -82,7 +82,9 @@ def check_unchanged(delivery: Delivery) -> None:
         is_same = False
     if not is_same:
         raise DeliveryIncomplete(
-            describe_incomplete(delivery.dataset, delivery.batch_date, f"{delivery.path.name} changed since it was found")
+            describe_incomplete(
+                delivery.dataset, delivery.batch_date, f"{delivery.path.name} changed since it was found"
+            )
         )
 
 

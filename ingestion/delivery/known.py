@@ -44,7 +44,7 @@ class Known:
         return day in self._landed_dates
 
     def find_gap(self, candidate: Candidate, ready: Iterable[Candidate]) -> int | None:
-        """The first number before the candidate's that neither the ledger nor the folder has; None where all are there."""
+        """The first number before the candidate's that neither ledger nor folder has; None where all are there."""
         there = self._numbers | {(entry.day, entry.sequence) for entry in ready}
         return next((number for number in range(1, candidate.sequence) if (candidate.day, number) not in there), None)
 
@@ -57,7 +57,9 @@ class Known:
         if candidate.is_empty and self._names.get(candidate.day, set()) - {candidate.path.name}:
             return True
         before = self._find_states(candidate, weight)
-        return "landed" in before.values() or bool(before and not self._judged_again & set(before) and not has_companions)
+        return "landed" in before.values() or bool(
+            before and not self._judged_again & set(before) and not has_companions
+        )
 
     def holds(self, delivery: Delivery, candidate: Candidate, weight: Weight) -> bool:
         """Whether this very content was judged already, and would be judged alike."""
@@ -78,6 +80,7 @@ def read_known(contract: Contract, dataset: Dataset, batch_date: date, ledger: s
 
 
 def read_held(dataset: Dataset, ledger: sa.Engine) -> Sequence[sa.Row[Any]]:
+    """The ledger's rows of a dataset, in the order of their versions."""
     query = sa.select(deliveries).where(deliveries.c.source == dataset.source, deliveries.c.dataset == dataset.name)
     with ledger.connect() as connection:
         return connection.execute(query.order_by(deliveries.c.version)).all()

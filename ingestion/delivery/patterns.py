@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from ingestion.contract import Dataset
@@ -14,7 +14,13 @@ DAY, PART, NUMBER = "{yyyymmdd}", "{part}", "{nn}"
 
 
 def name_on(pattern: str, day: date) -> str:
+    """A pattern with the date put in."""
     return pattern.replace(DAY, f"{day:%Y%m%d}")
+
+
+def place_companion(path: Path, pattern: str) -> Path:
+    """The file beside `path` that a contract names by {name} and {stem}."""
+    return path.with_name(pattern.format(name=path.name, stem=path.stem))
 
 
 def expect_name(dataset: Dataset, day: date, number: int) -> str:
@@ -62,6 +68,7 @@ def _parse_day(digits: str) -> date | None:
 
 
 def is_named(name: str, expression: re.Pattern[str]) -> bool:
+    """Whether a name has the shape of a pattern, and a date that exists."""
     match = expression.fullmatch(name)
     return match is not None and ("day" not in match.groupdict() or _parse_day(match["day"]) is not None)
 
@@ -82,6 +89,7 @@ def list_patterns(dataset: Dataset) -> Iterator[str]:
 
 
 def is_file(path: Path) -> bool:
+    """Whether a file is there; one that may not even be asked about is not."""
     try:
         return path.is_file()
     except OSError:

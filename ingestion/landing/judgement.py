@@ -20,7 +20,7 @@ from ingestion.delivery import Delivery, DeliveryRefused, check_stated
 from ingestion.delivery.verification import Stated
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.readers import FileUnreadable, LayoutChanged, Lines, Reading
-from ingestion.readers.parts import part_lines
+from ingestion.readers.parts import locate_part_lines
 
 Severity = Literal["fail", "warn"]
 
@@ -218,5 +218,5 @@ def _locate(delivery: Delivery, line: int) -> str:
     """A line as its sender finds it: of a split delivery the one in its part."""
     if not delivery.parts:
         return f"line {line}"
-    part, number = part_lines(delivery).locate(pl.Series([line])).row(0)
+    part, number = locate_part_lines(delivery).locate(pl.Series([line])).row(0)
     return f"line {number} of {part}"
