@@ -330,7 +330,7 @@ def test_check_asks_for_the_generated_sources(tenant: Party, capsys: pytest.Capt
 
 def test_check_tells_problems_on_standard_error(tenant: Party, capsys: pytest.CaptureFixture[str]) -> None:
     tenant.declare(column("a"), column("_b"))
-    assert main(["check"]) == 1
+    assert main(["check"]) == 2
     told = capsys.readouterr()
     assert (told.out, told.err) == (
         "",
