@@ -15,7 +15,6 @@ from typing import Any
 import open_data_contract_standard
 import yaml
 from jsonschema_rs import Draft201909Validator
-from pydantic import ValidationError
 
 from ingestion.contract.checking import LAKE_TYPE, check_contract
 from ingestion.contract.profiles import (
@@ -27,7 +26,7 @@ from ingestion.contract.profiles import (
     DeliveryProfile,
     SourceProfile,
 )
-from ingestion.foundation.declarations import WHOLE_FILE, Problem, explain, explain_syntax, parse_yaml
+from ingestion.foundation.declarations import WHOLE_FILE, Problem, explain_syntax, parse_yaml, validate
 
 ENFORCED_OPTIONS = {"pattern", "minimum", "maximum"}
 
@@ -81,11 +80,9 @@ class _Collector:
         self.problems.append(Problem(self.file, key, problem, remedy))
 
     def parse(self, model: Any, value: Any, key: str) -> Any:
-        try:
-            return model.model_validate(value)
-        except ValidationError as error:
-            self.problems += explain(error, self.file, value, model, key)
-            return None
+        declared, found = validate(model, value, self.file, key, hints=False)
+        self.problems += found
+        return declared
 
 
 def _resolve(document: dict[str, Any], stem: str, collector: _Collector) -> Contract | None:

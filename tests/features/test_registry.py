@@ -47,8 +47,8 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path, world: Any)
     (tmp_path / "five.yml").write_text("- a list\n")
     told = problems(tmp_path)
     for wanted in (
-        "one.yml: features[n_7d].colour: is not a key that exists here; write column.",
-        "two.yml: purposes[0]: 'SPYING' is not accepted; use one of UNDERWRITE, ",
+        "one.yml: features[n_7d].colour: is not a key that exists here; remove it; known are name, title,",
+        "two.yml: purposes: is 'SPYING'; write UNDERWRITE, FRAUD, ",
         "two.yml: features[x]: `sum` needs a `column`",
         "three.yml: (file): feature y reads gender, which no feature may use",
         "four.yml: (file): is not readable YAML (key `view` is given twice",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ingestion.foundation.declarations import Closed, Problem, explain, load_declarations
 
@@ -39,7 +39,7 @@ class Table(Closed):
     checks: tuple[Check, ...] = Field(default=(), min_length=1)
     folders: dict[str, Layout] = {}
     address: int | None = None
-    secret: SecretStr | None = None
+    rows: int = Field(default=1, ge=1, description="a whole number from 1")
 
     @model_validator(mode="after")
     def _is_named_well(self) -> Table:
@@ -56,7 +56,10 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "nothing near": (
         {"table": "a", "zzz": 1},
-        ["f.yml: zzz: is not a key that exists here; remove it or correct its spelling."],
+        [
+            "f.yml: zzz: is not a key that exists here; remove it; known are table, layout, checks, folders, "
+            "address, rows."
+        ],
     ),
     "misspelt key below": (
         {"table": "a", "layout": {"bucket_by": "x", "sorted_by": []}},
@@ -72,7 +75,10 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "key of another tag": (
         {"table": "a", "checks": [{"name": "n", "arguments": {**SUM, "distinct": True}}]},
-        ["f.yml: checks[n].arguments.distinct: is not a key that exists here; remove it or correct its spelling."],
+        [
+            "f.yml: checks[n].arguments.distinct: is not a key that exists here; remove it; known are expectation, "
+            "column, minimum."
+        ],
     ),
     "misspelt key of a named part": (
         {"table": "a", "folders": {"x": {"bucket_by": "a", "sort_bye": []}}},
@@ -80,15 +86,15 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "misspelt tag": (
         {"table": "a", "checks": [{"name": "n", "arguments": {"expectation": "cuont"}}]},
-        ["f.yml: checks[n].arguments: cuont does not exist here; write count."],
+        ["f.yml: checks[n].arguments: names cuont, which does not exist here; write count."],
     ),
     "misspelt choice": (
         {"table": "a", "checks": [{"name": "n", "arguments": SUM, "severity": "fial"}]},
-        ["f.yml: checks[n].severity: 'fial' is not accepted; write fail."],
+        ["f.yml: checks[n].severity: is 'fial'; write fail."],
     ),
     "no choice": (
         {"table": "a", "checks": [{"name": "n", "arguments": SUM, "severity": 7}]},
-        ["f.yml: checks[n].severity: 7 is not accepted; use one of fail, warn."],
+        ["f.yml: checks[n].severity: is 7; write fail or warn."],
     ),
     "missing": ({"layout": {}}, ["f.yml: layout.bucket_by: is missing; add it.", "f.yml: table: is missing; add it."]),
     "missing behind a tag": (
@@ -101,15 +107,16 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "pattern": (
         {"table": "a-b"},
-        [r"f.yml: table: 'a-b' does not fit; string should match pattern '^\w+$'."],
+        [r"f.yml: table: is 'a-b'; string should match pattern '^\w+$'."],
     ),
+    "described": ({"table": "a", "rows": 0}, ["f.yml: rows: is 0; write a whole number from 1."]),
     "address": (
         {"table": "a", "address": "postgresql://me:secret@host/db"},
-        ["f.yml: address: the value does not fit; it should be a valid integer, unable to parse string as an integer."],
+        ["f.yml: address: does not fit; it should be a valid integer, unable to parse string as an integer."],
     ),
     "long": (
         {"table": "a", "address": "x" * 80},
-        ["f.yml: address: the value does not fit; it should be a valid integer, unable to parse string as an integer."],
+        ["f.yml: address: does not fit; it should be a valid integer, unable to parse string as an integer."],
     ),
 }
 
