@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.command_line import CommandParser, run_command
+from ingestion.foundation.events import listen_as_set
 from quality.published import NothingPublished, kept_versions, open_published
 from quality.suite import SuitesInvalid, load_suites
 from quality.verdict import Verdict, read_verdicts
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     wrong = (ContractInvalid, GateUnusable, NothingPublished, SuitesInvalid, WarehouseBuildFailed, WarehouseUnusable)
     exit_codes = {PublicationRefused: 1, **dict.fromkeys(wrong, 2)}
-    return run_command(lambda: _run(_parser().parse_args(arguments), load_settings()), exit_codes)
+    return run_command(lambda: _run(_parser().parse_args(arguments), listen_as_set(load_settings())), exit_codes)
 
 
 def _run(given: argparse.Namespace, settings: Settings) -> int:

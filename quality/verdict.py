@@ -13,6 +13,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from ingestion.foundation import Settings
+from ingestion.foundation.events import report_event
 from ingestion.foundation.ledger import use_ledger
 from ingestion.foundation.ledger.tables import verdicts
 from quality.suite import Severity
@@ -118,6 +119,16 @@ def record_verdicts(recorded: Sequence[Verdict], settings: Settings) -> None:
                     failures=[asdict(failure) for failure in verdict.failures],
                 )
             )
+    for verdict in recorded:
+        report_event(
+            "verdict_recorded",
+            batch_date=verdict.batch_date,
+            gate=verdict.gate,
+            table=verdict.table,
+            outcome=verdict.outcome.value,
+            rows=verdict.rows,
+            checks_failed=len(verdict.failures),
+        )
 
 
 def read_verdicts(settings: Settings, batch_date: date | None = None, gate: str | None = None) -> list[Verdict]:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ingestion.delivery.finding import Delivery
 from ingestion.foundation import Settings
+from ingestion.foundation.events import Event, report_event
 from ingestion.foundation.ledger import deliveries, use_ledger
 
 
@@ -66,6 +67,7 @@ def record(
                 rows_quarantined=counted[2],
             )
         )
+    _report("delivery_landed" if state == "landed" else "delivery_refused", delivery, *counted)
 
 
 def superseded_by(delivery: Delivery, ledger: sa.Engine) -> list[str]:
@@ -115,6 +117,22 @@ def remember_file(delivery: Delivery, ledger: sa.Engine) -> None:
             .where(deliveries.c.delivery_id == delivery.delivery_id)
             .values(file_mtime_ns=delivery.mtime_ns)
         )
+    _report("delivery_unchanged", delivery)
+
+
+def _report(
+    event: Event, delivery: Delivery, rows: int | None = None, landed: int | None = None, held: int | None = None
+) -> None:
+    report_event(
+        event,
+        batch_date=delivery.batch_date,
+        source=delivery.dataset.source,
+        dataset=delivery.dataset.name,
+        sequence=delivery.sequence,
+        rows_in=rows,
+        rows_landed=landed,
+        rows_quarantined=held,
+    )
 
 
 def dates_to_build(batch_date: date, settings: Settings) -> list[date]:

@@ -9,7 +9,6 @@ clean); 2 the command, a declaration or the settings are wrong; 70 nobody foresa
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import sys
@@ -18,7 +17,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NoReturn
 
-from ingestion.foundation.declarations import DeclarationsInvalid
+from ingestion.foundation.declarations import DeclarationsInvalid, find_nearest
+from ingestion.foundation.events import listen_as_set
 from ingestion.foundation.settings import Settings, SettingsInvalid, load_settings
 from ingestion.foundation.tracebacks import keep_traceback, name_place
 
@@ -82,7 +82,7 @@ def run_program(
 
     def parse_and_run() -> int:
         build_parser(program, description, commands).parse_args(argv, given)
-        return int(given.command.run(given, load_settings()) or DONE)
+        return int(given.command.run(given, listen_as_set(load_settings())) or DONE)
 
     def read_exit_codes() -> ExitCodes:
         return given.command.exit_codes() if hasattr(given, "command") else {}
@@ -190,8 +190,8 @@ def list_commands(commands: Sequence[Command | Group]) -> Iterator[Command]:
 
 def suggest(word: str, known: Sequence[str]) -> str:
     """What to write in place of a word that is not known: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"the nearest that it knows is {near[0]}" if near else f"it knows {', '.join(known) or 'none'}"
+    near = find_nearest(word, known)
+    return f"the nearest that it knows is {near}" if near else f"it knows {', '.join(known) or 'none'}"
 
 
 def parse_date(text: str) -> date:

@@ -67,7 +67,9 @@ def open_ledger(settings: Settings) -> sa.Engine:
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _set_sqlite_pragmas)
         with hold_lock(settings.home / ".ledger.lock"):
-            if _read_revision(engine) != HEAD:
+            with engine.connect() as connection:
+                is_newest = _read_revision(connection) == HEAD
+            if not is_newest:
                 _bring_up(engine)
     except _LedgerNewer as error:
         raise SettingsInvalid(
@@ -90,16 +92,11 @@ def shown_url(url: str) -> str:
         return "at the address that was set"
 
 
-def _read_revision(engine: sa.Engine) -> str | None:
-    """The recorded revision by one select; None where none was recorded (and where there is no ledger)."""
-    with engine.connect() as connection:
-        try:
-            return connection.execute(sa.select(_revision.c.version_num)).scalar()
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError):
-            connection.rollback()
-            if sa.inspect(connection).has_table(VERSION_TABLE):
-                raise
-            return None
+def _read_revision(connection: sa.Connection) -> str | None:
+    """The recorded revision; None where none was recorded, and where there is no ledger."""
+    if not connection.dialect.has_table(connection, VERSION_TABLE):
+        return None
+    return connection.execute(sa.select(_revision.c.version_num)).scalar()
 
 
 def _bring_up(engine: sa.Engine) -> None:
@@ -109,6 +106,8 @@ def _bring_up(engine: sa.Engine) -> None:
             connection.exec_driver_sql("begin immediate")  # its driver would commit each change of a table by itself
         elif connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+        if _read_revision(connection) == HEAD:
+            return  # another process was first
         if not set(sa.inspect(connection).get_table_names()) & {*metadata.tables, VERSION_TABLE}:
             metadata.create_all(connection)
             _revision.create(connection)

@@ -58,6 +58,7 @@ verdicts = sa.Table(
     sa.Column("table_name", sa.String(128), nullable=False),
     sa.Column("batch_date", sa.Date, nullable=False),
     sa.Column("fingerprint", sa.String(32), nullable=False, comment="content that was audited"),
+    sa.Column("beside", sa.String(32), comment="content of the other tables that its checks read"),
     sa.Column("outcome", sa.String(24), nullable=False),
     sa.Column("suite_version", sa.String(32), nullable=False),
     sa.Column("row_count", sa.BigInteger, nullable=False),
@@ -86,7 +87,9 @@ publications = sa.Table(
     sa.Column("batch_date", sa.Date, nullable=False),
     sa.Column("run", sa.String(128), nullable=False),
     sa.Column("fingerprint", sa.String(64), nullable=False, comment="content and layout of the whole set"),
-    sa.Column("row_counts", sa.JSON, nullable=False, comment="rows by table"),
+    sa.Column("row_counts", sa.JSON, nullable=False, comment="rows by table, of all that its gates audited"),
+    sa.Column("contents", sa.JSON, comment="fingerprint by table, of all that its gates audited"),
+    sa.Column("members", sa.JSON, comment="the tables that were published"),
     sa.UniqueConstraint("set_name", "version"),
 )
 
