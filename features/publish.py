@@ -17,6 +17,7 @@ from features.suite import CONSENT_SOURCE, exclusion_suite, layout_of, lineage_s
 from features.values import ZONE, in_business_zone, instants
 from features.view import View, combined_version, parse_span
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.events import report_event
 from quality.gate import audit_sources
 from quality.layout import Layout
 from quality.publication import Publication, Published, open_published, publish
@@ -55,6 +56,7 @@ def build_features(batch_date: date, settings: Settings | None = None) -> Public
     spine, excluded = _eligible(everybody, as_of, warehouse.scan(CONSENTS))
     told = ", ".join(f"{row['rows']} {row['reason']}" for row in excluded.iter_rows(named=True)) or "nobody"
     log.info("features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, told)
+    report_event("features_built", batch_date=batch_date, rows=spine.height)
     return _publish(spine, views, FEATURE_SET, SCORING_TABLE, SCORING_PURPOSE, excluded, warehouse, settings, as_of)
 
 

@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.command_line import CommandParser, run_command
+from ingestion.foundation.events import listen_as_set
 from quality.published import NothingPublished, kept_versions, open_published
 from quality.suite import SuitesInvalid, load_suites
 from quality.verdict import Verdict, read_verdicts
@@ -21,17 +23,15 @@ from quality.verdict import Verdict, read_verdicts
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence on standard error."""
-    given = _parser().parse_args(arguments)
     from ingestion.contract import ContractInvalid
-    from ingestion.foundation.command_line import run_command
     from quality.gate import GateUnusable
     from quality.publication import PublicationRefused
     from quality.source import WarehouseUnusable
     from quality.warehouse import WarehouseBuildFailed
 
     wrong = (ContractInvalid, GateUnusable, NothingPublished, SuitesInvalid, WarehouseBuildFailed, WarehouseUnusable)
-    told = {PublicationRefused: 1, **dict.fromkeys(wrong, 2)}
-    return run_command(lambda: _run(given, load_settings()), told)
+    exit_codes = {PublicationRefused: 1, **dict.fromkeys(wrong, 2)}
+    return run_command(lambda: _run(_parser().parse_args(arguments), listen_as_set(load_settings())), exit_codes)
 
 
 def _run(given: argparse.Namespace, settings: Settings) -> int:
@@ -118,8 +118,8 @@ def _show_published(settings: Settings) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m quality", description="Gates and publication.")
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="python -m quality", description="Gates and publication.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate every suite file")
     commands.add_parser("portable", help="hold the compiled models to the SQL that two engines answer alike")

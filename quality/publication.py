@@ -30,6 +30,7 @@ import duckdb
 
 from ingestion.delivery import mark_published
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.events import report_event
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_sources
 from quality.layout import bucket_expression, order_expression, quote, quote_text
@@ -199,6 +200,7 @@ def publish(
         is_current = _move_pointer(folder, version, batch_date)
         register_publication(set_name, version, batch_date, run_name, whole, row_counts, settings)
         _drop_old_versions(folder, set_name, settings)
+    report_event("set_published", set_name=set_name, batch_date=batch_date, version=version)
     return Publication(set_name, version, batch_date, target, is_new, is_current)
 
 
@@ -263,6 +265,7 @@ def _refuse(set_name: str, batch_date: date, reasons: Sequence[str], settings: S
             folder = settings.published / set_name
             _write_pointer(folder, pointer["version"], date.fromisoformat(pointer["batch_date"]), batch_date)
     sentence = f"Set {set_name} is not published for {batch_date.isoformat()}: {'; '.join(reasons)}; {stays}."
+    report_event("set_refused", set_name=set_name, batch_date=batch_date)
     return PublicationRefused(sentence)
 
 

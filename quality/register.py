@@ -8,22 +8,10 @@ from datetime import date
 import sqlalchemy as sa
 
 from ingestion.foundation import Settings
-from ingestion.foundation.ledger import metadata, open_ledger
+from ingestion.foundation.ledger import use_ledger
+from ingestion.foundation.ledger.tables import publications
 
 SET_OF_GATE: Mapping[str, str] = {"core": "warehouse", "features": "features"}
-
-publications = sa.Table(
-    "publications",
-    metadata,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True, comment="order of publication"),
-    sa.Column("set_name", sa.String(64), nullable=False),
-    sa.Column("version", sa.String(64), nullable=False),
-    sa.Column("batch_date", sa.Date, nullable=False),
-    sa.Column("run", sa.String(128), nullable=False),
-    sa.Column("fingerprint", sa.String(64), nullable=False, comment="content and layout of the whole set"),
-    sa.Column("row_counts", sa.JSON, nullable=False, comment="rows by table"),
-    sa.UniqueConstraint("set_name", "version"),
-)
 
 
 def set_of(gate: str) -> str:
@@ -41,8 +29,7 @@ def register_publication(
     settings: Settings,
 ) -> None:
     """Record a publication as the latest of its set; a version published again moves to the end."""
-    engine = open_ledger(settings)
-    with engine.begin() as ledger:
+    with use_ledger(settings) as ledger:
         table = publications.c
         ledger.execute(sa.delete(publications).where(table.set_name == set_name, table.version == version))
         ledger.execute(
@@ -55,7 +42,6 @@ def register_publication(
                 row_counts=dict(row_counts),
             )
         )
-    engine.dispose()
 
 
 def published_order(set_name: str, settings: Settings) -> list[str]:
@@ -63,11 +49,8 @@ def published_order(set_name: str, settings: Settings) -> list[str]:
     query = (
         sa.select(publications.c.version).where(publications.c.set_name == set_name).order_by(publications.c.sequence)
     )
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
-        versions = [str(row.version) for row in ledger.execute(query)]
-    engine.dispose()
-    return versions
+    with use_ledger(settings) as ledger:
+        return [str(row.version) for row in ledger.execute(query)]
 
 
 def last_published_rows(gate: str, batch_date: date, settings: Settings) -> dict[str, int]:
@@ -82,8 +65,6 @@ def last_published_rows(gate: str, batch_date: date, settings: Settings) -> dict
         .order_by(publications.c.batch_date.desc(), publications.c.sequence.desc())
         .limit(1)
     )
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
+    with use_ledger(settings) as ledger:
         row = ledger.execute(query).first()
-    engine.dispose()
     return {} if row is None else {str(name): int(rows) for name, rows in row.row_counts.items()}

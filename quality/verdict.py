@@ -13,25 +13,10 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from ingestion.foundation import Settings
-from ingestion.foundation.ledger import metadata, open_ledger
+from ingestion.foundation.events import report_event
+from ingestion.foundation.ledger import use_ledger
+from ingestion.foundation.ledger.tables import verdicts
 from quality.suite import Severity
-
-verdicts = sa.Table(
-    "verdicts",
-    metadata,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True, comment="order of recording"),
-    sa.Column("verdict_id", sa.String(32), nullable=False, unique=True, comment="hash of everything below"),
-    sa.Column("gate", sa.String(64), nullable=False),
-    sa.Column("table_name", sa.String(128), nullable=False),
-    sa.Column("batch_date", sa.Date, nullable=False),
-    sa.Column("fingerprint", sa.String(32), nullable=False, comment="content that was audited"),
-    sa.Column("outcome", sa.String(24), nullable=False),
-    sa.Column("suite_version", sa.String(32), nullable=False),
-    sa.Column("row_count", sa.BigInteger, nullable=False),
-    sa.Column("check_count", sa.Integer, nullable=False),
-    sa.Column("failures", sa.JSON, nullable=False),
-    sa.Index("ix_verdicts_by_date", "gate", "batch_date", "table_name"),
-)
 
 
 class Outcome(StrEnum):
@@ -117,8 +102,7 @@ class Verdict:
 
 def record_verdicts(recorded: Sequence[Verdict], settings: Settings) -> None:
     """Write verdicts to the ledger; one that is already there is moved to the end, as the latest word."""
-    engine = open_ledger(settings)
-    with engine.begin() as ledger:
+    with use_ledger(settings) as ledger:
         for verdict in recorded:
             ledger.execute(sa.delete(verdicts).where(verdicts.c.verdict_id == verdict.verdict_id))
             ledger.execute(
@@ -135,7 +119,16 @@ def record_verdicts(recorded: Sequence[Verdict], settings: Settings) -> None:
                     failures=[asdict(failure) for failure in verdict.failures],
                 )
             )
-    engine.dispose()
+    for verdict in recorded:
+        report_event(
+            "verdict_recorded",
+            batch_date=verdict.batch_date,
+            gate=verdict.gate,
+            table=verdict.table,
+            outcome=verdict.outcome.value,
+            rows=verdict.rows,
+            checks_failed=len(verdict.failures),
+        )
 
 
 def read_verdicts(settings: Settings, batch_date: date | None = None, gate: str | None = None) -> list[Verdict]:
@@ -145,19 +138,14 @@ def read_verdicts(settings: Settings, batch_date: date | None = None, gate: str 
         query = query.where(verdicts.c.batch_date == batch_date)
     if gate is not None:
         query = query.where(verdicts.c.gate == gate)
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
+    with use_ledger(settings) as ledger:
         found = [Verdict.from_row(row) for row in ledger.execute(query)]
-    engine.dispose()
     latest = {(verdict.gate, verdict.batch_date, verdict.table): verdict for verdict in found}
     return [latest[identity] for identity in sorted(latest)]
 
 
 def are_recorded(identifiers: Sequence[str], settings: Settings) -> set[str]:
     """Those of the identifiers that the ledger holds."""
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
+    with use_ledger(settings) as ledger:
         query = sa.select(verdicts.c.verdict_id).where(verdicts.c.verdict_id.in_(list(identifiers)))
-        found = {str(row.verdict_id) for row in ledger.execute(query)}
-    engine.dispose()
-    return found
+        return {str(row.verdict_id) for row in ledger.execute(query)}
