@@ -1,22 +1,17 @@
 # Two commands matter: `make demo` and `make test`. Everything they need is set up on the way.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-PYTHON ?= python3
+export PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/
 export PLATFORM_HOME ?= $(CURDIR)/var
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test check up down bench fuzz berka-features clean
+.PHONY: demo test check up down bench fuzz berka-features clean help
 .DEFAULT_GOAL := demo
 
-$(VENV)/.ready: requirements.lock pyproject.toml
-	@echo "Setting up $(VENV) (once, about 240 packages) ..."
-	@test -x $(RUN)python || $(PYTHON) -m venv $(VENV)
-	@$(RUN)python -m pip install --disable-pip-version-check --no-deps --require-hashes --progress-bar off \
-		-r requirements.lock 2> $(VENV)/setup.err | awk '/^Collecting/ {if (++n % 40 == 0) {print "  " n " packages"; fflush()}}' \
-		|| { grep ERROR $(VENV)/setup.err; exit 1; }
-	@$(RUN)python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet --editable .
+$(VENV)/.ready: requirements.lock pyproject.toml .ci/set-up
+	@.ci/set-up $(VENV)
 	@touch $@
 
 demo: $(VENV)/.ready ## deliveries, real DAGs, gates, features, scores: the whole chain on a simulated group
@@ -38,7 +33,7 @@ check: $(VENV)/.ready ## every linter
 up: $(VENV)/.ready ## Airflow with its web page, left running
 	@$(RUN)python -m dags.local_airflow up
 
-down: $(VENV)/.ready
+down: $(VENV)/.ready ## stop that Airflow
 	@$(RUN)python -m dags.local_airflow down
 
 bench: $(VENV)/.ready ## ratios beside named alternatives; ONLY=name runs one
@@ -50,5 +45,8 @@ fuzz: $(VENV)/.ready ## ten thousand mutated files; the tests try three hundred
 berka-features: $(VENV)/.ready ## features of 354 real loans, as of each loan's date
 	@$(RUN)python tests/acceptance/berka/build_features.py
 
-clean:
+clean: ## remove the environment and everything that was made
 	rm -rf var $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dbt_project/target
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

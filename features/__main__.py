@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -14,79 +14,32 @@ import polars as pl
 from features.consent import UnknownPurpose
 from features.point_in_time import SpineInvalid
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
-from features.registry import UnknownView, ViewsInvalid, load_views
+from features.registry import UnknownView, load_views
 from features.scorecard import ModelMissing, ScorecardNotTrainable, score, train
 from features.store import PurposeRefused, ScoringFrameMissing, scoring_frame, training_frame
 from features.values import SourceInvalid
 from features.view import Feature
-from ingestion.foundation import Settings, load_settings
-from ingestion.foundation.command_line import run_command
+from ingestion.foundation import Settings
+from ingestion.foundation.command_line import BUSINESS_DATE, NO, WRONG, Command, ExitCodes, argument, run_program
 from quality.publication import PublicationRefused
 from quality.published import NothingPublished
-from quality.sets import SetsInvalid, SetUnknown
+from quality.sets import SetUnknown
 from quality.suite import SuitesInvalid
 
-USER_ERRORS = (
+REFUSALS = (
     FeatureBuildRefused,
     ModelMissing,
-    NothingPublished,
     PublicationRefused,
     PurposeRefused,
     ScorecardNotTrainable,
     ScoringFrameMissing,
-    SetsInvalid,
-    SetUnknown,
     SourceInvalid,
-    SpineInvalid,
-    SuitesInvalid,
-    UnknownPurpose,
-    UnknownView,
-    ViewsInvalid,
 )
+WRONG_COMMANDS = (NothingPublished, SetUnknown, SpineInvalid, SuitesInvalid, UnknownPurpose, UnknownView)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a user's error is told in one sentence on standard error, with exit code 1."""
-    parser = argparse.ArgumentParser(prog="python -m features", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add(commands, "check", _check, "check every feature view and list all problems")
-    _dated(_add(commands, "build", _build, "build, audit and publish the features of a date"))
-    describe = _add(commands, "describe", _describe, "tell what a view's features mean")
-    describe.add_argument("view")
-    _dated(_add(commands, "train", _train, "train the scorecard on loans matured at a date"))
-    _dated(_add(commands, "score", _score, "score the published features of a date"))
-    frame = _add(commands, "frame", _frame, "write a scoring or training frame to a Parquet file")
-    frame.add_argument("--date", type=date.fromisoformat, help="the scoring frame of this business date")
-    frame.add_argument("--spine", type=Path, help="Parquet with the entity and as_of, for a training frame")
-    frame.add_argument("--views", nargs="*", help="views of the training frame (default: all for the purpose)")
-    frame.add_argument("--purpose", help="purpose of the training frame (default: MODEL_DEV)")
-    frame.add_argument("--publish", metavar="SET", help="publish the training frame as this declared set, gated")
-    frame.add_argument("--out", type=Path)
-    given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("features").setLevel(logging.INFO)
-    command: Callable[[argparse.Namespace, Settings], None] = given.run
-
-    def run() -> int:
-        command(given, load_settings())
-        return 0
-
-    return run_command(run, dict.fromkeys(USER_ERRORS, 1))
-
-
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    run: Callable[[argparse.Namespace, Settings], None],
-    text: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text)
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _dated(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--date", type=date.fromisoformat, required=True, help="business date, YYYY-MM-DD")
+def _exit_codes() -> ExitCodes:
+    return {**dict.fromkeys(REFUSALS, NO), **dict.fromkeys(WRONG_COMMANDS, WRONG)}
 
 
 def _check(given: argparse.Namespace, settings: Settings) -> None:
@@ -162,6 +115,66 @@ def _read_spine(path: Path) -> pl.DataFrame:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError):
         raise SpineInvalid(f"{path} is not a Parquet file; give one with the entity and as_of.") from None
+
+
+_VIEWS = argument("--views", nargs="*", help="views of the training frame (default: all for the purpose)")
+COMMANDS = (
+    Command("check", "check every feature view and list all problems", _check, "check", (), _exit_codes),
+    Command(
+        "build",
+        "build, audit and publish the features of a date",
+        _build,
+        "build --date 2026-03-06",
+        (BUSINESS_DATE,),
+        _exit_codes,
+    ),
+    Command(
+        "describe",
+        "say what a view's features mean",
+        _describe,
+        "describe exposure",
+        (argument("view", help="name of the view"),),
+        _exit_codes,
+    ),
+    Command(
+        "train",
+        "train the scorecard on loans matured at a date",
+        _train,
+        "train --date 2026-03-06",
+        (BUSINESS_DATE,),
+        _exit_codes,
+    ),
+    Command(
+        "score",
+        "score the published features of a date",
+        _score,
+        "score --date 2026-03-06",
+        (BUSINESS_DATE,),
+        _exit_codes,
+    ),
+    Command(
+        "frame",
+        "write a scoring or training frame to a Parquet file",
+        _frame,
+        "frame --date 2026-03-06 --out frame.parquet",
+        (
+            argument("--date", type=date.fromisoformat, help="the scoring frame of this business date, yyyy-mm-dd"),
+            argument("--spine", type=Path, help="Parquet with the entity and as_of, for a training frame"),
+            _VIEWS,
+            argument("--purpose", help="purpose of the training frame (default: MODEL_DEV)"),
+            argument("--publish", metavar="SET", help="publish the training frame as this declared set, gated"),
+            argument("--out", type=Path, help="where to write it; printed when left out"),
+        ),
+        _exit_codes,
+    ),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; the messages of the packages go to standard error."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("features").setLevel(logging.INFO)
+    return run_program("python -m features", "Feature views, training sets and scores.", COMMANDS, arguments)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from features.suite import ASKED, CONSENT_SOURCE, EXCLUSIONS, FRAME, LINEAGE, re
 from features.values import ZONE, in_business_zone, instants
 from features.view import View, combined_version, parse_span
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.events import report_event
 from quality.publication import Publication, Published, audit_and_publish, open_published
 from quality.sets import load_set
 from quality.source import ParquetFiles, Rows
@@ -55,6 +56,7 @@ def build_features(batch_date: date, settings: Settings | None = None) -> Public
     log.info("features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, told)
     for table, accepted in warehouse.overrides.items():
         log.warning("%s of the warehouse was accepted by %s: %s", table, accepted["by"], accepted["reason"])
+    report_event("features_built", batch_date=batch_date, rows=spine.height)
     asked = everybody.select("customer_id").with_columns(as_of=pl.lit(as_of))
     return _publish(
         asked, spine, views, FEATURE_SET, SCORING_TABLE, SCORING_PURPOSE, excluded, warehouse, settings, as_of

@@ -1,38 +1,17 @@
-"""Loads every feature view of a folder, or tells everything that is wrong with them at once."""
+"""Loads every feature view of a folder, or reports everything that is wrong with them at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
-from pydantic import ValidationError
 
 from features.view import View
-from ingestion.foundation.declarations import read_yaml
+from ingestion.foundation.declarations import WHOLE_FOLDER, DeclarationsInvalid, Problem, load_declarations
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
-    """One thing to mend: file name, key inside it, what is wrong, and what would be right."""
-
-    file: str
-    key: str
-    problem: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key}: {self.problem}; {self.remedy}"
-
-
-class ViewsInvalid(ValueError):
+class ViewsInvalid(DeclarationsInvalid):
     """The declared views cannot be used; `problems` lists every reason."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class UnknownView(KeyError):
@@ -67,72 +46,24 @@ def load_views(folder: Path) -> Registry:
     Raises: ViewsInvalid with all problems of all files: unreadable YAML, unknown or wrong keys, a feature
     name used by two views, one definition under two names.
     """
-    problems: list[Problem] = []
-    views: list[tuple[str, View]] = []
-    paths = sorted(folder.glob("*.yml"))
-    if not paths:
-        problems.append(
-            Problem(
-                str(folder.name),
-                "-",
-                "holds no feature view",
-                "add <view>.yml files, or set the views folder",
-            )
-        )
-    for path in paths:
-        view, found = _load(path)
-        problems += found
-        if view is not None:
-            views.append((path.name, view))
-    problems += _duplicates(views)
+    views, problems = load_declarations(sorted(folder.glob("*.yml")), View)
+    if not views and not problems:
+        problems = [Problem(folder.name, WHOLE_FOLDER, "holds no feature view", "add <view>.yml, or set the folder")]
+    for file, view in views.items():
+        if view.view != Path(file).stem:
+            remedy = f"write `view: {Path(file).stem}` or rename the file"
+            problems.append(Problem(file, "view", f"is {view.view}, unlike the file name", remedy))
+    problems += _find_duplicates(views)
     if problems:
         raise ViewsInvalid(problems)
-    return Registry(tuple(view for _, view in views))
+    return Registry(tuple(views.values()))
 
 
-def _load(path: Path) -> tuple[View | None, list[Problem]]:
-    try:
-        content = read_yaml(path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        text = " ".join(str(error).split())
-        return None, [Problem(path.name, "-", f"is not readable YAML ({text})", "mend the syntax")]
-    if not isinstance(content, dict):
-        return None, [Problem(path.name, "-", "is not a mapping", "start it with `view: <name>`")]
-    try:
-        view = View.model_validate(content)
-    except ValidationError as error:
-        return None, [_explain(path.name, content, detail) for detail in error.errors()]
-    if view.view != path.stem:
-        remedy = f"write `view: {path.stem}` or rename the file"
-        return view, [Problem(path.name, "view", f"is {view.view}, unlike the file name", remedy)]
-    return view, []
-
-
-_REMEDIES = {
-    "extra_forbidden": "remove it or correct its spelling",
-    "missing": "add it",
-    "literal_error": "use one of the accepted values",
-    "string_pattern_mismatch": "write it in the accepted form",
-}
-
-
-def _explain(file: str, content: dict[str, Any], detail: Any) -> Problem:
-    location = list(detail["loc"])
-    parts = [str(part) for part in location]
-    if len(location) > 1 and location[0] == "features" and isinstance(location[1], int):
-        declared = content["features"][location[1]]
-        name = declared.get("name", location[1]) if isinstance(declared, dict) else location[1]
-        parts = [f"features[{name}]", *parts[2:]]
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    remedy = _REMEDIES.get(str(detail["type"]), "correct the declaration")
-    return Problem(file, ".".join(parts) or "-", message[:1].lower() + message[1:], remedy)
-
-
-def _duplicates(views: list[tuple[str, View]]) -> list[Problem]:
+def _find_duplicates(views: Mapping[str, View]) -> list[Problem]:
     problems: list[Problem] = []
     names: dict[tuple[str, str], str] = {}
     definitions: dict[str, str] = {}
-    for file, view in views:
+    for file, view in views.items():
         for feature in view.shown():
             key = f"features[{feature.name}]"
             here = f"{view.view}.{feature.name}"

@@ -36,6 +36,7 @@ from features.store import (
 from features.values import ZONE, in_business_zone
 from features.view import Feature, View, combined_version
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.events import report_event
 from quality.publication import Publication, audit_and_publish
 from quality.published import Published, open_published
 from quality.source import ParquetFiles, Rows
@@ -213,6 +214,7 @@ def score(batch_date: date, settings: Settings | None = None) -> ScoringReport:
     done = _publish(scores, published, settings)
     counted = published.scan("exclusions").collect()
     excluded = {str(row["reason"]): int(row["rows"]) for row in counted.iter_rows(named=True)}
+    report_event("customers_scored", batch_date=batch_date, rows=scores.height, version=str(model["model_version"]))
     return ScoringReport(
         batch_date,
         done.path / SCORES / "part-00.parquet",

@@ -15,8 +15,10 @@ from typing import Annotated, Literal, Self, get_args
 
 import sqlglot
 import sqlglot.errors
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from sqlglot import expressions as exp
+
+from ingestion.foundation.declarations import Closed
 
 Purpose = Literal[
     "UNDERWRITE",
@@ -155,12 +157,6 @@ def columns_of(sql: str) -> tuple[str, ...]:
             "like, arithmetic, abs, nullif, coalesce, case and extract over columns"
         )
     return tuple(sorted({column.name for column in tree.find_all(exp.Column)}))
-
-
-class Closed(BaseModel):
-    """A declaration that refuses unknown keys and is never changed after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Feature(Closed):

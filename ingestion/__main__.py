@@ -1,6 +1,7 @@
 """`python -m ingestion`: see `ingestion.commands`."""
 
 import gc
+import os
 import sys
 
 if __name__ == "__main__":
@@ -8,4 +9,6 @@ if __name__ == "__main__":
     from ingestion.commands import main
 
     gc.freeze()
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # taking frozen objects apart is slow, and DuckDB's binding reports each of them as leaked

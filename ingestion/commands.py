@@ -1,89 +1,33 @@
-"""`python -m ingestion`: contracts, simulated deliveries and landing from a command line."""
+"""`python -m ingestion`: each command is brought by the room that it is about."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from datetime import date
-from pathlib import Path
+from collections.abc import Sequence
+from importlib import import_module
 
-from ingestion.contract import ContractInvalid, load_registry
-from ingestion.contract.code_tables import find_untranslated
-from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
-from ingestion.foundation import Settings, load_settings
-from ingestion.foundation.command_line import run_command
-from ingestion.lake import write_manifest, write_sources
-from ingestion.lake.dbt_sources import is_up_to_date
-from ingestion.landing import SourceUnknown, land_source
-from ingestion.landing import commands as quarantine_commands
-from ingestion.protection import KeyUnusable
-from ingestion.vault import VaultRefused
-from ingestion.vault import commands as vault_commands
+from ingestion.foundation.command_line import Command, Group, run_program
 
-
-def check(_arguments: argparse.Namespace, settings: Settings) -> int:
-    """Read every contract, the code tables and the generated sources; report all problems of all files."""
-    registry = load_registry(settings)
-    if untranslated := find_untranslated(registry, settings):
-        raise ContractInvalid(untranslated)
-    if not is_up_to_date(registry, settings.models):
-        print(f"{settings.models / '_sources.yml'} is not what the contracts give; run `python -m ingestion sources`.")
-        return 1
-    print(f"{len(registry.contracts)} contracts, {len(registry.datasets)} datasets: no problem found.")
-    return 0
+ROOMS = {
+    "check": "lake",
+    "sources": "lake",
+    "land": "landing",
+    "quarantine": "landing",
+    "vault": "vault",
+    "keys": "vault",
+    "scaffold": "scaffold",
+}
+DESCRIPTION = "Contracts, landing, quarantine, clear values, and drafts of contracts."
 
 
-def sources(_arguments: argparse.Namespace, settings: Settings) -> int:
-    """Write the dbt sources of the tenant from its contracts."""
-    print(write_sources(load_registry(settings), settings.models))
-    return 0
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; only the room of that command is imported."""
+    typed = list(sys.argv[1:] if argv is None else argv)
+    asked = ROOMS.get(typed[0]) if typed else None
+    return run_program("python -m ingestion", DESCRIPTION, bring_commands(asked), typed)
 
 
-def land(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Land what a source (or every source) has delivered up to a business date."""
-    names = [arguments.source] if arguments.source else list(load_registry(settings).contracts)
-    failed = False
-    for name in names:
-        try:
-            print(f"{name}: {land_source(name, arguments.date, settings)}")
-        except (DeliveryIncomplete, DeliveryRefused) as error:
-            print(error, file=sys.stderr)
-            failed = True
-    write_manifest(settings)
-    return int(failed)
-
-
-def scaffold(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Draft a contract and a staging model from a sample file, to be read and corrected."""
-    from ingestion.scaffold import SampleUnusable
-    from ingestion.scaffold import scaffold as draft
-
-    try:
-        drafted = draft(arguments.file, settings, arguments.source, arguments.dataset, arguments.into)
-    except SampleUnusable as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{drafted.contract}\n{drafted.model}\n{drafted.checks} places say `check:`; read and correct each of them.")
-    return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; bad input gives one sentence on standard error and exit code 1."""
-    parser = argparse.ArgumentParser(prog="python -m ingestion", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    vault_commands.add_commands(commands)
-    quarantine_commands.add_commands(commands)
-    for function in (check, sources, land, scaffold):
-        command = commands.add_parser(function.__name__, help=function.__doc__)
-        command.set_defaults(run=function)
-        if function is land:
-            command.add_argument("source", nargs="?", help="source key; all sources when left out")
-            command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
-        if function is scaffold:
-            command.add_argument("file", type=Path, help="sample file as the partner delivers it")
-            command.add_argument("--source", help="source key; from the folder when left out")
-            command.add_argument("--dataset", help="dataset name; from the file name when left out")
-            command.add_argument("--into", type=Path, help="folder for the drafts; among the others when left out")
-    arguments = parser.parse_args(argv)
-    told = dict.fromkeys((ContractInvalid, SourceUnknown, KeyUnusable, VaultRefused), 1)
-    return run_command(lambda: int(arguments.run(arguments, load_settings())), told)
+def bring_commands(room: str | None = None) -> list[Command | Group]:
+    """The commands of one room, or of all of them in the order of `ROOMS`."""
+    rooms = [room] if room else list(dict.fromkeys(ROOMS.values()))
+    return [command for name in rooms for command in import_module(f"ingestion.{name}.commands").COMMANDS]

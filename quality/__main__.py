@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,22 +15,17 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings, load_settings
+from ingestion.foundation.command_line import CommandParser, run_command
+from ingestion.foundation.events import listen_as_set
 from quality.override import SHORT, OverrideRefused, judge_overrides, override_verdict
 from quality.published import NothingPublished, kept_versions, open_published
-from quality.sets import SetsInvalid, SetUnknown, check_sets, find_guarded_set, load_set, load_suites_in_force
+from quality.sets import SetUnknown, check_sets, find_guarded_set, load_set, load_suites_in_force
 from quality.suite import SuitesInvalid
 from quality.verdict import LANDING, Outcome, Verdict, read_verdicts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence on standard error."""
-    from ingestion.foundation.command_line import run_command
-
-    try:
-        given = _parser().parse_args(arguments)
-    except DateInvalid as error:
-        print(error, file=sys.stderr)
-        return 2
     from ingestion.contract import ContractInvalid
     from quality.gate import GateUnusable
     from quality.publication import PublicationRefused
@@ -43,14 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         GateUnusable,
         NothingPublished,
         OverrideRefused,
-        SetsInvalid,
         SetUnknown,
         SuitesInvalid,
         WarehouseBuildFailed,
         WarehouseUnusable,
     )
-    told = {PublicationRefused: 1, **dict.fromkeys(wrong, 2)}
-    return run_command(lambda: _run(given, load_settings()), told)
+    exit_codes = {PublicationRefused: 1, **dict.fromkeys(wrong, 2)}
+    return run_command(lambda: _run(_parser().parse_args(arguments), listen_as_set(load_settings())), exit_codes)
 
 
 def _run(given: argparse.Namespace, settings: Settings) -> int:
@@ -192,22 +185,8 @@ def _show_published(settings: Settings) -> int:
     return 0
 
 
-class DateInvalid(Exception):
-    """What was given for a date is none."""
-
-
-def _date(text: str) -> date:
-    wrong = DateInvalid(f"{text} is no date; write yyyy-mm-dd, such as 2026-03-02.")
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        raise wrong
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise wrong from None
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m quality", description="Gates and publication.")
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="python -m quality", description="Gates and publication.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate every set and every suite")
     commands.add_parser("portable", help="hold the compiled models to the SQL that two engines answer alike")
@@ -218,14 +197,18 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("override", help="let a failed verdict pass, with a reason, until a day")
     command.add_argument("verdict", help="identifier that `verdicts` shows, or the beginning of it")
     command.add_argument("--reason", required=True, help="why the content is right although its check failed")
-    command.add_argument("--until", type=_date, required=True, help="last day on which it holds, yyyy-mm-dd")
+    command.add_argument(
+        "--until", type=date.fromisoformat, required=True, help="last day on which it holds, yyyy-mm-dd"
+    )
     command.add_argument("--by", help="who accepts it; by default the user of the system")
     command = _dated(commands.add_parser("publish", help="audit every gate of a set and publish it"))
     command.add_argument("--set", default="warehouse")
     command = commands.add_parser("verdicts", help="show recorded verdicts, failures first")
-    command.add_argument("--date", type=_date, help="business date, yyyy-mm-dd")
+    command.add_argument("--date", type=date.fromisoformat, help="business date, yyyy-mm-dd")
     command.add_argument("--gate")
-    command.add_argument("--as-of", type=_date, help="day on which overrides are judged; by default the business date")
+    command.add_argument(
+        "--as-of", type=date.fromisoformat, help="day on which overrides are judged; by default the business date"
+    )
     commands.add_parser("published", help="show what is published")
     command = commands.add_parser("point", help="move a set's pointer to a kept version")
     command.add_argument("--set", required=True)
@@ -234,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _dated(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    command.add_argument("--date", type=_date, required=True, help="business date, yyyy-mm-dd")
+    command.add_argument("--date", type=date.fromisoformat, required=True, help="business date, yyyy-mm-dd")
     return command
 
 

@@ -11,22 +11,12 @@ from datetime import date
 import sqlalchemy as sa
 
 from ingestion.foundation import Settings
-from ingestion.foundation.ledger import metadata, open_ledger
+from ingestion.foundation.ledger import use_ledger
+from ingestion.foundation.ledger.tables import overrides
 from quality.verdict import LANDING, Outcome, Verdict, find_verdicts
 
 SHORT = 8
 LEAST_REASON = 10
-
-overrides = sa.Table(
-    "overrides",
-    metadata,
-    sa.Column("override_id", sa.String(32), primary_key=True, comment="hash of everything below"),
-    sa.Column("verdict_id", sa.String(32), nullable=False, index=True),
-    sa.Column("overridden_by", sa.String(128), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("valid_until", sa.Date, nullable=False, comment="last day on which it lets the content pass"),
-    sa.Column("recorded_at", sa.String(32), nullable=False, comment="ISO 8601 with zone"),
-)
 
 
 class OverrideRefused(ValueError):
@@ -118,8 +108,7 @@ def override_verdict(
     if until < verdict.batch_date:
         raise OverrideRefused(f"{named} cannot be overridden until {until}, an earlier day; choose a later --until.")
     given = Override(verdict.verdict_id, by, reason, until, recorded_at)
-    engine = open_ledger(settings)
-    with engine.begin() as ledger:
+    with use_ledger(settings) as ledger:
         ledger.execute(sa.delete(overrides).where(overrides.c.override_id == given.override_id))
         ledger.execute(
             sa.insert(overrides).values(
@@ -131,7 +120,6 @@ def override_verdict(
                 recorded_at=given.recorded_at,
             )
         )
-    engine.dispose()
     return verdict, given
 
 
@@ -142,14 +130,11 @@ def read_overrides(verdict_ids: Sequence[str], settings: Settings) -> dict[str, 
         .where(overrides.c.verdict_id.in_(list(verdict_ids)))
         .order_by(overrides.c.valid_until, overrides.c.recorded_at, overrides.c.override_id)
     )
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
-        found = {
+    with use_ledger(settings) as ledger:
+        return {
             row.verdict_id: Override(row.verdict_id, row.overridden_by, row.reason, row.valid_until, row.recorded_at)
             for row in ledger.execute(query)
         }
-    engine.dispose()
-    return found
 
 
 def _find(verdict_id: str, settings: Settings) -> Verdict:

@@ -30,6 +30,7 @@ import duckdb
 
 from ingestion.delivery import mark_published
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.events import report_event
 from quality.contents import Contents, read_beside
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_rows
@@ -200,6 +201,7 @@ def publish(
         held = Register(version, batch_date, counts, audited, tuple(members))
         register_publication(set_name, held, run_name, whole, settings)
         _drop_old_versions(folder, set_name, settings)
+    report_event("set_published", set_name=set_name, batch_date=batch_date, version=version)
     return Publication(set_name, version, batch_date, target, is_new, is_current)
 
 
@@ -258,6 +260,7 @@ def _refuse(set_name: str, batch_date: date, reasons: Sequence[str], settings: S
             folder = settings.published / set_name
             _write_pointer(folder, pointer["version"], date.fromisoformat(pointer["batch_date"]), batch_date)
     sentence = f"Set {set_name} is not published for {batch_date.isoformat()}: {'; '.join(reasons)}; {stays}."
+    report_event("set_refused", set_name=set_name, batch_date=batch_date)
     return PublicationRefused(sentence)
 
 

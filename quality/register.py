@@ -9,22 +9,8 @@ from datetime import date
 import sqlalchemy as sa
 
 from ingestion.foundation import Settings
-from ingestion.foundation.ledger import metadata, open_ledger
-
-publications = sa.Table(
-    "publications",
-    metadata,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True, comment="order of publication"),
-    sa.Column("set_name", sa.String(64), nullable=False),
-    sa.Column("version", sa.String(64), nullable=False),
-    sa.Column("batch_date", sa.Date, nullable=False),
-    sa.Column("run", sa.String(128), nullable=False),
-    sa.Column("fingerprint", sa.String(64), nullable=False, comment="content and layout of the whole set"),
-    sa.Column("row_counts", sa.JSON, nullable=False, comment="rows by table, of all that its gates audited"),
-    sa.Column("contents", sa.JSON, comment="fingerprint by table, of all that its gates audited"),
-    sa.Column("members", sa.JSON, comment="the tables that were published"),
-    sa.UniqueConstraint("set_name", "version"),
-)
+from ingestion.foundation.ledger import use_ledger
+from ingestion.foundation.ledger.tables import publications
 
 
 @dataclass(frozen=True)
@@ -40,8 +26,7 @@ class Register:
 
 def register_publication(set_name: str, held: Register, run: str, fingerprint: str, settings: Settings) -> None:
     """Record a publication as the latest of its set; a version published again moves to the end."""
-    engine = open_ledger(settings)
-    with engine.begin() as ledger:
+    with use_ledger(settings) as ledger:
         table = publications.c
         ledger.execute(sa.delete(publications).where(table.set_name == set_name, table.version == held.version))
         ledger.execute(
@@ -56,7 +41,6 @@ def register_publication(set_name: str, held: Register, run: str, fingerprint: s
                 members=list(held.members),
             )
         )
-    engine.dispose()
 
 
 def published_order(set_name: str, settings: Settings) -> list[str]:
@@ -64,11 +48,8 @@ def published_order(set_name: str, settings: Settings) -> list[str]:
     query = (
         sa.select(publications.c.version).where(publications.c.set_name == set_name).order_by(publications.c.sequence)
     )
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
-        versions = [str(row.version) for row in ledger.execute(query)]
-    engine.dispose()
-    return versions
+    with use_ledger(settings) as ledger:
+        return [str(row.version) for row in ledger.execute(query)]
 
 
 def read_earlier_publications(set_name: str, batch_date: date, settings: Settings) -> list[Register]:
@@ -78,10 +59,8 @@ def read_earlier_publications(set_name: str, batch_date: date, settings: Setting
     before = of_set.where(publications.c.batch_date < batch_date).order_by(
         publications.c.batch_date.desc(), publications.c.sequence.desc()
     )
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
+    with use_ledger(settings) as ledger:
         rows = [*ledger.execute(same), *ledger.execute(before.limit(1))]
-    engine.dispose()
     return [
         Register(
             row.version,

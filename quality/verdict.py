@@ -8,8 +8,9 @@ from datetime import date
 import sqlalchemy as sa
 
 from ingestion.foundation import Settings
-from ingestion.foundation.ledger import open_ledger
-from ingestion.foundation.verdict import LANDING, Failure, Outcome, Severity, Verdict, record_verdicts, verdicts
+from ingestion.foundation.ledger import use_ledger
+from ingestion.foundation.ledger.tables import verdicts
+from ingestion.foundation.verdict import LANDING, Failure, Outcome, Severity, Verdict, record_verdicts
 
 __all__ = [
     "LANDING",
@@ -32,10 +33,8 @@ def read_verdicts(settings: Settings, batch_date: date | None = None, gate: str 
         query = query.where(verdicts.c.batch_date == batch_date)
     if gate is not None:
         query = query.where(verdicts.c.gate == gate)
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
+    with use_ledger(settings) as ledger:
         found = [Verdict.from_row(row) for row in ledger.execute(query)]
-    engine.dispose()
     latest = {(verdict.gate, verdict.batch_date, verdict.table): verdict for verdict in found}
     return [latest[identity] for identity in sorted(latest)]
 
@@ -47,28 +46,19 @@ def read_history(gates: Sequence[str], batch_date: date, settings: Settings) -> 
         .where(verdicts.c.gate.in_(list(gates)), verdicts.c.batch_date == batch_date)
         .order_by(verdicts.c.sequence)
     )
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
-        found = [Verdict.from_row(row) for row in ledger.execute(query)]
-    engine.dispose()
-    return found
+    with use_ledger(settings) as ledger:
+        return [Verdict.from_row(row) for row in ledger.execute(query)]
 
 
 def find_verdicts(prefix: str, settings: Settings) -> list[Verdict]:
     """Verdicts whose identifier begins with `prefix`."""
     query = sa.select(verdicts).where(verdicts.c.verdict_id.startswith(prefix, autoescape=True))
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
-        found = [Verdict.from_row(row) for row in ledger.execute(query.order_by(verdicts.c.verdict_id))]
-    engine.dispose()
-    return found
+    with use_ledger(settings) as ledger:
+        return [Verdict.from_row(row) for row in ledger.execute(query.order_by(verdicts.c.verdict_id))]
 
 
 def are_recorded(identifiers: Sequence[str], settings: Settings) -> set[str]:
     """Those of the identifiers that the ledger holds."""
-    engine = open_ledger(settings)
-    with engine.connect() as ledger:
+    with use_ledger(settings) as ledger:
         query = sa.select(verdicts.c.verdict_id).where(verdicts.c.verdict_id.in_(list(identifiers)))
-        found = {str(row.verdict_id) for row in ledger.execute(query)}
-    engine.dispose()
-    return found
+        return {str(row.verdict_id) for row in ledger.execute(query)}

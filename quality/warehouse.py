@@ -15,6 +15,7 @@ from ingestion.contract import load_registry
 from ingestion.contract.registry import Registry
 from ingestion.delivery import dates_to_build
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.events import report_event
 from ingestion.lake import write_manifest
 from quality.source import open_warehouse
 
@@ -55,7 +56,9 @@ def build(
     arguments += _variables(registry, batch_date, as_of_dates=dates)
     if select:
         arguments += ["--select", *select]
+    report_event("build_started", batch_date=batch_date)
     _invoke(arguments, batch_date, settings)
+    report_event("build_ended", batch_date=batch_date)
 
 
 def compile_models(engine: str, settings: Settings | None = None) -> dict[str, str]:
@@ -141,6 +144,7 @@ def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings) -> N
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if outcome.success:
         return
+    report_event("build_failed", batch_date=batch_date)
     if outcome.exception is not None:
         raise WarehouseBuildFailed(f"dbt could not build {batch_date}: {_one_line(outcome.exception)}.") from None
     results = getattr(outcome.result, "results", [])

@@ -14,7 +14,7 @@ from ingestion.identifiers.sensitive import forbidden_names
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-STAND_INS = ("token", "sha256_token", "masked", "birth_date")
+STAND_INS = ("token", "masked", "birth_date")
 
 
 def check_contract(contract: Contract, file: str) -> Iterator[Problem]:

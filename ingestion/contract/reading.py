@@ -15,7 +15,6 @@ from typing import Any
 import open_data_contract_standard
 import yaml
 from jsonschema_rs import Draft201909Validator
-from pydantic import ValidationError
 
 from ingestion.contract.checking import LAKE_TYPE, check_contract
 from ingestion.contract.profiles import (
@@ -27,7 +26,7 @@ from ingestion.contract.profiles import (
     DeliveryProfile,
     SourceProfile,
 )
-from ingestion.foundation.declarations import Problem, parse_yaml
+from ingestion.foundation.declarations import WHOLE_FILE, Problem, explain_syntax, parse_yaml, validate
 
 ENFORCED_OPTIONS = {"pattern", "minimum", "maximum"}
 
@@ -52,10 +51,7 @@ def _read_cached(file: str, content: bytes) -> Contract:
     try:
         document = parse_yaml(content)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        summary = " ".join(str(error).split())
-        raise ContractInvalid(
-            [Problem(file, "(file)", f"not readable YAML: {summary}", "correct the syntax")]
-        ) from None
+        raise ContractInvalid([explain_syntax(error, file)]) from None
     # YAML reads 2026-03-02 as a date; the standard's schema speaks of strings.
     document = json.loads(json.dumps(document, default=str))
     problems = [
@@ -84,13 +80,9 @@ class _Collector:
         self.problems.append(Problem(self.file, key, problem, remedy))
 
     def parse(self, model: Any, value: Any, key: str) -> Any:
-        try:
-            return model.model_validate(value)
-        except ValidationError as error:
-            for detail in error.errors():
-                place = ".".join([key, *(str(part) for part in detail["loc"])])
-                self.add(place, detail["msg"], f"give what {model.__name__} of ingestion/contract/profiles.py asks for")
-            return None
+        declared, found = validate(model, value, self.file, key, hints=False)
+        self.problems += found
+        return declared
 
 
 def _resolve(document: dict[str, Any], stem: str, collector: _Collector) -> Contract | None:
@@ -180,7 +172,7 @@ def _profile(entry: dict[str, Any], name: str, key: str, collector: _Collector, 
 
 
 def _dotted(path: Any) -> str:
-    return ".".join(str(part) for part in path) or "(file)"
+    return ".".join(str(part) for part in path) or WHOLE_FILE
 
 
 def _first_line(message: str) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ingestion.delivery.finding import Delivery
+from ingestion.delivery.identity import Delivery
 from ingestion.foundation import Settings
-from ingestion.foundation.ledger import deliveries, open_ledger
+from ingestion.foundation.events import Event, report_event
+from ingestion.foundation.ledger import deliveries, use_ledger
 
 
 def record(
@@ -66,9 +67,10 @@ def record(
                 rows_quarantined=counted[2],
             )
         )
+    _report("delivery_landed" if state == "landed" else "delivery_refused", delivery, *counted)
 
 
-def superseded_by(delivery: Delivery, ledger: sa.Engine) -> list[str]:
+def list_superseded(delivery: Delivery, ledger: sa.Engine) -> list[str]:
     """The deliveries that are current for its date, and will not be once it is recorded."""
     table = deliveries.c
     query = sa.select(table.delivery_id, table.sequence).where(
@@ -84,7 +86,7 @@ def superseded_by(delivery: Delivery, ledger: sa.Engine) -> list[str]:
     return [] if is_late else [row.delivery_id for row in current]
 
 
-def as_arrived(delivery: Delivery, ledger: sa.Engine) -> tuple[Delivery, sa.Row[Any] | None]:
+def count_occurrence(delivery: Delivery, ledger: sa.Engine) -> tuple[Delivery, sa.Row[Any] | None]:
     """The delivery, counted anew where its bytes return after others had replaced them, and what is held of it."""
     table = deliveries.c
     replacing = sa.select(table.file_mtime_ns).where(
@@ -115,6 +117,22 @@ def remember_file(delivery: Delivery, ledger: sa.Engine) -> None:
             .where(deliveries.c.delivery_id == delivery.delivery_id)
             .values(file_mtime_ns=delivery.mtime_ns)
         )
+    _report("delivery_unchanged", delivery)
+
+
+def _report(
+    event: Event, delivery: Delivery, rows: int | None = None, landed: int | None = None, held: int | None = None
+) -> None:
+    report_event(
+        event,
+        batch_date=delivery.batch_date,
+        source=delivery.dataset.source,
+        dataset=delivery.dataset.name,
+        sequence=delivery.sequence,
+        rows_in=rows,
+        rows_landed=landed,
+        rows_quarantined=held,
+    )
 
 
 def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
@@ -123,15 +141,13 @@ def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
     A late or restated row may touch any date after its event, so all daily figures are derived anew. Dates of the
     stock load count as the date it came with.
     """
-    ledger = open_ledger(settings)
     query = (
         sa.select(deliveries.c.batch_date)
         .distinct()
         .where(deliveries.c.state == "landed", deliveries.c.batch_date <= batch_date)
     )
-    with ledger.connect() as connection:
+    with use_ledger(settings) as connection:
         landed = {row[0] for row in connection.execute(query)}
-    ledger.dispose()
     return sorted(landed | {batch_date})
 
 
@@ -139,12 +155,10 @@ def mark_published(delivery_ids: Sequence[str], version: str, settings: Settings
     """Note in which published version these deliveries were first visible."""
     if not delivery_ids:
         return
-    ledger = open_ledger(settings)
-    with ledger.begin() as connection:
+    with use_ledger(settings) as connection:
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.published_in.is_(None), deliveries.c.delivery_id == sa.bindparam("built"))
             .values(published_in=version),
             [{"built": delivery_id} for delivery_id in delivery_ids],
         )
-    ledger.dispose()

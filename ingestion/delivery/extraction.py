@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset
-from ingestion.delivery.finding import Delivery, DeliveryIncomplete
+from ingestion.delivery.identity import Delivery, DeliveryIncomplete
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.files import digest_file
-from ingestion.identifiers.sensitive import without_numbers
+from ingestion.foundation.ledger import deliveries
+from ingestion.identifiers.sensitive import redact_numbers
 
 BATCH_ROWS = 200_000
 
@@ -42,7 +43,7 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
         _query_to_parquet(url, dataset, since, batch_date, draft)
     except (sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, pa.ArrowException, ValueError, ImportError) as error:
         draft.unlink(missing_ok=True)
-        reason = without_numbers(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
+        reason = redact_numbers(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
         raise DeliveryIncomplete(
             f"{dataset.source}.{dataset.name} of {batch_date}: the database did not answer ({reason});"
             " check its URL and the query in the contract, and run again."
@@ -97,3 +98,14 @@ def _query_to_parquet(url: str, dataset: Dataset, since: date, until: date, targ
                 writer.write_table(batch.select(pl.all().cast(pl.String)).to_arrow().cast(schema))
     finally:
         engine.dispose()
+
+
+def list_dates_to_extract(contract: Contract, dataset: Dataset, batch_date: date, ledger: sa.Engine) -> list[date]:
+    """Business dates of a database source to extract: every one since the last landed date, and `batch_date`."""
+    query = sa.select(sa.func.max(deliveries.c.batch_date)).where(
+        deliveries.c.source == dataset.source, deliveries.c.dataset == dataset.name, deliveries.c.state == "landed"
+    )
+    with ledger.connect() as connection:
+        last: date | None = connection.execute(query).scalar()
+    first = min(contract.profile.go_live, batch_date) if last is None else min(last + timedelta(days=1), batch_date)
+    return [first + timedelta(days=offset) for offset in range((batch_date - first).days + 1)]

@@ -17,16 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ingestion.contract import Dataset
 from ingestion.contract.profiles import Checksum, Control, Signature
-from ingestion.delivery.finding import (
+from ingestion.delivery.companions import read_companion
+from ingestion.delivery.finding import check_unchanged
+from ingestion.delivery.identity import (
     Delivery,
     DeliveryIncomplete,
     DeliveryRefused,
-    check_unchanged,
-    companion,
-    explain,
-    read_companion,
-    tell_incomplete,
+    describe_incomplete,
+    describe_os_error,
 )
+from ingestion.delivery.patterns import place_companion
 from ingestion.foundation import Settings
 
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sm3": 64}
@@ -67,7 +67,7 @@ def verify(delivery: Delivery, settings: Settings) -> Stated:
     except OSError as error:
         name = Path(str(error.filename or delivery.path)).name
         raise DeliveryIncomplete(
-            tell_incomplete(delivery.dataset, delivery.batch_date, f"{name} {explain(error)}")
+            describe_incomplete(delivery.dataset, delivery.batch_date, f"{name} {describe_os_error(error)}")
         ) from None
     check_unchanged(delivery)
     return stated
@@ -106,7 +106,7 @@ def _align(table: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _check_digest(path: Path, checksum: Checksum, dataset: Dataset) -> None:
-    beside, algorithm = companion(path, checksum.file), checksum.algorithm
+    beside, algorithm = place_companion(path, checksum.file), checksum.algorithm
     line = read_companion(beside, dataset).strip()
     match = re.fullmatch(rf"([0-9A-Fa-f]{{{HEX_DIGITS[algorithm]}}})(?:[ \t]+\*?([^\r\n]+))?", line)
     if match is None:
@@ -127,7 +127,7 @@ def _check_digest(path: Path, checksum: Checksum, dataset: Dataset) -> None:
 
 
 def _check_signature(path: Path, signature: Signature) -> None:
-    beside = companion(path, signature.file)
+    beside = place_companion(path, signature.file)
     with beside.open("rb") as handle:
         content = handle.read(4 * SIGNATURE_BYTES)
     if len(content) != SIGNATURE_BYTES:
@@ -158,7 +158,7 @@ def _check_control(delivery: Delivery) -> Stated:
     ready = delivery.dataset.delivery.ready
     if ready is None or ready.control is None:
         return Stated()
-    path = delivery.path if delivery.is_empty else companion(delivery.path, ready.marker)
+    path = delivery.path if delivery.is_empty else place_companion(delivery.path, ready.marker)
     values = _parse(path.name, read_companion(path, delivery.dataset), ready.control)
     size = sum(part.stat().st_size for part in delivery.data_files)
     expected = {"file_name": delivery.announced_name, "business_date": f"{delivery.batch_date:%Y%m%d}"}

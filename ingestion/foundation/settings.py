@@ -40,6 +40,7 @@ class Settings:
     vault_url: str | None = None
     vault_deposit: bool = True
     vault_purposes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    log: Literal["off", "json", "text"] = "off"
 
     @property
     def landing(self) -> Path:
@@ -83,7 +84,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     `models`, `suites`, `sets`, `views` relative to itself, `entity`, `token_algorithm`, `[vault]` with `deposit` and
     `purposes`, and `[sources]` folders in which `${NAME}` is an environment variable), `PLATFORM_LEDGER_URL`,
     `PLATFORM_KEY_FILE`, `PLATFORM_TOKEN_ALGORITHM` (`sha256` or `sm3`), `PLATFORM_VAULT_URL`, `PLATFORM_THREADS`,
-    `PLATFORM_MEMORY_LIMIT`.
+    `PLATFORM_MEMORY_LIMIT`, `PLATFORM_LOG` (`json` or `text`: events on standard error; `off`).
 
     Raises:
         SettingsInvalid: the tenant folder or one of its entries does not exist, or a value means nothing.
@@ -119,6 +120,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         vault_url=env.get("PLATFORM_VAULT_URL", f"sqlite:///{home / 'vault' / 'vault.db'}"),
         vault_deposit=bool(dict(declared.get("vault", {})).get("deposit", True)),
         vault_purposes=_vault_purposes(declared),
+        log=_log(env.get("PLATFORM_LOG") or "off"),
     )
 
 
@@ -126,6 +128,14 @@ def _threads(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
         raise SettingsInvalid(f"PLATFORM_THREADS is {text!r}; set a whole number from 1.")
     return int(text)
+
+
+def _log(text: str) -> Literal["off", "json", "text"]:
+    match text:
+        case "off" | "json" | "text":
+            return text
+        case other:
+            raise SettingsInvalid(f"PLATFORM_LOG is {other!r}; set json, text or off.")
 
 
 def _memory_limit(text: str) -> str:

@@ -15,29 +15,13 @@ from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
-from ingestion.foundation.ledger import metadata, open_ledger
+from ingestion.foundation.events import report_event
+from ingestion.foundation.ledger import open_ledger
+from ingestion.foundation.ledger.tables import verdicts
 from ingestion.foundation.settings import Settings
 
 LANDING = "landing"
 Severity = Literal["fail", "warn"]
-
-verdicts = sa.Table(
-    "verdicts",
-    metadata,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True, comment="order of recording"),
-    sa.Column("verdict_id", sa.String(32), nullable=False, unique=True, comment="hash of everything below"),
-    sa.Column("gate", sa.String(64), nullable=False),
-    sa.Column("table_name", sa.String(128), nullable=False),
-    sa.Column("batch_date", sa.Date, nullable=False),
-    sa.Column("fingerprint", sa.String(32), nullable=False, comment="content that was audited"),
-    sa.Column("beside", sa.String(32), comment="content of the other tables that its checks read"),
-    sa.Column("outcome", sa.String(24), nullable=False),
-    sa.Column("suite_version", sa.String(32), nullable=False),
-    sa.Column("row_count", sa.BigInteger, nullable=False),
-    sa.Column("check_count", sa.Integer, nullable=False),
-    sa.Column("failures", sa.JSON, nullable=False),
-    sa.Index("ix_verdicts_by_date", "gate", "batch_date", "table_name"),
-)
 
 
 class Outcome(StrEnum):
@@ -157,3 +141,13 @@ def write_verdicts(recorded: Sequence[Verdict], engine: sa.Engine) -> None:
                     beside=verdict.beside,
                 )
             )
+    for verdict in recorded:
+        report_event(
+            "verdict_recorded",
+            batch_date=verdict.batch_date,
+            gate=verdict.gate,
+            table=verdict.table,
+            outcome=verdict.outcome.value,
+            rows=verdict.rows,
+            checks_failed=len(verdict.failures),
+        )

@@ -51,7 +51,7 @@ def _listed() -> dict[str, dict[str, Any]]:
     return tomllib.loads((CODES / "forbidden_names.toml").read_text(encoding="utf-8"))
 
 
-def without_numbers(text: str) -> str:
+def redact_numbers(text: str) -> str:
     """A text that somebody else wrote, as it may be told: long numbers could be identifiers."""
     return LONG_NUMBER.sub("…", text)
 

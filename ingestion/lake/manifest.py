@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ingestion.contract import load_registry
 from ingestion.foundation import Settings
 from ingestion.foundation.files import replace_atomically
-from ingestion.foundation.ledger import deliveries, open_ledger
+from ingestion.foundation.ledger import deliveries, use_ledger
 from ingestion.foundation.sql import quote_name
 from ingestion.lake.layout import lake_schema
 from ingestion.protection.equivalents import write_schema
@@ -24,11 +24,9 @@ def write_manifest(settings: Settings) -> Path:
     for every dataset, so that a dataset without deliveries is an empty table and not an error.
     """
     registry = load_registry(settings)
-    ledger = open_ledger(settings)
     landed = sa.select(deliveries).where(deliveries.c.state == "landed").order_by(deliveries.c.delivery_id)
-    with ledger.connect() as connection:
+    with use_ledger(settings) as connection:
         rows = [dict(row._mapping) for row in connection.execute(landed)]
-    ledger.dispose()
     moment = pl.Datetime("us", "UTC")
     schema: dict[str, Any] = {
         "delivery_id": pl.String, "source": pl.String, "dataset": pl.String, "batch_date": pl.Date,

@@ -1,4 +1,4 @@
-"""Clear values on their one short way (明文): from the parse to equivalence tokens and the vault, then gone.
+"""Clear-text identifiers (明文): from the parse to the equivalence tokens and the vault, and then dropped.
 
 The identifiers of good rows are gathered in a table of the connection that parsed them, each set once, which ends with
 it, whatever becomes of the delivery. Nothing else sees them.
@@ -17,7 +17,7 @@ from ingestion.landing.identifier_sets import gather_clear_values
 from ingestion.protection import Keys
 from ingestion.protection.equivalents import record_equivalents
 from ingestion.vault import Vault
-from ingestion.vault.vault import BATCH
+from ingestion.vault.deposit import BATCH
 
 TABLE = "clear_values"
 SUBJECTS = ("cert_no", "mobile", "bank_card", "openid", "device_id", "email")

@@ -1,4 +1,4 @@
-"""Identifier sets (标识符组): a person comes again from row to row, so each distinct set of identifiers is judged once.
+"""Identifier sets (标识符组): persons recur from row to row, so each distinct set of identifiers is judged once.
 
 The delivered texts of all protected columns of a row are its set. Canonical forms, row rules, tokens and masks are
 computed in a table of distinct sets, to which the pass that types the rows is joined.
@@ -54,8 +54,9 @@ def texts_sql(dataset: Dataset) -> list[str]:
 def judge_sets(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, rules: Sequence[RowRule], keys: Keys
 ) -> IdentifierSets:
-    """Make table `identifier_sets` of the distinct rows of `delivered_sets`; in order, because where two sets meet in
-    the join's hash table, the one that came second is given out later.
+    """Make table `identifier_sets` of the distinct rows of `delivered_sets`, in order.
+
+    Where two sets meet in the join's hash table, the one that came second is given out later.
     """
     columns = _protected(dataset)
     names = {column.name for column in columns}

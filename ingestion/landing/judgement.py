@@ -20,14 +20,13 @@ from ingestion.delivery import Delivery, DeliveryRefused, check_stated
 from ingestion.delivery.verification import Stated
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.readers import FileUnreadable, LayoutChanged, Lines, Reading
-from ingestion.readers.parts import part_lines
+from ingestion.readers.parts import locate_part_lines
 
 Severity = Literal["fail", "warn"]
-UNREAD = (DeliveryRefused, FileUnreadable, LayoutChanged)
 
 
 @dataclass(frozen=True)
-class Check:
+class DeliveryCheck:
     """One check of a delivery: `sentence` says what is wrong where it is not held, `failing_rows` how many rows say so.
 
     `failing_rows` is None where only the delivery as a whole can fail.
@@ -46,7 +45,7 @@ class Check:
 class Judgement:
     """All checks of one delivery that apply to it, in the order in which a sender would want to hear of them."""
 
-    checks: tuple[Check, ...] = ()
+    checks: tuple[DeliveryCheck, ...] = ()
 
     @property
     def refusal(self) -> str | None:
@@ -64,12 +63,17 @@ class Counts:
     announced: int | None = None
 
 
-def judge_unread(error: Exception) -> Judgement:
-    """Judge a delivery that could not be read to its end, by the error that ended it, which is one of `UNREAD`."""
-    name = {FileUnreadable: "dialect", LayoutChanged: "layout"}
-    found = next((text for kind, text in name.items() if isinstance(error, kind)), "verification")
+def judge_unread(error: DeliveryRefused | FileUnreadable | LayoutChanged) -> Judgement:
+    """Judge a delivery that could not be read to its end, by the error that ended it."""
+    match error:
+        case LayoutChanged():
+            found = "layout"
+        case FileUnreadable():
+            found = "dialect"
+        case DeliveryRefused():
+            found = "verification"
     sentence = str(error)
-    return Judgement((Check(found, False, sentence.partition("\n")[0].rstrip(":"), "as contracted", sentence),))
+    return Judgement((DeliveryCheck(found, False, sentence.partition("\n")[0].rstrip(":"), "as contracted", sentence),))
 
 
 def judge_delivery(
@@ -96,7 +100,7 @@ def judge_delivery(
     return Judgement((*checks, *check_totals(stated, counts.rows_in, sums)))
 
 
-def check_totals(stated: Stated, rows: int, sums: dict[str, Decimal]) -> Iterator[Check]:
+def check_totals(stated: Stated, rows: int, sums: dict[str, Decimal]) -> Iterator[DeliveryCheck]:
     """The control totals, where the sender states any."""
     announced = {"rows": stated.rows} if stated.rows is not None else {}
     if not announced and not stated.sums:
@@ -112,27 +116,29 @@ def check_totals(stated: Stated, rows: int, sums: dict[str, Decimal]) -> Iterato
         **dict.fromkeys(announced, rows),
         **{f"sum of {name}": f"{sums.get(name, Decimal(0)):f}" for name in stated.sums},
     }
-    yield Check("control_totals", not sentence, _list_pairs(found), _list_pairs(limit), sentence)
+    yield DeliveryCheck("control_totals", not sentence, _list_pairs(found), _list_pairs(limit), sentence)
 
 
-def _state(name: str, is_held: bool, observed: str, limit: str, sentence: str) -> Check:
+def _state(name: str, is_held: bool, observed: str, limit: str, sentence: str) -> DeliveryCheck:
     """A check whose sentence is said only where it is not held."""
-    return Check(name, is_held, observed, limit, "" if is_held else sentence)
+    return DeliveryCheck(name, is_held, observed, limit, "" if is_held else sentence)
 
 
 def _list_pairs(pairs: dict[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in pairs.items())
 
 
-def _check_forbidden(delivery: Delivery, forbidden: pl.DataFrame) -> Check:
+def _check_forbidden(delivery: Delivery, forbidden: pl.DataFrame) -> DeliveryCheck:
     sentence = ""
     if forbidden.height:
         line, column, rule = forbidden.select("line_number", "column", "rule").row(0)
         sentence = f"{_locate(delivery, line)}, column {column} holds {rule}, {forbidden.height} values in all"
-    return Check("authentication_data", not sentence, f"{forbidden.height} values", "none", sentence, forbidden.height)
+    return DeliveryCheck(
+        "authentication_data", not sentence, f"{forbidden.height} values", "none", sentence, forbidden.height
+    )
 
 
-def _check_announced(counts: Counts) -> Check:
+def _check_announced(counts: Counts) -> DeliveryCheck:
     announced = counts.rows_in if counts.announced is None else counts.announced
     return _state(
         "announced_rows",
@@ -143,7 +149,7 @@ def _check_announced(counts: Counts) -> Check:
     )
 
 
-def _check_conserved(counts: Counts) -> Check:
+def _check_conserved(counts: Counts) -> DeliveryCheck:
     accounted = f"{counts.rows_landed} + {counts.rows_kept_out}"
     return _state(
         "rows_conserved",
@@ -154,7 +160,7 @@ def _check_conserved(counts: Counts) -> Check:
     )
 
 
-def _check_empty_form(delivery: Delivery, lines: Lines) -> Check:
+def _check_empty_form(delivery: Delivery, lines: Lines) -> DeliveryCheck:
     """A file without rows is legal only in the form that the contract names; without heading both are one."""
     contracted = delivery.dataset.delivery
     form = "empty_file" if lines.delivered.stat().st_size == 0 else "header_only"
@@ -165,29 +171,31 @@ def _check_empty_form(delivery: Delivery, lines: Lines) -> Check:
     return _state("empty_form", bool(forms & set(contracted.no_data)), form, legal, sentence)
 
 
-def _check_volume(delivery: Delivery, rows_in: int) -> Check:
+def _check_volume(delivery: Delivery, rows_in: int) -> DeliveryCheck:
     volume = delivery.dataset.delivery.volume
     envelope = f"{volume.minimum}..{volume.maximum}"
     sentence = f"has {rows_in} rows, outside the contract's volume {envelope}"
     return _state("volume", volume.minimum <= rows_in <= volume.maximum, str(rows_in), envelope, sentence)
 
 
-def _check_share(delivery: Delivery, kept_out: pl.DataFrame, rows_in: int) -> Check:
+def _check_share(delivery: Delivery, kept_out: pl.DataFrame, rows_in: int) -> DeliveryCheck:
     """The share of rows that break a rule; a single one is never too many."""
     share = delivery.dataset.delivery.max_quarantine_share
     observed = f"{kept_out.height} of {rows_in} rows"
     if kept_out.height <= max(share * rows_in, 1):
-        return Check("quarantine_share", True, observed, f"{share:.2%}", failing_rows=kept_out.height)
+        return DeliveryCheck("quarantine_share", True, observed, f"{share:.2%}", failing_rows=kept_out.height)
     worst = kept_out.group_by("column", "rule").len()
     column, rule, count = worst.sort("len", "column", "rule", descending=[True, False, False]).row(0)
     sentence = (
         f"{observed} break a rule, more than the contract's {share:.2%} (most: column {column or '(line)'},"
         f" rule {rule}, {count} rows, first at {_locate(delivery, kept_out.item(0, 'line_number'))})"
     )
-    return Check("quarantine_share", False, observed, f"{share:.2%}", sentence, kept_out.height)
+    return DeliveryCheck("quarantine_share", False, observed, f"{share:.2%}", sentence, kept_out.height)
 
 
-def _check_business_date(connection: duckdb.DuckDBPyConnection, delivery: Delivery, part: Path) -> Iterator[Check]:
+def _check_business_date(
+    connection: duckdb.DuckDBPyConnection, delivery: Delivery, part: Path
+) -> Iterator[DeliveryCheck]:
     """The business date in a column, where the contract names one, against that of the delivery."""
     column = delivery.dataset.delivery.business_date
     if column is None:
@@ -201,12 +209,14 @@ def _check_business_date(connection: duckdb.DuckDBPyConnection, delivery: Delive
             f"{count} rows say another business date in column {column} than the file's name (first at"
             f" {_locate(delivery, first)})"
         )
-    yield Check("business_date", not count, f"{count} rows of other dates", str(delivery.batch_date), sentence, count)
+    yield DeliveryCheck(
+        "business_date", not count, f"{count} rows of other dates", str(delivery.batch_date), sentence, count
+    )
 
 
 def _locate(delivery: Delivery, line: int) -> str:
     """A line as its sender finds it: of a split delivery the one in its part."""
     if not delivery.parts:
         return f"line {line}"
-    part, number = part_lines(delivery).locate(pl.Series([line])).row(0)
+    part, number = locate_part_lines(delivery).locate(pl.Series([line])).row(0)
     return f"line {number} of {part}"

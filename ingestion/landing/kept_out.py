@@ -13,9 +13,9 @@ from ingestion.foundation.sql import quote_name
 from ingestion.protection import Keys
 from ingestion.protection.sealing import seal
 from ingestion.readers import Lines, Reading
-from ingestion.readers.layout import Layout, each_line
+from ingestion.readers.layout import Layout, list_rejected_lines
 from ingestion.readers.lines import mark_lines, read_lines
-from ingestion.readers.parts import part_lines
+from ingestion.readers.parts import locate_part_lines
 from ingestion.readers.reading import SHEET
 
 KEPT_OUT = pl.Schema({"line_number": pl.Int64, "column": pl.String, "rule": pl.String})
@@ -36,7 +36,7 @@ def write_kept_out(
     `connection` is the one that reads the delivery. Equal rows give equal bytes.
     """
     if delivery.parts:
-        rows = rows.hstack(part_lines(delivery).locate(rows["line_number"]))
+        rows = rows.hstack(locate_part_lines(delivery).locate(rows["line_number"]))
     folder.mkdir()
     rows.write_parquet(folder / ROWS, compression="zstd")
     if reading.lines is None or layout is None:
@@ -70,7 +70,7 @@ def _read_text(lines: Lines, layout: Layout, starts: pl.Series) -> pl.DataFrame:
     spans = layout.spans_at(starts)
     marks = layout.marks if lines.delivered == lines.text else lines.marks
     marks = mark_lines(lines.delivered) if marks is None else marks
-    texts = read_lines(lines.delivered, marks, each_line(spans)["line_number"], lines.encoding)
+    texts = read_lines(lines.delivered, marks, list_rejected_lines(spans)["line_number"], lines.encoding)
     return (
         spans.rename({"line_number": "row"})
         .with_columns(line_number=pl.int_ranges(pl.col("row"), pl.col("row") + pl.col("inner") + 1))

@@ -26,8 +26,8 @@ from ingestion.landing.kept_out import KEPT_OUT, write_kept_out
 from ingestion.landing.typing_pass import type_rows
 from ingestion.protection import Keys, register_functions
 from ingestion.readers import Reading, open_reading
-from ingestion.readers.layout import Layout, each_line, survey
-from ingestion.readers.plain import plain_file
+from ingestion.readers.layout import Layout, list_rejected_lines, survey
+from ingestion.readers.plain import make_plain_file
 from ingestion.readers.reading import SHEET, LineEndsMixed
 
 MEMORY_LIMIT = "640MB"
@@ -64,7 +64,7 @@ def parse_delivery(
         DeliveryIncomplete: a file of it changed or went away meanwhile.
     """
     stated = verify(delivery, settings)
-    path = plain_file(delivery, settings, work)
+    path = make_plain_file(delivery, settings, work)
     landing, dataset = lands_as or delivery, delivery.dataset
     part = work / LANDED / PART
     part.parent.mkdir()
@@ -78,7 +78,7 @@ def parse_delivery(
         typed = type_rows(connection, contract, landing, reading, layout, part, keys, list(stated.sums))
         kept_out = [typed.broken, drop_duplicates(connection, dataset, part)]
         if layout is not None:
-            kept_out.append(each_line(layout.rejects).select(*KEPT_OUT))
+            kept_out.append(list_rejected_lines(layout.rejects).select(*KEPT_OUT))
         quarantine = pl.concat(kept_out).sort("line_number")
         counts = _count(connection, reading, layout, part, quarantine)
         judgement = judge_delivery(
@@ -120,7 +120,7 @@ def _count(
 ) -> Counts:
     """Rows delivered, counted by the first pass over a text file on its own, and rows written and kept out."""
     landed = int(connection.execute(f"select count(*) from read_parquet({quote_text(part)})").fetchall()[0][0])
-    rows_in = landed + kept_out.height if layout is None else layout.rows + each_line(layout.rejects).height
+    rows_in = landed + kept_out.height if layout is None else layout.rows + list_rejected_lines(layout.rejects).height
     return Counts(rows_in, landed, kept_out.height, reading.announced_rows)
 
 

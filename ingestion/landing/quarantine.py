@@ -19,7 +19,8 @@ from ingestion.delivery.bookkeeping import record
 from ingestion.delivery.extraction import list_extracts
 from ingestion.delivery.finding import list_files
 from ingestion.foundation import Settings
-from ingestion.foundation.ledger import deliveries, metadata, open_ledger
+from ingestion.foundation.ledger import deliveries, open_ledger, use_ledger
+from ingestion.foundation.ledger.tables import openings, replays
 from ingestion.foundation.sql import quote_text
 from ingestion.lake import parquet_options
 from ingestion.landing.committing import commit_delivery, lock_source
@@ -27,22 +28,6 @@ from ingestion.landing.kept_out import RAW, ROWS
 from ingestion.landing.parsing import LANDED, PART, QUARANTINED, Parsed, parse_delivery
 from ingestion.protection import load_keys
 from ingestion.protection.sealing import unseal_quarantine
-
-replays = sa.Table(
-    "replays",
-    metadata,
-    sa.Column("delivery_id", sa.String(64), primary_key=True, comment="whose quarantined rows were tried again"),
-    sa.Column("replay_id", sa.String(64), nullable=False, comment="delivery that holds what became of them"),
-)
-openings = sa.Table(
-    "quarantine_openings",
-    metadata,
-    sa.Column("opening_id", sa.Integer, primary_key=True),
-    sa.Column("delivery_id", sa.String(64), nullable=False),
-    sa.Column("actor", sa.String(64), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("opened_at", sa.String(32), nullable=False),
-)
 
 
 class QuarantineUnknown(Exception):
@@ -84,10 +69,8 @@ def list_held(settings: Settings, source: str | None = None, batch_date: date | 
         query = query.where(deliveries.c.source == source)
     if batch_date is not None:
         query = query.where(deliveries.c.batch_date == batch_date)
-    ledger = open_ledger(settings)
-    with ledger.connect() as connection:
+    with use_ledger(settings) as connection:
         rows = connection.execute(query).all()
-    ledger.dispose()
     return [
         Held(row.delivery_id, row.source, row.dataset, row.batch_date, row.file_name, row.rows_quarantined)
         for row in rows
@@ -96,18 +79,16 @@ def list_held(settings: Settings, source: str | None = None, batch_date: date | 
 
 def show(delivery: str, settings: Settings) -> pl.DataFrame:
     """Line, column and rule of every quarantined row of a delivery; `delivery` may be the beginning of its name."""
-    return pl.read_parquet(_folder(_find(delivery, settings), settings) / ROWS).sort("line_number")
+    return pl.read_parquet(_locate_folder(_find(delivery, settings), settings) / ROWS).sort("line_number")
 
 
 def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Settings) -> pl.DataFrame:
     """The delivered text beside line, column and rule; who looked and why is recorded first."""
     held = _find(delivery, settings)
-    folder = _folder(held, settings)
-    ledger = open_ledger(settings)
-    with ledger.begin() as connection:
+    folder = _locate_folder(held, settings)
+    with use_ledger(settings) as connection:
         entry = {"delivery_id": held.delivery_id, "actor": actor, "reason": reason, "opened_at": at.isoformat()}
         connection.execute(sa.insert(openings).values(**entry))
-    ledger.dispose()
     keys = load_keys(settings.key_file)
     raw = pl.read_parquet(io.BytesIO(unseal_quarantine((folder / RAW).read_bytes(), keys, held.delivery_id)))
     return pl.read_parquet(folder / ROWS).join(raw, on="line_number", how="left").sort("line_number")
@@ -128,7 +109,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         raise QuarantineUnknown(f"no contract {held.source}.yml; restore it, then replay.")
     ledger = open_ledger(settings)
     with lock_source(held.source, settings), tempfile.TemporaryDirectory(dir=settings.home, prefix=".replay-") as work:
-        original = _locate(held, contract, settings, ledger)
+        original = _locate_delivery(held, contract, settings, ledger)
         digest = hashlib.sha256(f"{held.delivery_id}\x1f{contract.version}\x1f{at.isoformat()}".encode()).hexdigest()
         moment = int(at.timestamp()) * 1_000_000_000
         again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
@@ -175,12 +156,12 @@ def _find(delivery: str, settings: Settings) -> Held:
     return found[0]
 
 
-def _folder(held: Held, settings: Settings) -> Path:
+def _locate_folder(held: Held, settings: Settings) -> Path:
     return settings.quarantine / held.source / held.dataset / f"batch_date={held.batch_date}" / held.delivery_id
 
 
-def _locate(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
-    """The delivery as it lies there, of which this is the quarantine, or what a replay left of it."""
+def _locate_delivery(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
+    """The delivery, as it lies where it arrived, whose rows these are, or are what a replay left of them."""
     dataset, delivery_id = contract.dataset(held.dataset), held.delivery_id
     with ledger.connect() as connection:
         while replayed := connection.execute(

@@ -14,19 +14,22 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset, load_contract
 from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, find_deliveries
-from ingestion.delivery.bookkeeping import as_arrived, record, remember_file, superseded_by
-from ingestion.delivery.extraction import extract
-from ingestion.delivery.finding import dates_to_extract, missing_dates, stray_files
+from ingestion.delivery.bookkeeping import count_occurrence, list_superseded, record, remember_file
+from ingestion.delivery.extraction import extract, list_dates_to_extract
+from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.ledger import open_ledger
 from ingestion.foundation.verdict import write_verdicts
-from ingestion.identifiers.sensitive import without_numbers
+from ingestion.identifiers.sensitive import redact_numbers
 from ingestion.lake import compare
 from ingestion.landing.committing import commit_delivery, lock_source
-from ingestion.landing.judgement import UNREAD, Judgement, judge_unread
+from ingestion.landing.judgement import Judgement, judge_unread
 from ingestion.landing.parsing import Parsed, parse_delivery
 from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import Keys, load_keys
+from ingestion.readers import FileUnreadable, LayoutChanged
+
+NOT_LANDED = (DeliveryRefused, FileUnreadable, LayoutChanged)
 
 
 class SourceUnknown(Exception):
@@ -116,7 +119,7 @@ def _pending(
 ) -> list[Delivery]:
     if dataset.delivery.reader != "database":
         return find_deliveries(contract, dataset, batch_date, settings, ledger)
-    dates = dates_to_extract(contract, dataset, batch_date, ledger)
+    dates = list_dates_to_extract(contract, dataset, batch_date, ledger)
     return [extract(contract, dataset, day, settings) for day in dates]
 
 
@@ -124,10 +127,10 @@ def _warnings(contract: Contract, batch_date: date, settings: Settings, ledger: 
     """What does not stop a landing, but somebody should look at."""
     for dataset in contract.datasets:
         if dataset.delivery.reader != "database":
-            for day in missing_dates(contract, dataset, batch_date, settings, ledger):
+            for day in list_missing_dates(contract, dataset, batch_date, settings, ledger):
                 yield f"{contract.source}.{dataset.name} of {day} never came; ask the party to deliver it."
-    for path in stray_files(contract, batch_date, settings):
-        name = without_numbers(path.name)
+    for path in list_unknown_files(contract, batch_date, settings):
+        name = redact_numbers(path.name)
         yield f"{name} is named by no dataset of {contract.source}.yml; add it to the contract, or remove it."
 
 
@@ -145,7 +148,7 @@ def _emptied(folder: Path) -> Iterator[Path]:
 def _land(
     contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys, work: Path
 ) -> Arrival:
-    delivery, held = as_arrived(delivery, ledger)
+    delivery, held = count_occurrence(delivery, ledger)
     if held is not None and (held.state == "landed" or held.contract_version == contract.version):
         remember_file(delivery, ledger)
         if held.state == "refused":
@@ -161,7 +164,7 @@ def _land(
             record(delivery, ledger, "refused", reason, (0, 0, 0))
             raise DeliveryRefused(reason)
         commit_delivery(delivery, parsed, settings)
-    before = superseded_by(delivery, ledger)
+    before = list_superseded(delivery, ledger)
     difference = compare(delivery.dataset, delivery.batch_date, before, delivery.delivery_id, settings)
     record(delivery, ledger, "landed", None, parsed.counted, keys.label)
     return _describe_arrival(delivery, parsed.counted, "landed", str(difference or ""))
@@ -173,7 +176,7 @@ def _judge(
     """Parse a delivery, and judge it: by its checks, or by what kept it from being read."""
     try:
         parsed = parse_delivery(contract, delivery, settings, keys, folder)
-    except UNREAD as error:
+    except NOT_LANDED as error:
         return None, judge_unread(error)
     return parsed, parsed.judgement
 

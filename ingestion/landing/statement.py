@@ -19,7 +19,7 @@ RULES_A_WORD = 60
 
 
 def list_rules(dataset: Dataset, may_hold_replacements: bool) -> list[RowRule]:
-    """All row rules of a dataset, in the order of the bits by which `note` is told which are broken."""
+    """All row rules of a dataset, in the order of the bits by which `note` learns which are broken."""
     rules = list(row_rules(dataset, may_hold_replacements))
     if dataset.delivery.trailing_separator:
         rules.append(RowRule("", "too many columns", "_end is not null"))
@@ -57,7 +57,7 @@ def pass_sql(
     ordinal = "_row" if line_number is None else "row_number() over ()"
     return f"""
         with {levels_sql(delivery.dataset, sets, relation, ordinal, has_quotes)}
-        select {outputs_sql(delivery.dataset, sets)}, {lineage_sql(contract, delivery, line_number or "_ordinal")}
+        select {columns_sql(delivery.dataset, sets)}, {lineage_sql(contract, delivery, line_number or "_ordinal")}
         from (select {", ".join(searched)} from valued)
         where case when {any_broken} then note({{{note}}}) else true end
     """
@@ -88,7 +88,7 @@ def levels_sql(dataset: Dataset, sets: IdentifierSets, relation: str, ordinal: s
     """
 
 
-def outputs_sql(dataset: Dataset, sets: IdentifierSets) -> str:
+def columns_sql(dataset: Dataset, sets: IdentifierSets) -> str:
     """The columns of the lake but for the lineage, in its order: typed values, and what stands in for identifiers."""
     plain = {
         column.name: quote_name(f"v_{column.name}")

@@ -7,7 +7,7 @@ import hashlib
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery
 from ingestion.foundation.verdict import LANDING, Failure, Verdict
-from ingestion.landing.judgement import Check, Judgement
+from ingestion.landing.judgement import DeliveryCheck, Judgement
 
 RULES = {
     "verification": "L3",
@@ -44,7 +44,7 @@ def form_verdict(judgement: Judgement, delivery: Delivery, contract: Contract, r
     )
 
 
-def _describe(check: Check) -> Failure:
+def _describe(check: DeliveryCheck) -> Failure:
     because = " ".join(check.sentence.split()).rstrip(".:")
     return Failure(
         check=check.name,

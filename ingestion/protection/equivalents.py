@@ -4,7 +4,7 @@ For every identity number, phone and card the tokens of its masked form and of i
 partner's `md5(phone)`, which is tokenised as `mobile_md5` when it lands, meets our phone without anyone seeing it.
 They are computed once for each new value, not in every row, and kept beside the lake as append-only Parquet:
 `lake/_equivalents/<kind>/<delivery_id>.parquet`. Readers take distinct rows: two deliveries that land at the same
-moment may both tell the same new value, with equal tokens.
+moment may both record the same new value, with equal tokens.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ SCHEMA = {
 def equivalents_sql(kind: str, value: str, keys: Keys) -> dict[str, str]:
     """Name and SQL of every equivalence token of a canonical value; `previous_token` is NULL for a first key."""
     masked = masked_form_sql(kind, value)
-    assert kind in HASHED and masked is not None
+    if masked is None:
+        raise ValueError(f"{kind} has no masked form; equivalents are of {', '.join(HASHED)}.")
     return {
         "previous_token": keyed_sql(value, kind, keys.older[0]) if keys.older else "null::varchar",
         "masked_token": keyed_sql(masked, f"{kind}_masked", keys),

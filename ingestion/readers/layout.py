@@ -83,7 +83,7 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
         raise LineEndsMixed(f"ends line {counted.turn} otherwise than line 1")
     rows, spans = _split(connection, reading, counted, texts, table)
     rejects = _read_rejects(connection, lines, counted.marks)
-    rejected = each_line(rejects)["line_number"]
+    rejected = list_rejected_lines(rejects)["line_number"]
     if rejected.is_duplicated().any():  # the parser ends lines where they do not end
         raise FileUnreadable(f"cannot be split into rows{_tell_ends(counted)}")
     gaps = pl.concat([rejected, pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
@@ -167,7 +167,7 @@ def _read_rejects(connection: duckdb.DuckDBPyConnection, lines: Lines, marks: Nu
     return rejects.select(numbers.alias("line_number"), "inner", "column", "rule").cast(REJECTS)
 
 
-def each_line(blocks: pl.DataFrame) -> pl.DataFrame:
+def list_rejected_lines(blocks: pl.DataFrame) -> pl.DataFrame:
     """One row for each physical line of blocks that begin at `line_number` and hold `inner` line feeds."""
     return (
         blocks.with_columns(offset=pl.int_ranges(0, pl.col("inner") + 1))

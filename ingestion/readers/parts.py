@@ -38,7 +38,7 @@ class PartLines:
         )
 
 
-def part_lines(delivery: Delivery) -> PartLines:
+def locate_part_lines(delivery: Delivery) -> PartLines:
     """Where each line of `plain_file` lies in what was delivered; line ends are counted, so call it when asked."""
     if not delivery.parts:
         return PartLines((delivery.path,), (1,), 0)

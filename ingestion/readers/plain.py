@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingestion.delivery import Delivery, DeliveryIncomplete
-from ingestion.delivery.finding import explain, tell_incomplete
+from ingestion.delivery.identity import describe_incomplete, describe_os_error
 from ingestion.foundation import Settings
 from ingestion.readers.parts import join_parts
 
 
-def plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:
+def make_plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:
     """The single plain data file to read: as delivered, or written below `work`, in bounded memory.
 
     Raises:
@@ -32,5 +32,5 @@ def plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:
     except OSError as error:
         if error.filename is None or Path(str(error.filename)) not in (delivery.path, *delivery.parts):
             raise
-        what = f"{Path(error.filename).name} {explain(error)}"
-        raise DeliveryIncomplete(tell_incomplete(delivery.dataset, delivery.batch_date, what)) from None
+        what = f"{Path(error.filename).name} {describe_os_error(error)}"
+        raise DeliveryIncomplete(describe_incomplete(delivery.dataset, delivery.batch_date, what)) from None

@@ -4,26 +4,44 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
 
-from ingestion.foundation import load_settings
-from ingestion.foundation.command_line import run_command
+from ingestion.foundation import Settings, SettingsInvalid
+from ingestion.foundation.command_line import DONE, WRONG, Command, ExitCodes, argument, run_program
 from ingestion.simulation import SimulationInvalid, simulate
 
 
-def main(argv: list[str] | None = None) -> int:
+def deliver(given: argparse.Namespace, settings: Settings) -> int:
     """Deliver every business date of a simulated group; the same arguments give the same bytes."""
-    parser = argparse.ArgumentParser(prog="python -m ingestion.simulation", description=__doc__)
-    parser.add_argument("--customers", type=int, required=True)
-    parser.add_argument("--days", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args(argv)
+    if find_spec("xlsxwriter") is None:
+        raise SettingsInvalid("The simulation wants xlsxwriter; install `loan-data-platform[simulation]`.")
+    report = simulate(given.customers, given.days, given.seed, settings.home)
+    print(f"{report.first_date} to {report.last_date} delivered into {report.landing}: {report.rows}")
+    return DONE
 
-    def deliver() -> int:
-        report = simulate(given.customers, given.days, given.seed, load_settings().home)
-        print(f"{report.first_date} to {report.last_date} delivered into {report.landing}: {report.rows}")
-        return 0
 
-    return run_command(deliver, {SimulationInvalid: 1})
+def _exit_codes() -> ExitCodes:
+    return {SimulationInvalid: WRONG}
+
+
+SIMULATE = Command(
+    "simulation",
+    "let a simulated group deliver into the landing folder, date by date; the same arguments give the same bytes",
+    deliver,
+    "--customers 1000 --days 5",
+    (
+        argument("--customers", type=int, required=True, help="how many customers the group has"),
+        argument("--days", type=int, required=True, help="how many business dates it delivers"),
+        argument("--seed", type=int, default=1, help="another seed is another world (default: 1)"),
+    ),
+    _exit_codes,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run_program("python -m ingestion.simulation", SIMULATE.summary, SIMULATE, argv)
 
 
 if __name__ == "__main__":

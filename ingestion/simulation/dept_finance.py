@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-import xlsxwriter
 
 from ingestion.simulation.dropping import Drop, Spoiler, drop_file, during, leave_intact, yuan_text
 from ingestion.simulation.horizon import GO_LIVE
@@ -174,6 +173,8 @@ def _list_entries(world: World, until: date, since: date | None) -> pl.DataFrame
 def _encode(rows: pl.DataFrame, batch_date: date) -> bytes:
     """The same rows give the same bytes: the workbook says it was made on the first business date."""
     buffer = io.BytesIO()
+    import xlsxwriter  # of the optional group `simulation`
+
     workbook = xlsxwriter.Workbook(buffer, {"in_memory": True, "default_date_format": "yyyy-mm-dd"})
     workbook.set_properties({"author": "财务部", "created": datetime(GO_LIVE.year, GO_LIVE.month, GO_LIVE.day)})
     sheet = workbook.add_worksheet(SHEET)

@@ -1,73 +1,124 @@
-"""`python -m ingestion vault ...` and `keys ...`: clear values for an authorised purpose, forgetting, key rotation."""
+"""`python -m ingestion vault …` and `keys …`: clear values for an authorised purpose, forgetting, key rotation."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
-from ingestion.protection import add_key, load_keys
-from ingestion.vault.vault import Vault, VaultRefused
+from ingestion.foundation.command_line import DONE, NO, WRONG, Command, ExitCodes, Group, argument
+from ingestion.protection import KeyUnusable, add_key, load_keys
+from ingestion.vault.opening import Vault
+from ingestion.vault.store import VaultRefused
 
 
-def vault(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Give a clear value back, forget or readmit a person, or list who asked for what."""
-    opened = Vault(settings, load_keys(settings.key_file, settings.token_algorithm))
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Vault]:
+    vault = Vault(settings, load_keys(settings.key_file, settings.token_algorithm))
     try:
-        print(_answer(arguments, opened))
-    except VaultRefused as error:
-        print(error, file=sys.stderr)
-        return 1
+        yield vault
     finally:
-        opened.close()
-    return 0
+        vault.close()
 
 
-def _answer(arguments: argparse.Namespace, opened: Vault) -> str:
-    if arguments.action == "audit":
-        lines = [" ".join(str(value) for value in row.values() if value is not None) for row in opened.entries()]
-        return "\n".join(lines) if lines else "nobody has asked yet."
-    now = datetime.now(BUSINESS_TIMEZONE)
-    who = (arguments.actor, arguments.reason, arguments.ticket)
-    if arguments.action == "reveal":
-        return opened.reveal(arguments.token, arguments.purpose, *who, at=now)
-    if arguments.action == "forget":
-        return f"forgotten; {opened.forget(arguments.token, *who, at=now)} values are gone for good."
-    opened.readmit(arguments.token, *who, at=now)
-    return "readmitted; the next delivery that brings the person is kept again."
+def reveal(given: argparse.Namespace, settings: Settings) -> int:
+    """Print the clear value behind a token; the answer, and a refusal too, is in the audit."""
+    with _opened(settings) as vault:
+        print(
+            vault.reveal(
+                given.token, given.purpose, given.actor or getpass.getuser(), given.reason, given.ticket, at=_now()
+            )
+        )
+    return DONE
 
 
-def keys(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Tell the versions of the key file, or add a newest one (tokens made from now on use it)."""
-    if arguments.action == "add":
-        add_key(settings.key_file, arguments.algorithm)
+def forget(given: argparse.Namespace, settings: Settings) -> int:
+    """Destroy the key of a subject for good."""
+    with _opened(settings) as vault:
+        gone = vault.forget(given.token, given.actor or getpass.getuser(), given.reason, given.ticket, at=_now())
+    print(f"forgotten; {gone} values are gone for good.")
+    return DONE
+
+
+def readmit(given: argparse.Namespace, settings: Settings) -> int:
+    """Accept a forgotten subject again."""
+    with _opened(settings) as vault:
+        vault.readmit(given.token, given.actor or getpass.getuser(), given.reason, given.ticket, at=_now())
+    print("readmitted; the next delivery that brings the person is kept again.")
+    return DONE
+
+
+def list_audit(_given: argparse.Namespace, settings: Settings) -> int:
+    """Print every request, oldest first."""
+    with _opened(settings) as vault:
+        lines = [" ".join(str(value) for value in row.values() if value is not None) for row in vault.entries()]
+    print("\n".join(lines) if lines else "nobody has asked yet; `python -m ingestion vault reveal` asks.")
+    return DONE
+
+
+def list_keys(_given: argparse.Namespace, settings: Settings) -> int:
+    """Print the versions of the key file, newest first."""
     print("\n".join(version.label for version in load_keys(settings.key_file).versions))
-    return 0
+    return DONE
 
 
-def add_commands(commands: Any) -> None:
-    """Add `vault` and `keys` to the subparsers of `python -m ingestion`."""
-    parser = commands.add_parser("vault", help=vault.__doc__)
-    parser.set_defaults(run=vault)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for action, meaning in {
-        "reveal": "print the clear value behind a token",
-        "forget": "destroy the key of a subject for good",
-        "readmit": "accept a forgotten subject again",
-    }.items():
-        asked = actions.add_parser(action, help=meaning)
-        asked.add_argument("token", help="token of the value" if action == "reveal" else "token of the subject")
-        if action == "reveal":
-            asked.add_argument("--purpose", required=True, help="purpose code, such as COLLECTION")
-        asked.add_argument("--reason", required=True)
-        asked.add_argument("--ticket", required=True)
-        asked.add_argument("--actor", default=getpass.getuser(), help="who asks; the operating system's user")
-    actions.add_parser("audit", help="list every request, oldest first")
-    parser = commands.add_parser("keys", help=keys.__doc__)
-    parser.set_defaults(run=keys)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="newest first")
-    actions.add_parser("add", help="rotate").add_argument("algorithm", choices=("sha256", "sm3"))
+def rotate_keys(given: argparse.Namespace, settings: Settings) -> int:
+    """Add a newest version to the key file: tokens made from now on use it."""
+    add_key(settings.key_file, given.algorithm)
+    return list_keys(given, settings)
+
+
+def _now() -> datetime:
+    return datetime.now(BUSINESS_TIMEZONE)
+
+
+def _exit_codes() -> ExitCodes:
+    return {VaultRefused: NO, KeyUnusable: WRONG}
+
+
+def _asked(
+    name: str, summary: str, run: Callable[[argparse.Namespace, Settings], int], of: str, purpose: bool = False
+) -> Command:
+    """A command that somebody must answer for: why, under which ticket, and who."""
+    arguments = [argument("token", help=f"token of the {of}")]
+    if purpose:
+        arguments.append(argument("--purpose", required=True, help="purpose code, such as COLLECTION"))
+    arguments += [
+        argument("--reason", required=True, help="why, for the audit"),
+        argument("--ticket", required=True, help="under which ticket, for the audit"),
+        argument("--actor", help="who asks; the operating system's user"),
+    ]
+    example = f'vault {name} TOKEN{" --purpose COLLECTION" if purpose else ""} --reason "asked by phone" --ticket 7'
+    return Command(name, summary, run, example, tuple(arguments), _exit_codes)
+
+
+COMMANDS = (
+    Group(
+        "vault",
+        "give a clear value back, forget or readmit a person, or list who asked for what",
+        (
+            _asked("reveal", "print the clear value behind a token", reveal, "value", purpose=True),
+            _asked("forget", "destroy the key of a subject for good", forget, "subject"),
+            _asked("readmit", "accept a forgotten subject again", readmit, "subject"),
+            Command("audit", "list every request, oldest first", list_audit, "vault audit", (), _exit_codes),
+        ),
+    ),
+    Group(
+        "keys",
+        "list the versions of the key file, or add a newest one (tokens made from now on use it)",
+        (
+            Command("list", "versions, newest first", list_keys, "keys list", (), _exit_codes),
+            Command(
+                "add",
+                "rotate: add a newest version",
+                rotate_keys,
+                "keys add sm3",
+                (argument("algorithm", choices=("sha256", "sm3"), help="what its tokens are made by"),),
+                _exit_codes,
+            ),
+        ),
+    ),
+)

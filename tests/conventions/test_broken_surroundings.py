@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from features.__main__ import main as features
 from ingestion.commands import main as ingestion
 from ingestion.foundation import PROJECT
-from ingestion.foundation.command_line import PIPE_CLOSED, UNFORESEEN, run_command
+from ingestion.foundation.command_line import PIPE_CLOSED, UNFORESEEN, WRONG, run_command
 from quality.__main__ import main as quality
 
 GARBAGE = "not what it should be \x00"
@@ -61,7 +62,7 @@ def test_settings_that_mean_nothing(
     environment, told = SETTINGS[case]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert main(["check"]) == (2 if main is quality else 1)
+    assert main(["check"]) == WRONG
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith(told)
@@ -74,7 +75,7 @@ def test_files_that_are_damaged(case: str, home: Path, capsys: pytest.CaptureFix
     path = home / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(GARBAGE, encoding="utf-8")
-    assert main([argument.format(home=home) for argument in arguments]) in (1, 2)
+    assert main([argument.format(home=home) for argument in arguments]) == WRONG
     said = capsys.readouterr().err
     assert told in said
     assert said.count("\n") == 1
@@ -87,14 +88,16 @@ def test_a_database_that_is_not_there(
     name: str, command: list[str], url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(f"PLATFORM_{name}_URL", url)
-    assert ingestion(command) == 1
+    assert ingestion(command) == WRONG
     said = capsys.readouterr().err
     assert "cannot be opened" in said
     assert "secret" not in said
     assert said.count("\n") == 1
 
 
-def test_what_nobody_foresaw_is_told_by_place_and_never_in_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_nobody_foresaw_is_told_by_place_and_never_in_its_own_words(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail() -> int:
         raise LookupError("13812345678")
 
@@ -103,6 +106,31 @@ def test_what_nobody_foresaw_is_told_by_place_and_never_in_its_own_words(capsys:
     assert said.startswith("LookupError at tests/conventions/test_broken_surroundings.py:")
     assert "13812345678" not in said
     assert "Traceback" not in said
+    [kept] = (home / "logs").iterdir()
+    assert str(kept) in said and said.count("\n") == 1
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    text = kept.read_text(encoding="utf-8")
+    assert text.startswith("Traceback") and "LookupError: 13812345678" in text
+
+
+@pytest.mark.parametrize("broken", ["home is a file", "tenant is missing"])
+def test_without_a_usable_home_the_traceback_is_kept_among_temporary_files(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if broken == "home is a file":
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("PLATFORM_HOME", str(tmp_path / "file"))
+    else:
+        monkeypatch.setenv("PLATFORM_TENANT", "/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def fail() -> int:
+        raise LookupError("13812345678")
+
+    assert run_command(fail, {}) == UNFORESEEN
+    [kept] = tmp_path.glob("traceback-*.txt")
+    assert str(kept) in capsys.readouterr().err
+    assert kept.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_reader_that_closes_the_pipe_is_no_error(home: Path) -> None:

@@ -483,13 +483,13 @@ def test_commands_tell_users_one_sentence(
     assert main(["frame", "--date", DAY.isoformat(), "--out", str(tmp_path / "frame.parquet")]) == 0
     assert pl.read_parquet(tmp_path / "frame.parquet").height == 495
     capsys.readouterr()
-    for command in (
-        ["build", "--date", "2026-07-01"],
-        ["describe", "nothing"],
-        ["score", "--date", "2026-07-01"],
-        ["frame"],
+    for command, code in (
+        (["build", "--date", "2026-07-01"], 1),
+        (["describe", "nothing"], 2),
+        (["score", "--date", "2026-07-01"], 1),
+        (["frame"], 2),
     ):
-        assert main(command) == 1
+        assert main(command) == code
         told = capsys.readouterr().err
         assert "Traceback" not in told
         assert told.strip().endswith(".")

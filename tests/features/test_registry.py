@@ -47,12 +47,12 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path, world: Any)
     (tmp_path / "five.yml").write_text("- a list\n")
     told = problems(tmp_path)
     for wanted in (
-        "one.yml: features[n_7d].colour: extra inputs are not permitted; remove it or correct its spelling",
-        "two.yml: purposes.0: input should be",
+        "one.yml: features[n_7d].colour: is not a key that exists here; remove it; known are name, title,",
+        "two.yml: purposes: is 'SPYING'; write UNDERWRITE, FRAUD, ",
         "two.yml: features[x]: `sum` needs a `column`",
-        "three.yml: -: feature y reads gender, which no feature may use",
-        "four.yml: -: is not readable YAML (key `view` is given twice",
-        "five.yml: -: is not a mapping",
+        "three.yml: (file): feature y reads gender, which no feature may use",
+        "four.yml: (file): is not readable YAML (key `view` is given twice",
+        "five.yml: (file): is not a mapping; start it with `view:`.",
     ):
         assert any(line.startswith(wanted) for line in told), (wanted, told)
 
@@ -94,8 +94,8 @@ def test_a_name_or_a_definition_used_twice_is_refused(tmp_path: Path, world: Any
     two = world.declare([{**count, "name": "m"}, world.feature("n", "count", "bigint")], view="two")
     told = problems(write(tmp_path, one, two))
     assert told == [
-        "two.yml: features[m]: is the same definition as one.n; keep one of them",
-        "two.yml: features[n]: has the name of one.n; rename one of them",
+        "two.yml: features[m]: is the same definition as one.n; keep one of them.",
+        "two.yml: features[n]: has the name of one.n; rename one of them.",
     ]
 
 

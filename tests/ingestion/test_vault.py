@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sqlite3
 from collections.abc import Iterator
@@ -16,11 +15,12 @@ import pytest
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 
-from ingestion.foundation import BUSINESS_TIMEZONE, Settings, SettingsInvalid, load_settings
+from ingestion.commands import main
+from ingestion.foundation import BUSINESS_TIMEZONE, Settings, SettingsInvalid, command_line, load_settings
 from ingestion.protection import add_key, load_keys
 from ingestion.vault import Vault, VaultRefused
-from ingestion.vault.commands import add_commands
-from ingestion.vault.vault import Deposited, metadata, subjects, token_starts
+from ingestion.vault.deposit import Deposited
+from ingestion.vault.tables import metadata, subjects, token_starts
 
 AT = datetime(2026, 3, 5, 9, 30, tzinfo=BUSINESS_TIMEZONE)
 WHO = {"actor": "li.ming", "reason": "customer asked for a call", "ticket": "T-17", "at": AT}
@@ -320,14 +320,13 @@ def test_purposes_and_place_are_configured(tmp_path: Path) -> None:
         load_settings(environment)
 
 
-def test_command_line(vault: Vault, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    add_commands(parser.add_subparsers(required=True))
+def test_command_line(
+    vault: Vault, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command_line, "load_settings", lambda: settings)
 
     def run(*words: str) -> tuple[int, str, str]:
-        arguments = parser.parse_args(words)
-        code = int(arguments.run(arguments, settings))
-        return code, *capsys.readouterr()
+        return main(words), *capsys.readouterr()
 
     vault.deposit(PEOPLE)
     why = ("--reason", "complaint", "--ticket", "T-18", "--actor", "wang")

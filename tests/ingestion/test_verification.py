@@ -22,13 +22,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ingestion.contract import Column, Contract, Dataset
 from ingestion.contract.profiles import ColumnProfile, DeliveryProfile, SourceProfile
 from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, check_stated, find_deliveries, verify
-from ingestion.delivery.finding import missing_dates, stray_files
+from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
 from ingestion.delivery.verification import Stated
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.readers import FileUnreadable
-from ingestion.readers.parts import part_lines
-from ingestion.readers.plain import plain_file
+from ingestion.readers.parts import locate_part_lines
+from ingestion.readers.plain import make_plain_file
 
 DAY = date(2026, 3, 4)
 DATA = b"loan_no,amount\nL1,1.50\nL2,2.25\n"
@@ -317,7 +317,7 @@ def test_missing_dates_are_those_neither_landed_nor_there(settings: Settings) ->
     ledger = open_ledger(settings)
 
     def missing(contract: Contract) -> list[int]:
-        found = missing_dates(contract, contract.datasets[0], date(2026, 3, 7), settings, ledger)
+        found = list_missing_dates(contract, contract.datasets[0], date(2026, 3, 7), settings, ledger)
         return [day.day for day in found]
 
     assert missing(contract) == [2, 3, 4, 5, 6]
@@ -341,12 +341,12 @@ def test_stray_files_are_those_no_pattern_names(settings: Settings) -> None:
     stray = ["LOAN_20260303.csv", "LOAN_20260304 (1).csv", "LOAN_20260304_2.csv", "放款.csv"]
     drop(settings, dict.fromkeys(named + stray, b""))
     contract = make_contract(**RESEND, **control(), **checksum("md5"), **SIGNED)
-    assert [path.name for path in stray_files(contract, DAY, settings)] == stray
-    assert stray_files(contract, date(2026, 3, 5), settings) == []
+    assert [path.name for path in list_unknown_files(contract, DAY, settings)] == stray
+    assert list_unknown_files(contract, date(2026, 3, 5), settings) == []
     flat = make_contract(files="LOAN_{yyyymmdd}.csv")
     (settings.landing / "bank" / "LOAN_20260230.csv").write_bytes(DATA)
     (settings.landing / "bank" / "LOAN_20260228.csv").write_bytes(DATA)
-    assert [path.name for path in stray_files(flat, DAY, settings)] == ["LOAN_20260230.csv"]
+    assert [path.name for path in list_unknown_files(flat, DAY, settings)] == ["LOAN_20260230.csv"]
 
 
 def digest(algorithm: str, content: bytes = DATA) -> bytes:
@@ -620,7 +620,7 @@ def zlib_crc(byte: int) -> int:
 def unpack(settings: Settings, tmp_path: Path, words: dict[str, Any], archive: bytes) -> bytes:
     drop(settings, {"LOAN_20260304.zip": archive})
     (delivery,) = find(make_contract(**words), settings)
-    return plain_file(delivery, settings, tmp_path).read_bytes()
+    return make_plain_file(delivery, settings, tmp_path).read_bytes()
 
 
 UNPACKED: list[tuple[str, dict[str, Any], bytes]] = [
@@ -736,9 +736,9 @@ def test_parts_are_put_together_and_their_lines_traced(
     settings: Settings, tmp_path: Path, words: dict[str, Any], parts: list[bytes], whole: bytes
 ) -> None:
     delivery = split(settings, parts, **words)
-    assert plain_file(delivery, settings, tmp_path).read_bytes() == whole
+    assert make_plain_file(delivery, settings, tmp_path).read_bytes() == whole
     numbers = pl.Series(range(1, len(whole.splitlines()) + 1))
-    located = part_lines(delivery).locate(numbers).rows()
+    located = locate_part_lines(delivery).locate(numbers).rows()
     originals = [(delivery.path.parent / part).read_bytes().splitlines()[place - 1] for part, place in located]
     # A part may begin with a mark, and line 1 may announce the rows of one part only.
     assert [line[-1:] for line in originals[1:]] == [line[-1:] for line in whole.splitlines()[1:]]
@@ -762,12 +762,12 @@ def test_parts_that_do_not_fit_are_told(
     settings: Settings, tmp_path: Path, words: dict[str, Any], parts: list[bytes], message: str
 ) -> None:
     with pytest.raises(FileUnreadable) as caught:
-        plain_file(split(settings, parts, **words), settings, tmp_path)
+        make_plain_file(split(settings, parts, **words), settings, tmp_path)
     assert str(caught.value) == message
 
 
 def test_a_plain_file_is_read_where_it_lies(settings: Settings, tmp_path: Path) -> None:
     drop(settings, {"LOAN_20260304.csv": DATA})
     (delivery,) = find(make_contract(), settings)
-    assert plain_file(delivery, settings, tmp_path) == delivery.path
-    assert part_lines(delivery).locate(pl.Series([7])).rows() == [(delivery.path.name, 7)]
+    assert make_plain_file(delivery, settings, tmp_path) == delivery.path
+    assert locate_part_lines(delivery).locate(pl.Series([7])).rows() == [(delivery.path.name, 7)]

@@ -66,9 +66,9 @@ WRONG = {
         "Gate landing judges deliveries as they land; run `python -m ingestion land`."
     ),
     "audit --table nope --date 2026-03-02": "No gate of the warehouse has a suite for nope; add suites/core/nope.yml.",
-    "publish --date 2026-13-02": f"2026-13-02 is no date; {FORM}",
-    "verdicts --date 20260302": f"20260302 is no date; {FORM}",
-    f"{OVERRIDE} soon": f"soon is no date; {FORM}",
+    "publish --date 2026-13-02": f"--date: 2026-13-02 is no date: month must be in 1..12; {FORM}",
+    "verdicts --date yesterday": f"--date: yesterday is no date; {FORM}",
+    f"{OVERRIDE} soon": f"--until: soon is no date; {FORM}",
     f"{OVERRIDE} 2026-03-02": "No verdict begins with abc; `python -m quality verdicts` lists them.",
 }
 

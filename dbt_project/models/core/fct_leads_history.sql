@@ -2,14 +2,31 @@ with
 
 versions as ({{ conformed_history('leads', ['lead_id']) }}),
 
+applications as (
+
+    select * from {{ ref('int_applications_versioned') }}
+
+),
+
+-- A partner knows a phone by its SHA-256.
+equivalents as (
+
+    select * from {{ ref('int_identifier_equivalents') }}
+    where kind = 'mobile'
+
+),
+
 -- A phone belongs to a customer only while exactly one anchor has used it: a shared or recycled phone attaches nobody.
 phones as (
 
-    select mobile_sha256_token, min(customer_id) as customer_id
-    from {{ ref('int_applications_versioned') }}
-    where _superseded_at is null and mobile_sha256_token is not null
-    group by mobile_sha256_token
-    having min(customer_id) = max(customer_id)
+    select
+        equivalents.sha256_token as mobile_sha256_token,
+        min(applications.customer_id) as customer_id
+    from applications
+    inner join equivalents on applications.mobile_token = equivalents.token
+    where applications._superseded_at is null
+    group by equivalents.sha256_token
+    having min(applications.customer_id) = max(applications.customer_id)
 
 )
 

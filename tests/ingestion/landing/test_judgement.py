@@ -9,7 +9,7 @@ import pytest
 from ingestion.contract import load_contract
 from ingestion.delivery import DeliveryRefused, find_deliveries
 from ingestion.foundation.ledger import open_ledger
-from ingestion.landing.judgement import Check, Judgement, judge_unread
+from ingestion.landing.judgement import DeliveryCheck, Judgement, judge_unread
 from ingestion.landing.parsing import Parsed, parse_delivery
 from ingestion.protection import load_keys
 from ingestion.readers import FileUnreadable, LayoutChanged
@@ -45,13 +45,13 @@ def test_a_delivery_that_may_land_shows_what_was_looked_at(party: Party, tmp_pat
     parsed = parse(party, tmp_path / "work")
     assert parsed.judgement == Judgement(
         (
-            Check("authentication_data", True, "0 values", "none", failing_rows=0),
-            Check("announced_rows", True, "3", "not announced"),
-            Check("rows_conserved", True, "2 + 1", "3"),
-            Check("volume", True, "3", "1..9"),
-            Check("quarantine_share", True, "1 of 3 rows", "50.00%", failing_rows=1),
-            Check("business_date", True, "0 rows of other dates", "2026-03-02", failing_rows=0),
-            Check("control_totals", True, "rows 3, sum of amount 3.500000000", "rows 3, sum of amount 3.5"),
+            DeliveryCheck("authentication_data", True, "0 values", "none", failing_rows=0),
+            DeliveryCheck("announced_rows", True, "3", "not announced"),
+            DeliveryCheck("rows_conserved", True, "2 + 1", "3"),
+            DeliveryCheck("volume", True, "3", "1..9"),
+            DeliveryCheck("quarantine_share", True, "1 of 3 rows", "50.00%", failing_rows=1),
+            DeliveryCheck("business_date", True, "0 rows of other dates", "2026-03-02", failing_rows=0),
+            DeliveryCheck("control_totals", True, "rows 3, sum of amount 3.500000000", "rows 3, sum of amount 3.5"),
         )
     )
     assert parsed.judgement.refusal is None
@@ -111,4 +111,4 @@ def test_what_could_not_be_read_is_a_value_too() -> None:
 
 
 def test_a_warning_refuses_nothing() -> None:
-    assert Judgement((Check("late", False, "9:00", "7:00", "came late", severity="warn"),)).refusal is None
+    assert Judgement((DeliveryCheck("late", False, "9:00", "7:00", "came late", severity="warn"),)).refusal is None

@@ -11,13 +11,13 @@ from ingestion.contract import Contract, load_contract
 from ingestion.delivery import Delivery
 from ingestion.landing.identifier_sets import IdentifierSets
 from ingestion.landing.statement import (
+    columns_sql,
     count_words,
     known_at_sql,
     levels_sql,
     lineage_sql,
     list_rules,
     mask_sql,
-    outputs_sql,
     pass_sql,
 )
 from tests.ingestion.broken import DAY, Party, column
@@ -42,7 +42,7 @@ def agree(party: Party, *columns: dict[str, Any], **delivery: Any) -> tuple[Cont
 def test_the_lake_holds_typed_values_and_stand_ins_and_not_what_is_dropped(party: Party) -> None:
     _, delivery = agree(party)
     found = IdentifierSets((), [], {"phone_token": "o1", "phone_masked": "o2"})
-    assert outputs_sql(delivery.dataset, found) == (
+    assert columns_sql(delivery.dataset, found) == (
         '"v_id" as "id", o1 as "phone_token", o2 as "phone_masked", "v_at" as "at"'
     )
 

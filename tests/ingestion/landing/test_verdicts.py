@@ -10,6 +10,7 @@ import pytest
 
 from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.landing import judgement
+from ingestion.landing.sources import NOT_LANDED
 from ingestion.landing.verdicts import RULES
 from quality import __main__ as command_line
 from quality.landing import write_landing_report
@@ -113,6 +114,6 @@ def test_deliveries_have_a_page_like_the_tables_of_later_gates(party: Party) -> 
 
 
 def test_every_check_of_a_delivery_has_its_rule() -> None:
-    named = set(re.findall(r'(?:Check|_state)\(\s*"(\w+)"', inspect.getsource(judgement)))
-    unread = {judgement.judge_unread(kind("x")).checks[0].name for kind in judgement.UNREAD}
+    named = set(re.findall(r'(?:DeliveryCheck|_state)\(\s*"(\w+)"', inspect.getsource(judgement)))
+    unread = {judgement.judge_unread(kind("x")).checks[0].name for kind in NOT_LANDED}
     assert named | unread == set(RULES)

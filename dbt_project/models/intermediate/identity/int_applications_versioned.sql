@@ -16,7 +16,6 @@ select
     birth_date,
     name_masked,
     mobile_token,
-    mobile_sha256_token,
     mobile_masked,
     is_test,
     _delivery_id,

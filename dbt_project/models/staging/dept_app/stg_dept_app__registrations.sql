@@ -10,7 +10,6 @@ select
     source.user_id,
     source.registered_at,
     source.mobile_token,
-    source.mobile_sha256_token,
     source.mobile_masked,
     channels.canonical as channel,
     source.device_id_token,

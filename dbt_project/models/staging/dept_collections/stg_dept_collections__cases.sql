@@ -13,7 +13,6 @@ select
     source.cert_no_token as anchor_token,
     source.customer_name_masked as name_masked,
     source.mobile_token,
-    source.mobile_sha256_token,
     source.mobile_masked,
     stages.canonical as stage,
     source.agency_code,

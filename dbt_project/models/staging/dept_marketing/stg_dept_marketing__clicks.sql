@@ -13,7 +13,6 @@ select
     source.campaign,
     source.ad_copy,
     source.mobile_token,
-    source.mobile_sha256_token,
     source.mobile_masked,
     source.lead_id,
     source.cost_amount,

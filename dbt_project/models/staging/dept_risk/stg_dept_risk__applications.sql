@@ -12,7 +12,6 @@ select
     source.cert_no_birth_date as birth_date,
     source.customer_name_masked as name_masked,
     source.mobile_token,
-    source.mobile_sha256_token,
     source.mobile_masked,
     channels.canonical as channel,
     source.lead_id,

@@ -12,7 +12,6 @@ select
     source.cert_no_token as anchor_token,
     source.customer_name_masked as name_masked,
     source.mobile_token,
-    source.mobile_sha256_token,
     source.mobile_masked,
     source.received_date,
     sources.canonical as complaint_source,

@@ -11,7 +11,6 @@ select
     source.cert_no_token as anchor_token,
     source.customer_name_masked as name_masked,
     source.mobile_token,
-    source.mobile_sha256_token,
     source.mobile_masked,
     channels.canonical as channel,
     categories.canonical as category,

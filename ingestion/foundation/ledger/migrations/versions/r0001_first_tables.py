@@ -1,0 +1,133 @@
+"""The first recorded revision: every table, for a new ledger and for one that was made before revisions were recorded.
+
+The tables stand here as they were then; what a ledger has of them stays, with its rows.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+metadata = sa.MetaData()
+
+sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("delivery_id", sa.String(64), primary_key=True, comment="hash of identity and content"),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("dataset", sa.String(64), nullable=False),
+    sa.Column("batch_date", sa.Date, nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False, comment="1 for the first file of a date, 2.. for re-sends"),
+    sa.Column("version", sa.Integer, nullable=False, comment="1.. in order of arrival within the batch date"),
+    sa.Column("content_hash", sa.String(64), nullable=False, comment="SHA-256 of the delivered bytes"),
+    sa.Column("contract_version", sa.String(32), nullable=False),
+    sa.Column("token_key", sa.String(32), comment="algorithm and version of the key of its tokens: hmac-sha256:1"),
+    sa.Column("state", sa.String(16), nullable=False, comment="landed | refused"),
+    sa.Column("reason", sa.Text, comment="why it was refused"),
+    sa.Column("received_at", sa.String(32), nullable=False, comment="receipt, ISO 8601 with zone"),
+    sa.Column("superseded_at", sa.String(32), comment="receipt of the version that replaced it"),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("file_size", sa.BigInteger, nullable=False),
+    sa.Column("file_mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("rows_in", sa.BigInteger, nullable=False),
+    sa.Column("rows_landed", sa.BigInteger, nullable=False),
+    sa.Column("rows_quarantined", sa.BigInteger, nullable=False),
+    sa.Column("published_in", sa.String(64), comment="first published warehouse version that holds it"),
+    sa.Index("ix_deliveries_by_date", "source", "dataset", "batch_date"),
+)
+
+sa.Table(
+    "replays",
+    metadata,
+    sa.Column("delivery_id", sa.String(64), primary_key=True, comment="whose quarantined rows were tried again"),
+    sa.Column("replay_id", sa.String(64), nullable=False, comment="delivery that holds what became of them"),
+)
+
+sa.Table(
+    "quarantine_openings",
+    metadata,
+    sa.Column("opening_id", sa.Integer, primary_key=True),
+    sa.Column("delivery_id", sa.String(64), nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("opened_at", sa.String(32), nullable=False),
+)
+
+sa.Table(
+    "verdicts",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True, comment="order of recording"),
+    sa.Column("verdict_id", sa.String(32), nullable=False, unique=True, comment="hash of everything below"),
+    sa.Column("gate", sa.String(64), nullable=False),
+    sa.Column("table_name", sa.String(128), nullable=False),
+    sa.Column("batch_date", sa.Date, nullable=False),
+    sa.Column("fingerprint", sa.String(32), nullable=False, comment="content that was audited"),
+    sa.Column("beside", sa.String(32), comment="content of the other tables that its checks read"),
+    sa.Column("outcome", sa.String(24), nullable=False),
+    sa.Column("suite_version", sa.String(32), nullable=False),
+    sa.Column("row_count", sa.BigInteger, nullable=False),
+    sa.Column("check_count", sa.Integer, nullable=False),
+    sa.Column("failures", sa.JSON, nullable=False),
+    sa.Index("ix_verdicts_by_date", "gate", "batch_date", "table_name"),
+)
+
+sa.Table(
+    "overrides",
+    metadata,
+    sa.Column("override_id", sa.String(32), primary_key=True, comment="hash of everything below"),
+    sa.Column("verdict_id", sa.String(32), nullable=False, index=True),
+    sa.Column("overridden_by", sa.String(128), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("valid_until", sa.Date, nullable=False, comment="last day on which it lets the content pass"),
+    sa.Column("recorded_at", sa.String(32), nullable=False, comment="ISO 8601 with zone"),
+)
+
+sa.Table(
+    "publications",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True, comment="order of publication"),
+    sa.Column("set_name", sa.String(64), nullable=False),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("batch_date", sa.Date, nullable=False),
+    sa.Column("run", sa.String(128), nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False, comment="content and layout of the whole set"),
+    sa.Column("row_counts", sa.JSON, nullable=False, comment="rows by table, of all that its gates audited"),
+    sa.Column("contents", sa.JSON, comment="fingerprint by table, of all that its gates audited"),
+    sa.Column("members", sa.JSON, comment="the tables that were published"),
+    sa.UniqueConstraint("set_name", "version"),
+)
+
+sa.Table(
+    "runs",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True, comment="order in which runs began"),
+    sa.Column("stage", sa.String(64), nullable=False, comment="ingest_<source> | warehouse | features | scoring"),
+    sa.Column("batch_date", sa.Date, nullable=False),
+    sa.Column("run_id", sa.String(250), nullable=False, comment="the orchestrator's name of the run"),
+    sa.Column("state", sa.String(16), nullable=False, comment="running | succeeded | failed"),
+    sa.Column("detail", sa.Text, nullable=False, comment="what it did, or the sentence why it failed"),
+    sa.Column("extras", sa.JSON, nullable=False, comment="figures: rows landed and quarantined, version; error kind"),
+    sa.Column("started_at", sa.String(32), nullable=False, comment="ISO 8601 with zone"),
+    sa.Column("ended_at", sa.String(32), comment="ISO 8601 with zone; NULL while it runs or when it was killed"),
+    sa.UniqueConstraint("stage", "run_id"),
+    sa.Index("ix_runs_by_date", "batch_date", "stage"),
+    sqlite_autoincrement=True,
+)
+
+
+def upgrade() -> None:
+    """Create the tables that are missing; those that are there get the columns (NULL) and indexes that came since."""
+    connection = op.get_bind()
+    held = sa.inspect(connection)
+    known = set(held.get_table_names())
+    metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        columns = {column["name"] for column in held.get_columns(table.name)} if table.name in known else None
+        for column in table.columns:
+            if columns is not None and column.name not in columns:
+                op.add_column(table.name, sa.Column(column.name, column.type, comment=column.comment))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            index.create(connection, checkfirst=True)

@@ -1,0 +1,140 @@
+"""Opening the ledger: made where there is none, migrated where it is older, refused where it is newer than the code.
+
+The recorded revision is read first; Alembic is imported only where it is not the newest.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ingestion.foundation.ledger.tables import metadata
+from ingestion.foundation.locks import hold_lock
+from ingestion.foundation.settings import Settings, SettingsInvalid
+
+HEAD = "0001"
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "ledger_revision"  # an orchestrator in the same database keeps `alembic_version` for itself
+ADVISORY_LOCK = 0x6C65_6467_6572
+
+_revision = sa.Table(
+    VERSION_TABLE,
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+_migrating = threading.Lock()
+
+
+class _LedgerNewer(Exception):
+    """The recorded revision is none that this code knows."""
+
+
+@contextmanager
+def use_ledger(settings: Settings) -> Iterator[sa.Connection]:
+    """Open the ledger for one transaction: committed when the block ends well, rolled back when it raises.
+
+    Raises:
+        SettingsInvalid: as `open_ledger`.
+    """
+    engine = open_ledger(settings)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def open_ledger(settings: Settings) -> sa.Engine:
+    """Open the ledger at the newest revision; SQLite runs in WAL mode so that readers never wait.
+
+    One process at a time makes or migrates it: the processes of a machine wait for each other at a file, those of
+    several machines in the database (SQLite does not wait where two of them change the mode of a new file at once).
+
+    Raises:
+        SettingsInvalid: there is no database at the ledger's address, it cannot be read, or it is newer than the code.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    shown = shown_url(settings.ledger_url)
+    try:
+        engine = sa.create_engine(settings.ledger_url)
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _set_sqlite_pragmas)
+        with hold_lock(settings.home / ".ledger.lock"):
+            with engine.connect() as connection:
+                is_newest = _read_revision(connection) == HEAD
+            if not is_newest:
+                _bring_up(engine)
+    except _LedgerNewer as error:
+        raise SettingsInvalid(
+            f"The ledger {shown} has revision {error}, and this version of the platform knows it up to {HEAD}; update"
+            " the platform, or set PLATFORM_LEDGER_URL to a ledger of its own."
+        ) from None
+    except (sa.exc.SQLAlchemyError, sqlite3.Error, ModuleNotFoundError) as error:
+        raise SettingsInvalid(
+            f"The ledger {shown} cannot be opened ({type(error).__name__}); correct PLATFORM_LEDGER_URL, or put the"
+            " last copy of the ledger in its place."
+        ) from None
+    return engine
+
+
+def shown_url(url: str) -> str:
+    """A database URL with its password hidden."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "at the address that was set"
+
+
+def _read_revision(connection: sa.Connection) -> str | None:
+    """The recorded revision; None where none was recorded, and where there is no ledger."""
+    if not connection.dialect.has_table(connection, VERSION_TABLE):
+        return None
+    return connection.execute(sa.select(_revision.c.version_num)).scalar()
+
+
+def _bring_up(engine: sa.Engine) -> None:
+    """Make an empty database the newest ledger, or migrate the one that is there; all of it or nothing."""
+    with _migrating, engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("begin immediate")  # its driver would commit each change of a table by itself
+        elif connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+        if _read_revision(connection) == HEAD:
+            return  # another process was first
+        if not set(sa.inspect(connection).get_table_names()) & {*metadata.tables, VERSION_TABLE}:
+            metadata.create_all(connection)
+            _revision.create(connection)
+            connection.execute(sa.insert(_revision).values(version_num=HEAD))
+        else:
+            _migrate(connection)
+
+
+def _migrate(connection: sa.Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        recorded = connection.execute(sa.select(_revision.c.version_num)).scalar()
+        raise _LedgerNewer(recorded) from None
+
+
+def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("pragma busy_timeout = 60000")
+    if cursor.execute("pragma journal_mode").fetchone() != ("wal",):
+        cursor.execute("pragma journal_mode = wal")
+    cursor.execute("pragma synchronous = normal")
+    cursor.close()
