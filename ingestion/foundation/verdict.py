@@ -119,10 +119,20 @@ def record_verdicts(recorded: Sequence[Verdict], settings: Settings) -> None:
     engine = open_ledger(settings)
     write_verdicts(recorded, engine)
     engine.dispose()
+    for verdict in recorded:
+        report_event(
+            "verdict_recorded",
+            batch_date=verdict.batch_date,
+            gate=verdict.gate,
+            table=verdict.table,
+            outcome=verdict.outcome.value,
+            rows=verdict.rows,
+            checks_failed=len(verdict.failures),
+        )
 
 
 def write_verdicts(recorded: Sequence[Verdict], engine: sa.Engine) -> None:
-    """As `record_verdicts`, in a ledger that is open."""
+    """As `record_verdicts`, in a ledger that is open; the event is the caller's to report."""
     with engine.begin() as ledger:
         for verdict in recorded:
             ledger.execute(sa.delete(verdicts).where(verdicts.c.verdict_id == verdict.verdict_id))
@@ -141,13 +151,3 @@ def write_verdicts(recorded: Sequence[Verdict], engine: sa.Engine) -> None:
                     beside=verdict.beside,
                 )
             )
-    for verdict in recorded:
-        report_event(
-            "verdict_recorded",
-            batch_date=verdict.batch_date,
-            gate=verdict.gate,
-            table=verdict.table,
-            outcome=verdict.outcome.value,
-            rows=verdict.rows,
-            checks_failed=len(verdict.failures),
-        )
