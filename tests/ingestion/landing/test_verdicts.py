@@ -91,6 +91,7 @@ def test_the_command_shows_refused_deliveries_first(
     party.land()
     party.deliver("id,amount,day\n1,1.50,2026-03-03\n", day=DAY + timedelta(days=1))
     party.refusal(DAY + timedelta(days=1))
+    capsys.readouterr()
     assert command_line.main(["verdicts", "--gate", "landing"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in (lines[0], lines[2])] == ["2026-03-03", "2026-03-02"]
