@@ -26,8 +26,9 @@ from typing import Any, Literal
 
 import duckdb
 
+from quality.check import Check
 from quality.expectation import Scope
-from quality.suite import Check, Suite
+from quality.suite import Suite
 
 _SEVERITIES = {"fail": "critical", "warn": "warning"}
 _PROGRESS_OFF = {"globally": False}

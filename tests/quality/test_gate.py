@@ -14,9 +14,9 @@ import pytest
 
 from ingestion.foundation import Settings
 from quality import gx_duckdb
+from quality.check import Check
 from quality.gate import GateUnusable, audit, audit_rows
 from quality.source import ParquetFiles, WarehouseUnusable
-from quality.suite import Check
 from quality.verdict import Outcome, Verdict, read_verdicts
 
 DAY = date(2026, 3, 2)
