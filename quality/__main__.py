@@ -16,7 +16,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings, load_settings
-from quality.override import SHORT, OverrideRefused, override_verdict, read_overrides
+from quality.override import SHORT, OverrideRefused, judge_overrides, override_verdict
 from quality.published import NothingPublished, kept_versions, open_published
 from quality.sets import SetsInvalid, SetUnknown, check_sets, guarded_set, load_set, suites_in_force
 from quality.suite import SuitesInvalid
@@ -161,21 +161,19 @@ def _show_verdicts(given: argparse.Namespace, settings: Settings) -> int:
 
 def _show(verdicts: Sequence[Verdict], settings: Settings, as_of: date | None = None) -> int:
     """Failed verdicts first, each with its failing sentences; 1 if any is neither passed nor overridden."""
-    overrides = read_overrides([verdict.verdict_id for verdict in verdicts if not verdict.passed], settings)
-    order = {Outcome.FAIL: 0, Outcome.OVERRIDDEN: 1, Outcome.PASS_WITH_WARNINGS: 2, Outcome.PASS: 3}
-    shown = []
-    for verdict in verdicts:
-        override = overrides.get(verdict.verdict_id)
-        stands = override is not None and override.stands(as_of or verdict.batch_date)
-        shown.append((Outcome.OVERRIDDEN if stands else verdict.outcome, verdict, override))
-    for outcome, verdict, override in sorted(shown, key=lambda entry: order[entry[0]]):
+    order = (Outcome.FAIL, Outcome.OVERRIDDEN, Outcome.PASS_WITH_WARNINGS, Outcome.PASS)
+    decisions = judge_overrides(verdicts, settings, as_of)
+    for decision in sorted(decisions, key=lambda decision: order.index(decision.outcome)):
+        verdict = decision.verdict
         subject = f"{verdict.batch_date}  {verdict.gate}  {verdict.table:<40}"
-        print(f"{verdict.verdict_id[:SHORT]}  {subject} {outcome:<18} {verdict.rows:>12,} rows")
+        print(f"{verdict.verdict_id[:SHORT]}  {subject} {decision.outcome:<18} {verdict.rows:>12,} rows")
         for failure in verdict.failures:
             print(f"    {failure.severity}  {failure.sentence}: {failure.because}")
-        if override:
-            print(f"    {override.sentence if outcome is Outcome.OVERRIDDEN else f'no longer {override.sentence}'}")
-    return int(any(outcome is Outcome.FAIL for outcome, _, _ in shown))
+        if decision.override:
+            print(f"    {decision.override.sentence}")
+        if decision.ended:
+            print(f"    no longer {decision.ended.sentence}")
+    return int(any(decision.outcome is Outcome.FAIL for decision in decisions))
 
 
 def _show_published(settings: Settings) -> int:

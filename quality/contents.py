@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
 
 import duckdb
 
@@ -17,7 +17,7 @@ from quality.suite import Suite
 class Contents:
     """Fingerprints of the tables of a connection that nobody else writes meanwhile."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, present: Collection[str]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, present: Iterable[str]) -> None:
         self._connection = connection
         self._present = frozenset(present)
         self._known: dict[str, str] = {}
@@ -40,7 +40,7 @@ class Contents:
         return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:32] if read else ""
 
 
-def read_beside(suite: Suite, present: Collection[str]) -> frozenset[str]:
+def read_beside(suite: Suite, present: Iterable[str]) -> frozenset[str]:
     """Those of the tables, other than its own, whose names stand in the queries of a suite."""
     words: set[str] = set()
     for check in suite.all_checks:

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from ingestion.foundation import Settings
 from quality.contents import Contents
-from quality.override import SHORT, Override, read_overrides
+from quality.override import SHORT, Decision, judge_overrides
 from quality.register import earlier_publications
 from quality.sets import GatedSet
 from quality.suite import Suite
 from quality.verdict import Outcome, Verdict, read_history
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The verdict that decides about one table, and the override that lets it pass if it failed."""
-
-    verdict: Verdict
-    override: Override | None = None
-
-    @property
-    def outcome(self) -> Outcome:
-        return Outcome.OVERRIDDEN if self.override else self.verdict.outcome
 
 
 def decide(
@@ -44,7 +31,7 @@ def decide(
     history = read_history(declared.gates, batch_date, settings)
     words = {(verdict.gate, verdict.table, verdict.fingerprint): verdict for verdict in history}
     audited = {(verdict.gate, verdict.table) for verdict in history}
-    found: dict[str, Verdict] = {}
+    found: list[Verdict] = []
     reasons: list[str] = []
     for suite in suites:
         if suite.table not in contents:
@@ -55,16 +42,9 @@ def decide(
         if verdict is None or objection:
             reasons.append(objection)
         else:
-            found[suite.table] = verdict
-    decisions: dict[str, Decision] = {}
-    failed = [verdict.verdict_id for verdict in found.values() if not verdict.passed]
-    overrides = read_overrides(failed, settings)
-    for table, verdict in found.items():
-        override = overrides.get(verdict.verdict_id)
-        if verdict.passed or (override and override.stands(as_of)):
-            decisions[table] = Decision(verdict, None if verdict.passed else override)
-        else:
-            reasons.append(_say_failed(verdict, override))
+            found.append(verdict)
+    decisions = {decision.verdict.table: decision for decision in judge_overrides(found, settings, as_of)}
+    reasons += [_say_failed(decision) for decision in decisions.values() if decision.outcome is Outcome.FAIL]
     reasons += _find_missing(declared, suites, history, batch_date, settings)
     return decisions, reasons
 
@@ -83,7 +63,8 @@ def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, contents
     return ""
 
 
-def _say_failed(verdict: Verdict, ended: Override | None) -> str:
+def _say_failed(decision: Decision) -> str:
+    verdict, ended = decision.verdict, decision.ended
     failing = ", ".join(failure.sentence for failure in verdict.failing_checks)
     until = f" and its override ended on {ended.valid_until}" if ended else ""
     return f"{verdict.table} failed {failing}{until} (verdict {verdict.verdict_id[:SHORT]})"

@@ -66,6 +66,30 @@ class Override:
         }
 
 
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, and the override that lets it pass although it failed; or one that did so until it `ended`."""
+
+    verdict: Verdict
+    override: Override | None = None
+    ended: Override | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome.OVERRIDDEN if self.override else self.verdict.outcome
+
+
+def judge_overrides(verdicts: Sequence[Verdict], settings: Settings, as_of: date | None = None) -> list[Decision]:
+    """What verdicts come to with the overrides that stand on the day `as_of`, by default each one's business date."""
+    overrides = read_overrides([verdict.verdict_id for verdict in verdicts if not verdict.passed], settings)
+    decisions = []
+    for verdict in verdicts:
+        given = overrides.get(verdict.verdict_id)
+        stands = given is not None and given.stands(as_of or verdict.batch_date)
+        decisions.append(Decision(verdict, given if stands else None, None if stands else given))
+    return decisions
+
+
 def override_verdict(
     verdict_id: str, by: str, reason: str, until: date, recorded_at: str, settings: Settings
 ) -> tuple[Verdict, Override]:

@@ -30,11 +30,13 @@ import duckdb
 
 from ingestion.delivery import mark_published
 from ingestion.foundation import Settings, load_settings
-from quality.contents import Contents
+from quality.contents import Contents, read_beside
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_rows
+from quality.landing import write_landing_report
 from quality.layout import Layout, bucket_expression, order_expression, quote, quote_text
-from quality.objections import Decision, decide, describe_decisions, find_unlisted
+from quality.objections import decide, describe_decisions, find_unlisted
+from quality.override import Decision
 from quality.published import (
     MANIFEST,
     POINTER,
@@ -107,6 +109,8 @@ def audit_and_publish(
     """
     settings = settings or load_settings()
     declared = load_set(set_name, settings)
+    if declared.rows == "warehouse":
+        write_landing_report(batch_date, settings)
     for gate in declared.gates:
         if declared.rows == "warehouse":
             audit(gate, batch_date, settings)
@@ -157,7 +161,7 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     with _exclusive(folder), connect(":memory:", settings) as connection:
         try:
-            contents = Contents(connection, _expose_rows(connection, declared, rows, settings))
+            contents = Contents(connection, _expose_rows(connection, declared, suites, rows, settings))
             decisions, reasons = decide(declared, suites, batch_date, as_of or batch_date, contents, settings)
             reasons += _find_inexact_columns(connection, [name for name in members if name in contents])
         except duckdb.Error as error:
@@ -202,18 +206,24 @@ def publish(
 def _expose_rows(
     connection: duckdb.DuckDBPyConnection,
     declared: GatedSet,
+    suites: Sequence[Suite],
     rows: Mapping[str, Rows] | None,
     settings: Settings,
 ) -> list[str]:
-    """Make every table that a suite may read a view of the connection; the warehouse's from its file."""
+    """Make every table that a suite reads a view of the connection, those of the warehouse from its file.
+
+    Returns the names of all tables that are there.
+    """
     if declared.rows == "warehouse":
         if rows is not None:
             raise ValueError(f"set {declared.set} is published from the warehouse file, not from rows handed over")
         attached = attach(connection, settings.warehouse)
         rows = {name: WarehouseTable(settings.warehouse, name) for name in list_tables(connection, attached)}
-    for name, source in sorted((rows or {}).items()):
-        expose(connection, name, source)
-    return sorted(rows or {})
+    there = rows or {}
+    read = {name for suite in suites for name in (suite.table, *read_beside(suite, there)) if name in there}
+    for name in sorted(read):
+        expose(connection, name, there[name])
+    return sorted(there)
 
 
 def point_to(set_name: str, version: str, settings: Settings | None = None) -> Published:

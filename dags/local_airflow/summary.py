@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger
+from quality.override import judge_overrides
 from quality.published import NothingPublished, Published, kept_versions, open_published
 from quality.sets import load_set
-from quality.verdict import read_verdicts
+from quality.verdict import Outcome, read_verdicts
 
 CUSTOMER = (
     "customer_id, name_masked, mobile_masked, lifecycle_stage, application_count, loan_count,"
@@ -68,12 +69,14 @@ def _landed(settings: Settings, dates: list[date]) -> Iterator[str]:
 def _gates(settings: Settings, dates: list[date]) -> Iterator[str]:
     for day in dates:
         for gate in [gate for name in ("warehouse", "features", "scores") for gate in load_set(name, settings).gates]:
-            latest = {verdict.table: verdict for verdict in read_verdicts(settings, day, gate)}
-            failing = [verdict for verdict in latest.values() if not verdict.passed]
+            latest = {one.verdict.table: one for one in judge_overrides(read_verdicts(settings, day, gate), settings)}
+            failing = [one.verdict for one in latest.values() if one.outcome is Outcome.FAIL]
+            overridden = [one.verdict.table for one in latest.values() if one.override]
             if not latest:
                 continue
             checks = ", ".join(failure.check for verdict in failing for failure in verdict.failing_checks)
-            told = f"REFUSED by {checks}; the last good version stayed" if failing else "all passed"
+            accepted = f"passed, {', '.join(overridden)} OVERRIDDEN" if overridden else "all passed"
+            told = f"REFUSED by {checks}; the last good version stayed" if failing else accepted
             yield f"  {day}  {gate:<9} {len(latest):>2} {'table' if len(latest) == 1 else 'tables'}: {told}"
     for path in sorted(settings.published.glob("*/current.json")):
         current = open_published(path.parent.name, settings)

@@ -133,6 +133,12 @@ class Verdict:
 def record_verdicts(recorded: Sequence[Verdict], settings: Settings) -> None:
     """Write verdicts to the ledger; one that is already there is moved to the end, as the latest word."""
     engine = open_ledger(settings)
+    write_verdicts(recorded, engine)
+    engine.dispose()
+
+
+def write_verdicts(recorded: Sequence[Verdict], engine: sa.Engine) -> None:
+    """As `record_verdicts`, in a ledger that is open."""
     with engine.begin() as ledger:
         for verdict in recorded:
             ledger.execute(sa.delete(verdicts).where(verdicts.c.verdict_id == verdict.verdict_id))
@@ -151,4 +157,3 @@ def record_verdicts(recorded: Sequence[Verdict], settings: Settings) -> None:
                     beside=verdict.beside,
                 )
             )
-    engine.dispose()

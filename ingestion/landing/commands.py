@@ -1,4 +1,4 @@
-"""`python -m ingestion quarantine ...`: what was kept out and why, and another try under a mended contract."""
+"""`python -m ingestion quarantine ...`: what was kept out and why, and a retry under the corrected contract."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ingestion.lake import write_manifest
 
 def quarantine(arguments: argparse.Namespace, settings: Settings) -> int:
     """List quarantined rows, show why (and, recorded, their text), or try them again."""
+    from ingestion.landing.judgement import UNREAD
     from ingestion.landing.quarantine import QuarantineUnknown, list_held, replay, show, unlock
-    from ingestion.landing.sources import NOT_LANDED
 
     now = datetime.now(BUSINESS_TIMEZONE)
     try:
@@ -33,7 +33,7 @@ def quarantine(arguments: argparse.Namespace, settings: Settings) -> int:
                 landed, still = replay(arguments.delivery, now, settings)
                 write_manifest(settings)
                 print(f"{landed:,} landed, {still:,} still quarantined")
-    except (QuarantineUnknown, *NOT_LANDED) as error:
+    except (QuarantineUnknown, *UNREAD) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

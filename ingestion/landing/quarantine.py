@@ -1,4 +1,4 @@
-"""Quarantined rows (隔离区): what was kept out and why, its sealed text, and another try under a mended contract."""
+"""Quarantined rows (隔离区): what was kept out and why, its sealed text, and a retry under the corrected contract."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ import polars as pl
 import sqlalchemy as sa
 
 from ingestion.contract import Contract, load_contract
-from ingestion.delivery import Delivery
+from ingestion.delivery import Delivery, DeliveryRefused
 from ingestion.delivery.bookkeeping import record
 from ingestion.delivery.extraction import list_extracts
 from ingestion.delivery.finding import list_files
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, metadata, open_ledger
+from ingestion.foundation.sql import quote_text
 from ingestion.lake import parquet_options
-from ingestion.landing.parsing import Parsed
+from ingestion.landing.committing import commit_delivery, lock_source
+from ingestion.landing.kept_out import RAW, ROWS
+from ingestion.landing.parsing import LANDED, PART, QUARANTINED, Parsed, parse_delivery
 from ingestion.protection import load_keys
-from ingestion.protection.tokens import unseal_quarantine
+from ingestion.protection.sealing import unseal_quarantine
 
 replays = sa.Table(
     "replays",
@@ -48,7 +51,7 @@ class QuarantineUnknown(Exception):
 
 @dataclass(frozen=True)
 class Held:
-    """The quarantine of one delivery; `rows` are still waiting for a mended contract or a re-send."""
+    """The quarantine of one delivery; `rows` are still waiting for a corrected contract or a re-send."""
 
     delivery_id: str
     source: str
@@ -93,7 +96,7 @@ def list_held(settings: Settings, source: str | None = None, batch_date: date | 
 
 def show(delivery: str, settings: Settings) -> pl.DataFrame:
     """Line, column and rule of every quarantined row of a delivery; `delivery` may be the beginning of its name."""
-    return pl.read_parquet(_folder(_find(delivery, settings), settings) / "rows.parquet").sort("line_number")
+    return pl.read_parquet(_folder(_find(delivery, settings), settings) / ROWS).sort("line_number")
 
 
 def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Settings) -> pl.DataFrame:
@@ -106,8 +109,8 @@ def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Setti
         connection.execute(sa.insert(openings).values(**entry))
     ledger.dispose()
     keys = load_keys(settings.key_file)
-    raw = pl.read_parquet(io.BytesIO(unseal_quarantine((folder / "raw.sealed").read_bytes(), keys, held.delivery_id)))
-    return pl.read_parquet(folder / "rows.parquet").join(raw, on="line_number", how="left").sort("line_number")
+    raw = pl.read_parquet(io.BytesIO(unseal_quarantine((folder / RAW).read_bytes(), keys, held.delivery_id)))
+    return pl.read_parquet(folder / ROWS).join(raw, on="line_number", how="left").sort("line_number")
 
 
 def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
@@ -119,28 +122,28 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
     Raises:
         QuarantineUnknown: no such delivery, its file is gone or has other bytes, or no row passes.
     """
-    from ingestion.landing.sources import commit, exclusively, parse
-
     held = _find(delivery, settings)
     contract = load_contract(held.source, settings)
     if contract is None:
         raise QuarantineUnknown(f"no contract {held.source}.yml; restore it, then replay.")
     ledger = open_ledger(settings)
-    with exclusively(held.source, settings), tempfile.TemporaryDirectory(dir=settings.home, prefix=".replay-") as work:
+    with lock_source(held.source, settings), tempfile.TemporaryDirectory(dir=settings.home, prefix=".replay-") as work:
         original = _locate(held, contract, settings, ledger)
         digest = hashlib.sha256(f"{held.delivery_id}\x1f{contract.version}\x1f{at.isoformat()}".encode()).hexdigest()
         moment = int(at.timestamp()) * 1_000_000_000
         again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
         keys = load_keys(settings.key_file, settings.token_algorithm)
-        parsed = parse(contract, original, settings, keys, Path(work), lands_as=again)
+        parsed = parse_delivery(contract, original, settings, keys, Path(work), lands_as=again)
+        if parsed.judgement.refusal is not None:
+            raise DeliveryRefused(parsed.judgement.refusal)
         wanted = show(held.delivery_id, settings)["line_number"]
         parsed = _restrict(parsed, wanted, Path(work), parquet_options(original.dataset))
         if not parsed.rows_landed:
             raise QuarantineUnknown(
-                f"none of the {wanted.len()} rows of {original} passes the present contract; mend it, or ask the party"
-                " for a corrected re-send."
+                f"none of the {wanted.len()} rows of {original} passes the present contract; correct it, or ask the"
+                " party for a corrected re-send."
             )
-        commit(again, parsed, settings)
+        commit_delivery(again, parsed, settings)
         record(again, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
         with ledger.begin() as connection:
             connection.execute(sa.insert(replays).values(delivery_id=held.delivery_id, replay_id=again.delivery_id))
@@ -150,15 +153,15 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
 
 def _restrict(parsed: Parsed, wanted: pl.Series, work: Path, parquet: str) -> Parsed:
     """Only the rows that were held, of a delivery that was parsed as a whole."""
-    part, kept = work / "landed" / "part-00.parquet", work / "kept.parquet"
+    part, kept = work / LANDED / PART, work / "kept.parquet"
     with duckdb.connect(":memory:") as connection:
         connection.register("wanted", pl.DataFrame({"_line_number": wanted}).to_arrow())
         copied = connection.execute(
-            f"copy (from '{part}' semi join wanted using (_line_number)) to '{kept}' ({parquet})"
+            f"copy (from {quote_text(part)} semi join wanted using (_line_number)) to {quote_text(kept)} ({parquet})"
         ).fetchall()
     kept.replace(part)
     still = parsed.quarantine.filter(pl.col("line_number").is_in(wanted.implode()))
-    still.write_parquet(work / "quarantined" / "rows.parquet", compression="zstd")
+    still.write_parquet(work / QUARANTINED / ROWS, compression="zstd")
     return replace(parsed, rows_in=wanted.len(), rows_landed=int(copied[0][0]), quarantine=still)
 
 

@@ -1,15 +1,11 @@
-"""Landing (入湖): verify, decode, parse, type, quarantine, tokenise, and commit one delivery atomically.
-
-A commit is a rename of a finished folder followed by one ledger transaction. Readers see a delivery only through the
-ledger, so a run that is killed anywhere leaves the old state, and running again finishes it.
-"""
+"""Landing a source (入湖): its new deliveries one after the other, each parsed, judged, committed and recorded."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,22 +13,20 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset, load_contract
-from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, check_stated, find_deliveries, verify
+from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, find_deliveries
 from ingestion.delivery.bookkeeping import as_arrived, record, remember_file, superseded_by
 from ingestion.delivery.extraction import extract
 from ingestion.delivery.finding import dates_to_extract, missing_dates, stray_files
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.ledger import open_ledger
-from ingestion.foundation.locks import hold_lock
+from ingestion.foundation.verdict import write_verdicts
 from ingestion.identifiers.sensitive import without_numbers
 from ingestion.lake import compare
-from ingestion.landing.parsing import Parse, Parsed
+from ingestion.landing.committing import commit_delivery, lock_source
+from ingestion.landing.judgement import UNREAD, Judgement, judge_unread
+from ingestion.landing.parsing import Parsed, parse_delivery
+from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import Keys, load_keys
-from ingestion.readers import FileUnreadable, LayoutChanged
-from ingestion.readers.plain import plain_file
-from ingestion.vault import keep_clear_values
-
-NOT_LANDED = (DeliveryRefused, FileUnreadable, LayoutChanged)
 
 
 class SourceUnknown(Exception):
@@ -40,8 +34,8 @@ class SourceUnknown(Exception):
 
 
 @dataclass(frozen=True)
-class Landed:
-    """What became of one delivery; rows in = rows landed + rows quarantined."""
+class Arrival:
+    """What became of one delivery, `landed` or `unchanged`; rows in = rows landed + rows quarantined."""
 
     source: str
     dataset: str
@@ -60,15 +54,15 @@ class LandingReport:
 
     source: str
     batch_date: date
-    landed: tuple[Landed, ...]
+    arrivals: tuple[Arrival, ...]
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        new = [entry for entry in self.landed if entry.outcome == "landed"]
+        new = [entry for entry in self.arrivals if entry.outcome == "landed"]
         rows, quarantined = sum(entry.rows_landed for entry in new), sum(entry.rows_quarantined for entry in new)
-        same = len(self.landed) - len(new)
+        same = len(self.arrivals) - len(new)
         unchanged = f", {same} deliveries unchanged" if same else ""
-        differences = "".join(f"\n  {entry.difference}" for entry in self.landed if entry.difference)
+        differences = "".join(f"\n  {entry.difference}" for entry in self.arrivals if entry.difference)
         warnings = "".join(f"\n  {warning}" for warning in self.warnings)
         return f"{rows:,} landed, {quarantined:,} quarantined{unchanged}{differences}{warnings}"
 
@@ -83,7 +77,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
         SourceUnknown: there is no such contract.
         ContractInvalid: its contract has problems.
         DeliveryIncomplete: a file that the contract demands of `batch_date` is not there; others were landed.
-        DeliveryRefused: at least one delivery was refused whole; the others were landed, the absent ones are told too.
+        DeliveryRefused: a delivery was refused whole; the others were landed, the absent ones are named too.
     """
     settings = settings or load_settings()
     contract = load_contract(source, settings)
@@ -91,10 +85,10 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
         known = ", ".join(sorted(path.stem for path in settings.contracts.glob("*.yml")))
         raise SourceUnknown(f"no contract {source}.yml in {settings.contracts}; known are {known}.")
     ledger, keys = open_ledger(settings), load_keys(settings.key_file, settings.token_algorithm)
-    landed: list[Landed] = []
+    arrivals: list[Arrival] = []
     refused: list[str] = []
     absent: list[str] = []
-    with exclusively(source, settings), _emptied(settings.home / "work" / source) as work:
+    with lock_source(source, settings), _emptied(settings.home / "work" / source) as work:
         for dataset in contract.datasets:
             try:
                 pending = _pending(contract, dataset, batch_date, settings, ledger)
@@ -103,7 +97,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
                 pending = list(error.complete)
             for delivery in pending:
                 try:
-                    landed.append(_land(contract, delivery, settings, ledger, keys, work))
+                    arrivals.append(_land(contract, delivery, settings, ledger, keys, work))
                 except DeliveryIncomplete as error:
                     absent.append(str(error))
                 except DeliveryRefused as error:
@@ -114,7 +108,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
         raise DeliveryRefused("\n".join(refused + absent))
     if absent:
         raise DeliveryIncomplete("\n".join(absent))
-    return LandingReport(source, batch_date, tuple(landed), tuple(warnings))
+    return LandingReport(source, batch_date, tuple(arrivals), tuple(warnings))
 
 
 def _pending(
@@ -138,13 +132,6 @@ def _warnings(contract: Contract, batch_date: date, settings: Settings, ledger: 
 
 
 @contextmanager
-def exclusively(source: str, settings: Settings) -> Iterator[None]:
-    """Wait for other runs of a source, and let others wait for this one."""
-    with hold_lock(settings.home / "locks" / source):
-        yield
-
-
-@contextmanager
 def _emptied(folder: Path) -> Iterator[Path]:
     """A working folder; what a killed run left in it (decoded text among it) goes first, and all of it at the end."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -157,70 +144,49 @@ def _emptied(folder: Path) -> Iterator[Path]:
 
 def _land(
     contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys, work: Path
-) -> Landed:
+) -> Arrival:
     delivery, held = as_arrived(delivery, ledger)
     if held is not None and (held.state == "landed" or held.contract_version == contract.version):
         remember_file(delivery, ledger)
         if held.state == "refused":
             raise DeliveryRefused(held.reason)
-        return Landed(
-            delivery.dataset.source, delivery.dataset.name, delivery.batch_date, delivery.sequence,
-            held.rows_in, held.rows_landed, held.rows_quarantined, "unchanged",
-        )  # fmt: skip
+        counted = held.rows_in, held.rows_landed, held.rows_quarantined
+        return _describe_arrival(delivery, counted, "unchanged")
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        try:
-            parsed = parse(contract, delivery, settings, keys, Path(folder))
-        except NOT_LANDED as error:
-            told, _, table = str(error).partition("\n")
-            reason = (
-                f"{delivery}: {told.rstrip(':')}; nothing of it was landed, the previous data stays."
-                f" Ask the party to deliver again.\n{table}"
-            ).rstrip()
+        parsed, judgement = _judge(contract, delivery, settings, keys, Path(folder))
+        rows_in = parsed.rows_in if parsed else 0
+        write_verdicts([form_verdict(judgement, delivery, contract, rows_in)], ledger)
+        if parsed is None or judgement.refusal is not None:
+            reason = _compose_reason(delivery, judgement.refusal or "")
             record(delivery, ledger, "refused", reason, (0, 0, 0))
-            raise DeliveryRefused(reason) from None
-        commit(delivery, parsed, settings)
+            raise DeliveryRefused(reason)
+        commit_delivery(delivery, parsed, settings)
     before = superseded_by(delivery, ledger)
     difference = compare(delivery.dataset, delivery.batch_date, before, delivery.delivery_id, settings)
     record(delivery, ledger, "landed", None, parsed.counted, keys.label)
-    return Landed(
-        delivery.dataset.source, delivery.dataset.name, delivery.batch_date, delivery.sequence, *parsed.counted,
-        "landed", str(difference or ""),
-    )  # fmt: skip
+    return _describe_arrival(delivery, parsed.counted, "landed", str(difference or ""))
 
 
-def parse(
-    contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, work: Path, lands_as: Delivery | None = None
-) -> Parsed:
-    """Verify, open, type and count one delivery in a working folder; nothing outside it is touched.
-
-    A replay `lands_as` a delivery of its own.
-
-    Raises:
-        DeliveryRefused: it contradicts its contract or what its sender says of it.
-        FileUnreadable: it is not of the contracted dialect.
-        LayoutChanged: its columns are not the contract's.
-        DeliveryIncomplete: a file of it changed or went away meanwhile.
-    """
-    stated = verify(delivery, settings)
-    path = plain_file(delivery, settings, work)
-    with closing(Parse(contract, lands_as or delivery, path, settings, keys, work)) as parsing:
-        parsed = parsing.run(list(stated.sums))
-        check_stated(stated, parsed.rows_in, parsed.sums)
-        keep_clear_values(parsing.connection, parsing.landed, delivery, settings, keys)
-    return parsed
+def _judge(
+    contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, folder: Path
+) -> tuple[Parsed | None, Judgement]:
+    """Parse a delivery, and judge it: by its checks, or by what kept it from being read."""
+    try:
+        parsed = parse_delivery(contract, delivery, settings, keys, folder)
+    except UNREAD as error:
+        return None, judge_unread(error)
+    return parsed, parsed.judgement
 
 
-def commit(delivery: Delivery, parsed: Parsed, settings: Settings) -> None:
-    """Rename both outcomes into their places; a folder left by a killed run is replaced."""
+def _compose_reason(delivery: Delivery, refusal: str) -> str:
+    """The sentence that names the delivery, what is wrong and the remedy, above the table if there is one."""
+    sentence, _, table = refusal.partition("\n")
+    return (
+        f"{delivery}: {sentence.rstrip(':')}; nothing of it was landed, the previous data stays."
+        f" Ask the party to deliver again.\n{table}"
+    ).rstrip()
+
+
+def _describe_arrival(delivery: Delivery, counted: tuple[int, int, int], outcome: str, difference: str = "") -> Arrival:
     dataset = delivery.dataset
-    where = Path(dataset.source, dataset.name, f"batch_date={delivery.batch_date}", delivery.delivery_id)
-    if parsed.quarantine.height:
-        _move(parsed.folder / "quarantined", settings.quarantine / where)
-    _move(parsed.folder / "landed", settings.lake / where)
-
-
-def _move(folder: Path, destination: Path) -> None:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    if destination.exists():
-        shutil.rmtree(destination)
-    folder.replace(destination)
+    return Arrival(dataset.source, dataset.name, delivery.batch_date, delivery.sequence, *counted, outcome, difference)

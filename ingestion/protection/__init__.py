@@ -1,16 +1,14 @@
-"""Protection (脱敏): tokens in place of identifiers, the rules of a row, equivalence tokens."""
+"""Protection (脱敏): keys, the tokens that stand in for identifiers, their equivalents, and sealed text."""
 
-from ingestion.protection.identifier_sets import judge_sets
-from ingestion.protection.tokens import Keys, KeyUnusable, add_key, load_keys, output_types, register_functions
-from ingestion.protection.typing_rules import row_rules
+from ingestion.protection.keys import Keys, KeyUnusable, add_key, load_keys
+from ingestion.protection.tokens import output_types, outputs_sql, register_functions
 
 __all__ = [
     "KeyUnusable",
     "Keys",
     "add_key",
-    "judge_sets",
     "load_keys",
     "output_types",
+    "outputs_sql",
     "register_functions",
-    "row_rules",
 ]

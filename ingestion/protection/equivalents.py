@@ -17,7 +17,8 @@ from ingestion.foundation import Settings
 from ingestion.foundation.files import replace_atomically
 from ingestion.foundation.sql import quote_text
 from ingestion.identifiers import FORMS, HASHED, masked_form_sql
-from ingestion.protection.tokens import Keys, keyed_sql, register_functions
+from ingestion.protection.keys import Keys
+from ingestion.protection.tokens import keyed_sql, register_functions
 
 SCHEMA = {
     "kind": "VARCHAR",

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from ingestion.protection.typing_rules import exact_sql
+from ingestion.landing.typing_rules import exact_sql
 from ingestion.scaffold.naming import unique_names
 from ingestion.scaffold.sensitivity import HUMAN, Sensitivity, is_surname_first, judge
 from ingestion.scaffold.table import Table

@@ -9,11 +9,9 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from ingestion.contract import Column
 from ingestion.contract.profiles import Identifier
+from ingestion.identifiers import canonical_sql, well_formed_sql
 from ingestion.identifiers.kinds import compound_surnames
-from ingestion.protection.tokens import normalise_sql, valid_sql
-from ingestion.scaffold.trials import trial_column
 
 SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖"
@@ -152,7 +150,7 @@ def _measure(values: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> dic
         "address": "length(v) >= 8 and regexp_matches(v, '[省市县区州].*[路街道巷镇村号室栋]')",
     }
     counted = ", ".join(f"coalesce(sum(n) filter ({sql}), 0)" for sql in tests.values())
-    normal = ", ".join(f"{normalise_sql(_column(kind), 'v')} as {kind}" for kind in NORMALISED)
+    normal = ", ".join(f"{canonical_sql(kind, 'v')} as {kind}" for kind in NORMALISED)
     connection.register("present", values.select(v=pl.col("value").str.strip_chars(), n="n"))
     # Normalised in a step of its own: the rules mention their value many times.
     found = connection.execute(
@@ -163,8 +161,6 @@ def _measure(values: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> dic
 
 
 def _valid(kind: Identifier) -> str:
-    return f"coalesce({valid_sql(_column(kind), kind)}, false)"
+    return f"coalesce({well_formed_sql(kind, kind)}, false)"
 
 
-def _column(kind: Identifier) -> Column:
-    return trial_column(kind, protect=kind)

@@ -1,10 +1,5 @@
 """The vault (明文保险库): clear values outside lake and warehouse, for an authorised purpose only."""
 
-from ingestion.vault.clear_values import keep_clear_values
 from ingestion.vault.vault import Vault, VaultRefused
 
-__all__ = [
-    "Vault",
-    "VaultRefused",
-    "keep_clear_values",
-]
+__all__ = ["Vault", "VaultRefused"]

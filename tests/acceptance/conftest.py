@@ -16,7 +16,7 @@ import pytest
 from ingestion.foundation import Settings, load_settings
 from ingestion.landing import LandingReport, land_source
 from ingestion.protection import load_keys
-from ingestion.protection.tokens import unseal
+from ingestion.protection.sealing import unseal
 from tests.acceptance.berka import build_features
 
 PAKDD_TENANT = Path(__file__).parent / "pakdd"

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import duckdb
 import polars as pl
+import pytest
 
 import features
 from features.clock import scoring_as_of
+from features.publish import build_features
 from ingestion.contract import load_registry
 from ingestion.lake import find_clear
 from ingestion.lake.scan import Identifiers
 from ingestion.landing import land_source
 from ingestion.simulation import GO_LIVE
 from ingestion.simulation.payment_f import LATE_DATE
-from quality.publication import audit_and_publish
+from quality.publication import PublicationRefused, audit_and_publish
 from quality.published import open_published
 from quality.warehouse import build
 from tests.simulated_group import CUSTOMERS, DAYS, LAST, Group
@@ -50,7 +55,7 @@ def test_quarantine_is_exactly_the_labelled_defects(group: Group) -> None:
 
 
 def test_rows_in_are_landed_plus_quarantined(group: Group) -> None:
-    entries = [entry for report in group.landed.values() for entry in report.landed]
+    entries = [entry for report in group.landed.values() for entry in report.arrivals]
     assert len(entries) >= 10 * DAYS
     assert all(entry.rows_in == entry.rows_landed + entry.rows_quarantined for entry in entries)
 
@@ -59,7 +64,7 @@ def test_a_correction_that_came_late_and_out_of_order_lands_under_its_own_date(g
     corrected = [
         entry.batch_date
         for day in sorted({day for day, _ in group.landed})
-        for entry in group.landed[day, "payment_f"].landed
+        for entry in group.landed[day, "payment_f"].arrivals
         if entry.dataset == "fee_corrections" and entry.outcome == "landed" and entry.rows_landed
     ]
     assert corrected[:2] == [LATE_DATE + timedelta(days=1), LATE_DATE]
@@ -130,6 +135,25 @@ def test_running_a_date_again_changes_nothing(group: Group) -> None:
     again = audit_and_publish("warehouse", LAST, group.settings)
     assert again.version == group.pointers[LAST] and not again.is_new
     assert {path: path.read_bytes() for path in sorted(group.settings.lake.glob("*/*/*/*/*.parquet"))} == before
+
+
+def test_a_consent_file_replaced_by_its_heading_alone_is_refused(group: Group, tmp_path: Path) -> None:
+    """Every row that is left holds every check, for nobody is left: only the last version shows the loss."""
+    home = tmp_path / "home"
+    shutil.copytree(group.settings.home, home)
+    ledger_url = f"sqlite:///{home / 'ledger.db'}"
+    settings = replace(group.settings, home=home, ledger_url=ledger_url, vault_url=f"sqlite:///{home}/vault/vault.db")
+    for path in (home / "landing" / "dept_compliance").glob("*/consents_*.csv"):
+        heading = path.read_bytes().splitlines(keepends=True)[0]
+        path.chmod(0o644)
+        path.write_bytes(heading)
+    land_source("dept_compliance", LAST, settings)
+    build(LAST, settings)
+    with pytest.raises(PublicationRefused, match=r"scoring failed keeps_its_rows \(L17: 0 rows of"):
+        audit_and_publish("warehouse", LAST, settings)
+        build_features(LAST, settings)
+    assert open_published("features", settings).version == open_published("features", group.settings).version
+    assert features.scoring_frame(LAST, settings=settings).height > CUSTOMERS / 2
 
 
 def test_no_clear_identifier_leaves_the_door(group: Group) -> None:

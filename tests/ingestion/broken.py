@@ -22,7 +22,7 @@ from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.landing import LandingReport, land_source
 from ingestion.landing.sources import DeliveryRefused
 from ingestion.protection import load_keys
-from ingestion.protection.tokens import unseal
+from ingestion.protection.sealing import unseal
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -125,7 +125,7 @@ class Party:
     def land(self, day: date = DAY) -> LandingReport:
         """Land, and check the account of every delivery against the files: no row is lost or invented."""
         report = land_source(self.source, day, self.settings)
-        for entry in report.landed:
+        for entry in report.arrivals:
             assert entry.rows_in == entry.rows_landed + entry.rows_quarantined
         for row in self.ledger():
             if row["state"] == "landed":

@@ -78,7 +78,7 @@ def test_no_file_is_late_unless_the_contract_says_no_data(party: Party) -> None:
         " wait for the party, or ask it to deliver, and run again."
     )
     party.declare(*COLUMNS, **NO_FILE_IS_NO_DATA)
-    assert party.land().landed == ()
+    assert party.land().arrivals == ()
 
 
 def test_a_folder_of_an_impossible_date_and_a_date_to_come_are_left_alone(party: Party) -> None:
@@ -96,7 +96,7 @@ VOLUMES = {0: False, 1: False, 2: True, 3: True, 4: False}
 def test_a_delivery_outside_its_volume_is_refused(party: Party, count: int, fits: bool) -> None:
     party.declare(*COLUMNS, volume={"minimum": 2, "maximum": 3}).deliver(rows("x", *[1] * count)[: 10 + 4 * count])
     if fits:
-        assert party.land().landed[0].rows_in == count
+        assert party.land().arrivals[0].rows_in == count
     else:
         assert f"has {count} rows, outside the contract's volume 2..3; nothing of it was landed" in party.refusal()
         assert not party.stored()
@@ -129,7 +129,7 @@ def test_a_refusal_is_told_again_until_something_better_comes(party: Party) -> N
     assert party.refusal() == told
     party.deliver(rows(1), "rows_02.csv")
     party.land()
-    assert party.land().landed == ()
+    assert party.land().arrivals == ()
     assert [row[:3] for row in versions(party)] == [("rows.csv", 1, "refused"), ("rows_02.csv", 2, "landed")]
 
 
@@ -165,12 +165,12 @@ def test_the_same_bytes_again_do_nothing(party: Party) -> None:
     party.declare(*COLUMNS).deliver(rows(1, "x", 3))
     party.land()
     before, held = party.stored(), versions(party)
-    assert party.land().landed == ()
+    assert party.land().arrivals == ()
     party.deliver(rows(1, "x", 3), at="2026-03-04T06:00:00")
     again = party.land()
-    assert [(entry.outcome, entry.rows_in) for entry in again.landed] == [("unchanged", 3)]
+    assert [(entry.outcome, entry.rows_in) for entry in again.arrivals] == [("unchanged", 3)]
     assert str(again) == "0 landed, 0 quarantined, 1 deliveries unchanged"
-    assert party.land().landed == ()
+    assert party.land().arrivals == ()
     assert (party.stored(), versions(party)) == (before, held)
 
 
@@ -196,7 +196,7 @@ def test_bytes_that_return_after_others_are_current_again(party: Party) -> None:
         assert amounts(party) == [f"{value}.00"]
     assert [row["superseded_at"] is None for row in party.ledger()] == [False] * 4 + [True]
     assert len({row["delivery_id"] for row in party.ledger()}) == 5
-    assert party.land().landed == ()
+    assert party.land().arrivals == ()
 
 
 def test_each_delivery_tells_the_key_of_its_tokens(party: Party) -> None:
@@ -266,7 +266,7 @@ def test_several_dates_land_in_one_call_oldest_first(party: Party) -> None:
     days = [date(2026, 3, day) for day in (4, 2, 3)]
     for day in days:
         party.deliver(rows(day.day), day=day)
-    assert [entry.batch_date for entry in party.land(date(2026, 3, 4)).landed] == sorted(days)
+    assert [entry.batch_date for entry in party.land(date(2026, 3, 4)).arrivals] == sorted(days)
 
 
 def test_a_snapshot_without_a_date_in_its_name_belongs_to_the_date_asked_for(party: Party) -> None:

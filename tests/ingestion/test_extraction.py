@@ -61,7 +61,7 @@ def test_go_live_brings_the_stock_and_each_later_date_its_own_rows(party: Party)
 
 def test_dates_that_were_left_out_are_caught_up_one_by_one(party: Party) -> None:
     book(connect(party), BOOKED)
-    assert [entry.batch_date for entry in party.land(day(4)).landed] == [day(2), day(3), day(4)]
+    assert [entry.batch_date for entry in party.land(day(4)).arrivals] == [day(2), day(3), day(4)]
     assert landed(party) == {2: ["L2", "S1", "S2"], 3: ["L3"], 4: ["L4"]}
 
 
@@ -75,7 +75,7 @@ def test_the_same_answer_again_does_nothing(party: Party) -> None:
     book(connect(party), BOOKED)
     party.land(day(3))
     before = party.stored()
-    assert [(entry.batch_date, entry.outcome) for entry in party.land(day(3)).landed] == [(day(3), "unchanged")]
+    assert [(entry.batch_date, entry.outcome) for entry in party.land(day(3)).arrivals] == [(day(3), "unchanged")]
     assert (party.stored(), len(party.ledger())) == (before, 2)
 
 

@@ -8,8 +8,9 @@ import duckdb
 import pytest
 
 from ingestion.contract import load_contract
-from ingestion.protection import judge_sets, load_keys, row_rules
-from ingestion.protection.identifier_sets import TEXTS
+from ingestion.landing.identifier_sets import TEXTS, judge_sets
+from ingestion.landing.typing_rules import row_rules
+from ingestion.protection import load_keys
 from tests.ingestion.broken import Party, column
 
 ROWS = [

@@ -70,7 +70,7 @@ def test_a_restated_row_supersedes_the_date_it_came_with(party: Party, server: s
     party.land()
     with tickets.begin() as connection:
         connection.execute(sa.text("update ticket set paid_amount = 13.00 where ticket_no = 'T1'"))
-    (entry,) = party.land().landed
+    (entry,) = party.land().arrivals
     assert "0 rows added, 0 removed, 1 changed" in entry.difference
     assert str(party.rows("paid_amount")[0][0]) == "13.00"
 

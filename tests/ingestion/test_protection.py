@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ingestion.commands import main
 from ingestion.protection import KeyUnusable, load_keys
-from ingestion.protection.tokens import seal, unseal
+from ingestion.protection.sealing import seal, unseal
 from tests.ingestion.broken import KEY, Party, column, contract, dataset, make_party
 
 CERT = "11010519491231002X"

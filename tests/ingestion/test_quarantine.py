@@ -129,7 +129,7 @@ def test_a_resend_supersedes_a_delivery_and_its_replay(party: Party) -> None:
     declare(party, "1.1.0", "A", "N")
     replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
     party.deliver("id,code,amount\n1,A,1.50\n2,N,2.00\n9,A,9.00\n", at="2026-03-10T06:00:00")
-    (entry,) = party.land().landed
+    (entry,) = party.land().arrivals
     assert party.rows("id") == [(1,), (2,), (9,)]
     assert entry.difference == (
         "party.rows of 2026-03-02 was superseded: 1 rows added, 1 removed, 1 changed; sums: amount 7.00 to 12.50"

@@ -306,7 +306,7 @@ ANNOUNCED = {"as announced": "dataRowCount,2\n1,1,,,\n2,x,,,\n", "nothing announ
 @pytest.mark.parametrize("content", ANNOUNCED.values(), ids=ANNOUNCED)
 def test_an_announced_number_of_rows_includes_the_broken_ones(party: Party, content: str) -> None:
     party.declare(*COLUMNS, header="count").deliver(content)
-    assert sum(entry.rows_in for entry in party.land().landed) == int(content[13])
+    assert sum(entry.rows_in for entry in party.land().arrivals) == int(content[13])
 
 
 REFUSED = {

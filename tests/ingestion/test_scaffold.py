@@ -148,8 +148,8 @@ def test_a_draft_lands_its_sample(landing: Path, tmp_path: Path, source: str, da
     settings.landing.mkdir(parents=True)
     (settings.landing / source).symlink_to(landing / source)
     report = land_source(source, GO_LIVE, settings)
-    assert [entry.rows_quarantined for entry in report.landed] == [0]
-    assert report.landed[0].rows_landed * 10 <= drafted.delivery.volume.maximum
+    assert [entry.rows_quarantined for entry in report.arrivals] == [0]
+    assert report.arrivals[0].rows_landed * 10 <= drafted.delivery.volume.maximum
 
 
 def test_the_command_writes_what_check_accepts(

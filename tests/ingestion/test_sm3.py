@@ -44,12 +44,21 @@ def test_keyed_form_agrees_with_openssl(values: list[bytes | None], key: bytes, 
     assert hmac_sm3(key, prefix)(pa.array(values)).to_pylist() == want
 
 
+def test_python_without_sm3_gives_the_same(monkeypatch: pytest.MonkeyPatch, values: list[bytes | None]) -> None:
+    want = sm3_hex(pa.array(values)).to_pylist()
+    monkeypatch.setattr(hashlib, "algorithms_available", {"sha256"})
+    monkeypatch.setattr(hashlib, "new", None)
+    assert sm3_hex(pa.array(values)).to_pylist() == want
+    assert sm3_hex(pa.array(["abc", "abcd" * 16, "", None])).to_pylist() == [ABC, ABCD_16, EMPTY, None]
+
+
 def test_slices_chunks_and_empty_columns() -> None:
     array = pa.array(["zero", "abc", None, "abc", "four"])
     assert sm3_hex(array.slice(1, 3)).to_pylist() == [ABC, None, ABC]
     assert sm3_hex(pa.chunked_array([array.slice(1, 1), array.slice(2, 2)])).to_pylist() == [ABC, None, ABC]
     assert sm3_hex(pa.array([], pa.string())).to_pylist() == []
     assert sm3_hex(pa.array([None], pa.string())).to_pylist() == [None]
+    assert sm3_hex(pa.array(["abc", None], pa.large_string())).to_pylist() == [ABC, None]
 
 
 def test_serves_as_a_function_of_the_engine() -> None:

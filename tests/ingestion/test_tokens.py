@@ -16,7 +16,8 @@ from ingestion.foundation import Settings, SettingsInvalid, load_settings
 from ingestion.identifiers import HASHED, KINDS, canonical_sql, masked_form_sql, masked_sql, well_formed_sql
 from ingestion.protection import Keys, KeyUnusable, add_key, load_keys, register_functions
 from ingestion.protection.equivalents import record_equivalents, write_schema
-from ingestion.protection.tokens import keyed_sql, seal, unseal_quarantine
+from ingestion.protection.sealing import seal, unseal_quarantine
+from ingestion.protection.tokens import keyed_sql
 
 SHA256 = Keys(token=bytes(range(32)), quarantine=b"q" * 32)
 SM3 = dataclasses.replace(SHA256, algorithm="sm3")

@@ -259,3 +259,10 @@ def test_feature_frames_are_audited_and_published(settings: Settings) -> None:
     assert [path.name for path in published.bucket_paths("view_repayment")] == ["part-00.parquet"]
     assert sorted(path.name for path in done.path.iterdir()) == ["manifest.json", "view_repayment"]
     assert published.scan("view_repayment").collect()["customer_id"].to_list() == frame["customer_id"].to_list()
+
+
+def test_a_broken_view_that_no_suite_reads_stops_nothing(settings: Settings, change: Change) -> None:
+    change("create table gone as select 1 as n")
+    change("create view stg_old as select * from gone")
+    change("drop table gone")
+    assert audit_and_publish("warehouse", DAY, settings).is_new

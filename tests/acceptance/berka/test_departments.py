@@ -83,7 +83,7 @@ def test_the_transactions_it_lost_show_in_the_balances(warehouse):
 
 
 def test_landing_again_finds_nothing_new(bank):
-    assert [land_source(source, ARCHIVE_DATE, bank).landed for source in SOURCES] == [(), ()]
+    assert [land_source(source, ARCHIVE_DATE, bank).arrivals for source in SOURCES] == [(), ()]
 
 
 def test_the_generated_sources_are_what_the_contracts_give(bank):
@@ -177,7 +177,7 @@ def altered(bank, real_data, tmp_path_factory):
         sources={**bank.sources, "dept_credit": str(archive)},
     )
     report = land_source("dept_credit", ARCHIVE_DATE, changed)
-    assert [entry.dataset for entry in report.landed] == ["accounts", "clients", "districts"]
+    assert [entry.dataset for entry in report.arrivals] == ["accounts", "clients", "districts"]
     build(ARCHIVE_DATE, changed, select=["+path:models/staging/reconciliation"])
     return changed
 

@@ -56,7 +56,7 @@ def columns(card_partner):
 
 
 def test_rows_in_are_rows_landed_and_quarantined(card_partner, landed, delivered):
-    entry = card_partner[1].landed[0]
+    entry = card_partner[1].arrivals[0]
     assert (entry.rows_in, entry.rows_landed, entry.rows_quarantined) == (50_000, 49_997, 3)
     assert {len(cells) for cells in delivered} == {54}
     expected = [line for line in range(1, 50_001) if line not in QUARANTINED]

@@ -13,8 +13,10 @@ import duckdb
 
 from ingestion.contract import Column, Dataset
 from ingestion.foundation.sql import quote_name
-from ingestion.protection.tokens import Keys, normalise_sql, outputs_sql
-from ingestion.protection.typing_rules import RowRule, delivered_sql, present_sql
+from ingestion.identifiers import canonical_sql
+from ingestion.landing.typing_rules import RowRule, delivered_sql, present_sql
+from ingestion.protection import Keys, outputs_sql
+from ingestion.protection.tokens import protected_kind
 
 TEXTS = "delivered_sets"
 IN_ORDER = "set disabled_optimizers = 'join_order,build_side_probe_side'"  # the file is the side that streams
@@ -67,7 +69,9 @@ def judge_sets(
     if columns:
         texts = ", ".join(_text(column) for column in columns)
         present = ", ".join(f"{present_sql(dataset, column)} as {_present(column)}" for column in columns)
-        values = ", ".join(f"{normalise_sql(column, _present(column))} as {_value(column)}" for column in columns)
+        values = ", ".join(
+            f"{canonical_sql(protected_kind(column), _present(column))} as {_value(column)}" for column in columns
+        )
         kept = ", ".join([texts, *map(_value, columns)])
         found = [f"{rules[place].violated} as {name}" for place, name in judged.items()]
         found += [f"{sql} as {_output(name)}" for name, sql in outputs.items()]

@@ -13,10 +13,11 @@ from ingestion.delivery import Delivery
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name
 from ingestion.identifiers import HASHED
+from ingestion.landing.identifier_sets import gather_clear_values
 from ingestion.protection import Keys
 from ingestion.protection.equivalents import record_equivalents
-from ingestion.protection.identifier_sets import gather_clear_values
-from ingestion.vault.vault import BATCH, Vault
+from ingestion.vault import Vault
+from ingestion.vault.vault import BATCH
 
 TABLE = "clear_values"
 SUBJECTS = ("cert_no", "mobile", "bank_card", "openid", "device_id", "email")

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from ingestion.contract import Column, Dataset
 from ingestion.foundation import BUSINESS_TIMEZONE
 from ingestion.foundation.sql import quote_name, quote_text
+from ingestion.identifiers import well_formed_sql
 from ingestion.identifiers.sensitive import forbidden_sql
-from ingestion.protection.tokens import valid_sql
 
 USUAL = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
 DIRECT = {USUAL["DATE"]: ("date", 10), USUAL["TIMESTAMPTZ"]: ("timestamp", 19)}  # what one cast reads, and its length
@@ -108,7 +108,7 @@ def _missing_sql(dataset: Dataset, column: Column) -> str:
     """SQL that is true where a delivered text means no value; empty where none does."""
     raw, missing = quote_name(f"r_{column.name}"), _missing(dataset, column)
     listed = ", ".join(map(quote_text, missing))
-    is_suspect = f"{raw} < '!'"  # begins with a blank or is empty; to trim every value is dear
+    is_suspect = f"{raw} < '!'"  # begins with a blank or is empty; trimming every value is expensive
     if missing != [""]:
         is_suspect += f" or {raw} in ({listed}) or ends_with({raw}, ' ')"
     return f"({is_suspect}) and trim({raw}) in ({listed})" if missing else ""
@@ -188,6 +188,6 @@ def row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule
             limit = f"cast({quote_text(column.maximum)} as {column.type})"
             yield RowRule(column.name, f"maximum {column.maximum}", f"{value} > {limit}")
         if column.profile.protect:
-            valid = valid_sql(column, value)
+            valid = well_formed_sql(column.profile.protect, value)
             if valid:
                 yield RowRule(column.name, f"identifier {column.profile.protect}", f"not ({valid})")
