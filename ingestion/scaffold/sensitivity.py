@@ -162,5 +162,3 @@ def _measure(values: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> dic
 
 def _valid(kind: Identifier) -> str:
     return f"coalesce({well_formed_sql(kind, kind)}, false)"
-
-
