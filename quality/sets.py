@@ -20,7 +20,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ingestion.foundation import Settings
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, read_yaml
 from ingestion.foundation.verdict import LANDING
-from quality.suite import Name, Suite, load_suites
+from quality.check import Name
+from quality.suite import Suite, load_suites
 
 ANY_DATE = date(2000, 1, 31)
 

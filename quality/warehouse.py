@@ -16,7 +16,9 @@ from ingestion.contract.registry import Registry
 from ingestion.delivery import dates_to_build
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
+from ingestion.foundation.files import replace_atomically
 from ingestion.lake import write_manifest
+from quality.published import kept_versions
 from quality.source import open_warehouse
 
 MESSAGE = 300
@@ -85,14 +87,25 @@ def run_unit_tests(settings: Settings | None = None) -> None:
     _invoke(arguments, batch_date, settings)
 
 
-def write_docs(batch_date: date, settings: Settings | None = None) -> Path:
-    """Write dbt's documentation as one page that needs no server: `<home>/reports/dbt/index.html`."""
-    settings = settings or load_settings()
+def write_docs(batch_date: date, version: str, settings: Settings) -> Path | None:
+    """Write dbt's documentation of a published version as one page: `<home>/reports/dbt/<version>/index.html`.
+
+    It needs no server. What was documented is not documented again, and documentation of versions that are not kept
+    goes. None where the file was not built by dbt in this home.
+    """
+    page = settings.reports / "dbt" / version / "index.html"
+    if page.is_file():
+        return page
+    if not (settings.home / "dbt" / "target" / "manifest.json").is_file():
+        return None
     registry = load_registry(settings)
     _invoke(["docs", "generate", "--static", *_variables(registry, batch_date)], batch_date, settings)
-    page = settings.reports / "dbt" / "index.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", page)
+    with replace_atomically(page) as draft:
+        shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", draft)
+    kept = {version, *kept_versions("warehouse", settings)}
+    for folder in (settings.reports / "dbt").iterdir():
+        if folder.is_dir() and folder.name not in kept:
+            shutil.rmtree(folder)
     return page
 
 

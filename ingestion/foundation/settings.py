@@ -69,7 +69,7 @@ class Settings:
 
     @property
     def reports(self) -> Path:
-        """Pages for people: gate verdicts, GX Data Docs, dbt docs."""
+        """Pages for people: an index, gate verdicts, dbt docs, differences of re-sends."""
         return self.home / "reports"
 
     def locate(self, source: str) -> Path:
