@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from features.view import View
+from ingestion.foundation import Files, list_files
 from ingestion.foundation.declarations import read_yaml
 
 
@@ -61,19 +62,19 @@ class Registry:
         return tuple(self.get(name) for name in dict.fromkeys(names))
 
 
-def load_views(folder: Path) -> Registry:
-    """Read and check every `*.yml` of the folder; the file's stem is the view's name.
+def load_views(where: Files) -> Registry:
+    """Read and check every `*.yml` of a folder or a tenant; the file's stem is the view's name.
 
     Raises: ViewsInvalid with all problems of all files: unreadable YAML, unknown or wrong keys, a feature
     name used by two views, one definition under two names.
     """
     problems: list[Problem] = []
     views: list[tuple[str, View]] = []
-    paths = sorted(folder.glob("*.yml"))
+    paths = list(list_files(where, "*.yml").values())
     if not paths:
         problems.append(
             Problem(
-                str(folder.name),
+                Path(str(where)).name,
                 "-",
                 "holds no feature view",
                 "add <view>.yml files, or set the views folder",

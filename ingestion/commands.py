@@ -12,8 +12,7 @@ from ingestion.contract.code_tables import find_untranslated
 from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.command_line import run_command
-from ingestion.lake import write_manifest, write_sources
-from ingestion.lake.dbt_sources import is_up_to_date
+from ingestion.lake import write_manifest
 from ingestion.landing import SourceUnknown, land_source
 from ingestion.landing import commands as quarantine_commands
 from ingestion.protection import KeyUnusable
@@ -22,20 +21,11 @@ from ingestion.vault import commands as vault_commands
 
 
 def check(_arguments: argparse.Namespace, settings: Settings) -> int:
-    """Read every contract, the code tables and the generated sources; report all problems of all files."""
+    """Read every contract and the code tables; report all problems of all files."""
     registry = load_registry(settings)
     if untranslated := find_untranslated(registry, settings):
         raise ContractInvalid(untranslated)
-    if not is_up_to_date(registry, settings.models):
-        print(f"{settings.models / '_sources.yml'} is not what the contracts give; run `python -m ingestion sources`.")
-        return 1
     print(f"{len(registry.contracts)} contracts, {len(registry.datasets)} datasets: no problem found.")
-    return 0
-
-
-def sources(_arguments: argparse.Namespace, settings: Settings) -> int:
-    """Write the dbt sources of the tenant from its contracts."""
-    print(write_sources(load_registry(settings), settings.models))
     return 0
 
 
@@ -54,7 +44,7 @@ def land(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def scaffold(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Draft a contract and a staging model from a sample file, to be read and corrected."""
+    """Draft a contract, a staging model and for a new tenant a suite from a sample file, to be read and corrected."""
     from ingestion.scaffold import SampleUnusable
     from ingestion.scaffold import scaffold as draft
 
@@ -63,7 +53,8 @@ def scaffold(arguments: argparse.Namespace, settings: Settings) -> int:
     except SampleUnusable as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{drafted.contract}\n{drafted.model}\n{drafted.checks} places say `check:`; read and correct each of them.")
+    written = [str(path) for path in (drafted.contract, drafted.model, drafted.suite) if path is not None]
+    print("\n".join(written) + f"\n{drafted.checks} places say `check:`; read and correct each of them.")
     return 0
 
 
@@ -73,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     vault_commands.add_commands(commands)
     quarantine_commands.add_commands(commands)
-    for function in (check, sources, land, scaffold):
+    for function in (check, land, scaffold):
         command = commands.add_parser(function.__name__, help=function.__doc__)
         command.set_defaults(run=function)
         if function is land:

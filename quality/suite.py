@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ingestion.foundation import Files, list_files
 from ingestion.foundation.declarations import read_yaml
 from quality.expectation import (
     NAMES,
@@ -161,24 +162,24 @@ class SuitesInvalid(ValueError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def load_suites(folder: Path, gate: str | None = None) -> list[Suite]:
-    """Read `<folder>/<gate>/<table>.yml`, sorted by gate and table; all gates unless one is named.
+def load_suites(where: Files, gate: str | None = None) -> list[Suite]:
+    """Read `<gate>/<table>.yml` of a folder or a tenant, sorted by gate and table; all gates unless one is named.
 
     Raises:
         SuitesInvalid: any file is not YAML, does not fit the model, or is not where its gate and table say.
     """
     suites: list[Suite] = []
     problems: list[SuiteProblem] = []
-    for path in sorted(folder.glob(f"{gate or '*'}/*.yml")):
-        suite, found = _read_suite(path, path.relative_to(folder).as_posix())
+    for name, path in list_files(where, f"{gate or '*'}/*.yml").items():
+        suite, found = _read_suite(path, name)
         problems.extend(found)
         if suite is not None:
             suites.append(suite)
     if problems:
         raise SuitesInvalid(problems)
     if not suites:
-        where = f"{folder}/{gate or '<gate>'}"
-        raise SuitesInvalid([SuiteProblem(where, "*.yml", "holds no suite", "add one file per table")])
+        folder = f"{where}/{gate or '<gate>'}"
+        raise SuitesInvalid([SuiteProblem(folder, "*.yml", "holds no suite", "add one file per table")])
     return suites
 
 

@@ -9,28 +9,30 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from ingestion.contract.profiles import Dataset
 from ingestion.contract.registry import Registry, staging_model
-from ingestion.foundation import Settings
+from ingestion.foundation import Files, Settings, list_files
 from ingestion.foundation.declarations import Problem
 
+SEED = "ref_codes.csv"
 TRANSLATED = re.compile(r"join_code\(\s*'\w+',\s*'(?P<code_set>[^']+)',\s*'source\.(?P<column>\w+)'\s*\)")
 
 
 def find_untranslated(registry: Registry, settings: Settings) -> list[Problem]:
     """Columns that a staging model translates whose contract lists no codes, or codes that the seed lacks."""
-    seed = settings.dbt_project / "seeds" / "ref_codes.csv"
-    with seed.open(encoding="utf-8", newline="") as rows:
-        known = {(row["code_set"], row["code"]) for row in csv.DictReader(rows)}
-    return [problem for dataset in registry.datasets for problem in _examine(dataset, known, seed, settings.models)]
+    seed = list_files(settings.seeds).get(SEED)
+    known: set[tuple[str, str]] = set()
+    if seed is not None:
+        with seed.open(encoding="utf-8", newline="") as rows:
+            known = {(row["code_set"], row["code"]) for row in csv.DictReader(rows)}
+    return [problem for dataset in registry.datasets for problem in _examine(dataset, known, settings.models)]
 
 
-def _examine(dataset: Dataset, known: set[tuple[str, str]], seed: Path, models: Path) -> Iterator[Problem]:
+def _examine(dataset: Dataset, known: set[tuple[str, str]], models: Files) -> Iterator[Problem]:
     name = f"{staging_model(dataset)}.sql"
     columns = {column.name: column for column in dataset.columns}
-    for path in sorted(models.rglob(name)):
+    for path in list_files(models, f"**/{name}").values():
         for found in TRANSLATED.finditer(path.read_text(encoding="utf-8")):
             code_set, column = found["code_set"], columns.get(found["column"])
             if column is None:
@@ -44,7 +46,7 @@ def _examine(dataset: Dataset, known: set[tuple[str, str]], seed: Path, models: 
                 )
             elif missing := sorted(code for code in column.accepted if (code_set, code) not in known):
                 yield Problem(
-                    seed.name,
+                    SEED,
                     code_set,
                     f"lacks {', '.join(missing)}, which {dataset.source}.yml lets in as {column.name}",
                     "add a row for each",

@@ -7,7 +7,8 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 
-from ingestion.foundation.settings import PROJECT, SettingsInvalid
+from ingestion.foundation.settings import SettingsInvalid
+from ingestion.foundation.tenant import PROJECT
 
 PIPE_CLOSED, UNFORESEEN = 141, 70
 

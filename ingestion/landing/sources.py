@@ -21,7 +21,7 @@ from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, ch
 from ingestion.delivery.bookkeeping import as_arrived, record, remember_file, superseded_by
 from ingestion.delivery.extraction import extract
 from ingestion.delivery.finding import dates_to_extract, missing_dates, stray_files
-from ingestion.foundation import Settings, load_settings
+from ingestion.foundation import Settings, list_files, load_settings
 from ingestion.foundation.ledger import open_ledger
 from ingestion.foundation.locks import hold_lock
 from ingestion.identifiers.sensitive import without_numbers
@@ -88,7 +88,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     settings = settings or load_settings()
     contract = load_contract(source, settings)
     if contract is None:
-        known = ", ".join(sorted(path.stem for path in settings.contracts.glob("*.yml")))
+        known = ", ".join(path.stem for path in list_files(settings.contracts, "*.yml").values())
         raise SourceUnknown(f"no contract {source}.yml in {settings.contracts}; known are {known}.")
     ledger, keys = open_ledger(settings), load_keys(settings.key_file, settings.token_algorithm)
     landed: list[Landed] = []

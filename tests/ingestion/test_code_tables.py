@@ -31,7 +31,7 @@ def found(registry: Registry, settings: Settings, folder: Path, column: str) -> 
     )
     (folder / "models").mkdir()
     (folder / "models" / "stg_party__rows.sql").write_text(MODEL.format(column=column))
-    told = find_untranslated(registry, replace(settings, dbt_project=folder, models=folder / "models"))
+    told = find_untranslated(registry, replace(settings, seeds=folder / "seeds", models=folder / "models"))
     return [str(problem) for problem in told]
 
 

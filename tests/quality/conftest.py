@@ -72,14 +72,15 @@ def settings(tmp_path: Path) -> Settings:
     (suites / "core").mkdir(parents=True)
     (suites / "core" / "fct_loans.yml").write_text(SUITE, encoding="utf-8")
     (suites / "core" / "rec_loans__funder.yml").write_text(RECONCILIATION, encoding="utf-8")
-    home, models = tmp_path / "home", tmp_path / "models"
+    home = tmp_path / "home"
     home.mkdir()
-    models.mkdir()
     return Settings(
         home=home,
         contracts=PROJECT / "ingestion" / "contracts",
-        models=models,
+        models=tmp_path / "dbt_project" / "models",
+        seeds=tmp_path / "dbt_project" / "seeds",
         suites=suites,
+        sets=tmp_path / "sets",
         views=tmp_path,
         entity="customer_id",
         dbt_project=tmp_path / "dbt_project",

@@ -46,7 +46,7 @@ def publish_bank(settings: Settings) -> Publication:
     """Land, build, audit and publish the bank's warehouse. Idempotent."""
     for source in SOURCES:
         land_source(source, ARCHIVE_DATE, settings)
-    build(ARCHIVE_DATE, settings, select=["+path:models/staging"])
+    build(ARCHIVE_DATE, settings)
     return audit_and_publish("core", ARCHIVE_DATE, settings)
 
 
