@@ -19,7 +19,7 @@ from ingestion.lake import render_sources, write_manifest
 from quality.source import open_warehouse
 
 MESSAGE = 300
-PLATFORM_MODELS = "models/platform/"
+OWN_MODELS = "models/platform/"
 
 
 class WarehouseBuildFailed(Exception):
@@ -106,11 +106,11 @@ def freeze_project(settings: Settings, registry: Registry) -> Path:
     wanted = {
         name: path.read_bytes()
         for name, path in list_files(settings.dbt_project).items()
-        if name.startswith(PLATFORM_MODELS) or not name.startswith(("target/", "logs/", "models/", "seeds/"))
+        if name.startswith(OWN_MODELS) or not name.startswith(("target/", "logs/", "models/", "seeds/"))
     }
     for kind, files in (("models", settings.models), ("seeds", settings.seeds)):
         wanted |= {f"{kind}/{name}": path.read_bytes() for name, path in list_files(files).items()}
-    wanted[f"{PLATFORM_MODELS}_sources.yml"] = render_sources(registry).encode()
+    wanted[f"{OWN_MODELS}_sources.yml"] = render_sources(registry).encode()
     frozen = list_files(project)
     for stale in frozen.keys() - wanted.keys():
         frozen[stale].unlink()

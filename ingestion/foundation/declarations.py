@@ -95,7 +95,8 @@ def validate_soundly(
 
 def find_nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` was probably meant to be."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)), None)
+    spelled = {each.lower(): each for each in known}
+    return next((spelled[near] for near in difflib.get_close_matches(word.lower(), spelled, n=1, cutoff=0.7)), None)
 
 
 def _explain(model: type[BaseModel], file: str, error: dict[str, Any]) -> Problem:

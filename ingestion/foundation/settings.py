@@ -175,8 +175,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 def _read_variables(env: Mapping[str, str], problems: list[Problem]) -> Variables:
     given = {name: value for name, value in env.items() if name.startswith(PREFIX) and value}
     for name in sorted(set(given) - VARIABLES):
-        near = find_nearest(name, VARIABLES)
-        remedy = f"set {near}" if near else f"unset it; known are {', '.join(sorted(VARIABLES))}"
+        near = find_nearest(name.removeprefix(PREFIX), Variables.model_fields)
+        remedy = f"set {PREFIX}{near.upper()}" if near else f"unset it; known are {', '.join(sorted(VARIABLES))}"
         problems.append(Problem(name, "", "is not a variable of the platform", remedy))
     known = {name.removeprefix(PREFIX).lower(): given[name] for name in sorted(VARIABLES & set(given))}
     variables, found = validate_soundly(Variables, known, "")

@@ -62,9 +62,7 @@ class VaultRules(Closed):
 class TenantRules(Closed):
     """All that a `tenant.toml` may say."""
 
-    entity: str = Field(
-        default="customer_id", pattern=r"^[a-z][a-z0-9_]*$", description="the name of a column in lower snake"
-    )
+    entity: str = Field(default="customer_id", pattern=r"^[a-z][a-z0-9_]*$", description="a column in lower snake")
     token_algorithm: Literal["sha256", "sm3"] | None = Field(default=None, description="sha256 or sm3")
     without: tuple[str, ...] = Field(default=(), description='a list such as ["views", "contracts/bank_a.yml"]')
     replaces: tuple[str, ...] = Field(default=(), description='a list such as ["models/core/dim_customers.sql"]')

@@ -12,6 +12,7 @@ import yaml
 from ingestion.contract import load_registry
 from ingestion.contract.registry import staging_model
 from ingestion.foundation import PROJECT, load_settings
+from ingestion.foundation.settings import VARIABLES
 from quality.suite import load_suites
 
 MODELS = PROJECT / "dbt_project" / "models"
@@ -106,3 +107,18 @@ def test_the_repository_holds_no_data_and_names_no_host() -> None:
     hosts = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", "registry" + r"\.npmjs")))
     named = [path.name for path in files if hosts.search(path.read_text(encoding="utf-8", errors="replace"))]
     assert (data, large, named) == ([], [], [])
+
+
+def test_every_variable_of_the_platform_is_declared() -> None:
+    """One list of names: what code, templates and documents read or set is a field of `Variables`, and nothing else."""
+    quoted = re.compile(r"""["'`$]\{?(PLATFORM_[A-Z_]+)""")
+    files = [
+        path
+        for folder in ("dags", "dbt_project", "features", "ingestion", "notebooks", "quality", "tests")
+        for path in (PROJECT / folder).rglob("*")
+        if path.suffix in (".py", ".sql", ".yml", ".toml", ".md", ".ipynb") and path.name != "test_settings.py"
+    ]
+    files += [PROJECT / name for name in ("Makefile", "README.md", "README.zh-CN.md", ".ci/run")]
+    named = {name for path in files for name in quoted.findall(path.read_text(encoding="utf-8"))}
+    assert named >= {"PLATFORM_HOME", "PLATFORM_AIRFLOW_PORT", "PLATFORM_LAKE"}
+    assert named <= VARIABLES
