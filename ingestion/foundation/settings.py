@@ -130,11 +130,11 @@ class Settings:
         return Path(self.sources.get(source, self.landing / source))
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(environment: Mapping[str, str] | None = None, tenant: Path | None = None) -> Settings:
     """Resolve the settings from the environment's `PLATFORM_…` variables and, if one is named, a tenant's folder.
 
     The variables are those of `Variables`, the words of `tenant.toml` those of `TenantRules`; `[sources]` names folders
-    in which `${NAME}` is an environment variable.
+    in which `${NAME}` is an environment variable. A `tenant` that is given goes before `PLATFORM_TENANT`.
 
     Raises:
         SettingsInvalid: with every problem of the variables, of `tenant.toml` and of the tenant's files.
@@ -143,7 +143,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     problems: list[Problem] = []
     variables = _read_variables(env, problems)
     home = Path(variables.home).resolve()
-    tenant = Path(variables.tenant).resolve() if variables.tenant else None
+    tenant = tenant or (Path(variables.tenant) if variables.tenant else None)
+    tenant = tenant.resolve() if tenant else None
     rules = read_tenant(tenant, problems) if tenant else TenantRules()
     files = lay_over(tenant, rules, problems)
     sources = _find_sources(rules.sources, files["contracts"], env, str((tenant or Path()) / DECLARED), problems)

@@ -114,7 +114,7 @@ def _prepare_tenant(into: Path) -> Settings:
     into.mkdir(parents=True, exist_ok=True)
     if not (into / DECLARED).exists():
         (into / DECLARED).write_text(STANDS_ALONE, encoding="utf-8")
-    return load_settings({"PLATFORM_TENANT": str(into)})
+    return load_settings(tenant=into)
 
 
 def _place(settings: Settings, kind: str) -> Path:
