@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,10 +14,12 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, find_nearest, validate_soundly
+from ingestion.foundation.files import replace_atomically
 from ingestion.foundation.tenant import DECLARED, PROJECT, Files, TenantRules, lay_over, list_files, read_tenant
 
 BUSINESS_TIMEZONE = ZoneInfo("Asia/Shanghai")
 PREFIX = "PLATFORM_"
+OWNER, NOBODY = "tenant.txt", "the product's own group"
 
 
 class SettingsInvalid(DeclarationsInvalid):
@@ -134,7 +136,8 @@ def load_settings(environment: Mapping[str, str] | None = None, tenant: Path | N
     """Resolve the settings from the environment's `PLATFORM_…` variables and, if one is named, a tenant's folder.
 
     The variables are those of `Variables`, the words of `tenant.toml` those of `TenantRules`; `[sources]` names folders
-    in which `${NAME}` is an environment variable. A `tenant` that is given goes before `PLATFORM_TENANT`.
+    in which `${NAME}` is an environment variable. A home that has been claimed by one tenant serves no other; a
+    `tenant` that is given goes before `PLATFORM_TENANT`, to be read and not to be served.
 
     Raises:
         SettingsInvalid: with every problem of the variables, of `tenant.toml` and of the tenant's files.
@@ -143,8 +146,10 @@ def load_settings(environment: Mapping[str, str] | None = None, tenant: Path | N
     problems: list[Problem] = []
     variables = _read_variables(env, problems)
     home = Path(variables.home).resolve()
-    tenant = tenant or (Path(variables.tenant) if variables.tenant else None)
-    tenant = tenant.resolve() if tenant else None
+    served = Path(variables.tenant).resolve() if variables.tenant else None
+    if tenant is None:
+        problems += _find_stranger(home, served)
+    tenant = tenant.resolve() if tenant else served
     rules = read_tenant(tenant, problems) if tenant else TenantRules()
     files = lay_over(tenant, rules, problems)
     sources = _find_sources(rules.sources, files["contracts"], env, str((tenant or Path()) / DECLARED), problems)
@@ -171,6 +176,23 @@ def load_settings(environment: Mapping[str, str] | None = None, tenant: Path | N
         vault_purposes=rules.vault.purposes if rules.vault.purposes is not None else _shipped_purposes(),
         tenant=tenant,
     )
+
+
+def claim_home(settings: Settings) -> None:
+    """Note in a new home which tenant it is of, so that no other one is ever served from it. Idempotent."""
+    note = settings.home / OWNER
+    if not note.exists():
+        with replace_atomically(note) as draft:
+            draft.write_text(f"{settings.tenant or NOBODY}\n", encoding="utf-8")
+
+
+def _find_stranger(home: Path, tenant: Path | None) -> Iterator[Problem]:
+    note = home / OWNER
+    owner = note.read_text(encoding="utf-8").strip() if note.is_file() else str(tenant or NOBODY)
+    if owner != str(tenant or NOBODY):
+        right = "unset PLATFORM_TENANT" if owner == NOBODY else f"set PLATFORM_TENANT={owner}"
+        remedy = f"{right}, or choose another PLATFORM_HOME; where the tenant's folder was moved, remove {note}"
+        yield Problem(str(home), "", f"is the home of {owner} and not of {tenant or NOBODY}", remedy)
 
 
 def _read_variables(env: Mapping[str, str], problems: list[Problem]) -> Variables:

@@ -16,6 +16,7 @@ from features.registry import load_views
 from ingestion.commands import main as ingestion
 from ingestion.contract import load_registry
 from ingestion.foundation import PROJECT, Settings, load_settings
+from ingestion.foundation.settings import claim_home
 from ingestion.landing import land_source
 from quality.__main__ import main as quality
 from quality.published import open_published
@@ -61,6 +62,7 @@ def test_a_drafted_tenant_lands_builds_and_publishes(
     loans = "loan_no,amount,status\n" + "".join(f"L{n:04d},{100 + n}.50,{'AB'[n % 2]}\n" for n in range(80))
     calls = "call_no,loan_no\n" + "".join(f"K{n:04d},L{n:04d}\n" for n in range(40))
     folder, home = tmp_path / "tenant", tmp_path / "home"
+    claim_home(serve(Path(), tmp_path / "demo", monkeypatch))
     sample = tmp_path / "sample" / "new_bank" / f"{DAY:%Y%m%d}"
     sample.mkdir(parents=True)
     for source, name, content in (("new_bank", "loans", loans), ("new_agency", "calls", calls)):
@@ -86,7 +88,10 @@ def test_a_drafted_tenant_lands_builds_and_publishes(
     rows = {table: entry["rows"] for table, entry in published.manifest["tables"].items()}
     assert rows == {"stg_new_bank__loans": 80, "stg_new_agency__calls": 40}
     assert product_files() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "sample", "tenant"]
+    monkeypatch.delenv("PLATFORM_TENANT")
+    assert quality(["build", *day]) == 2
+    assert f"{home} is the home of {folder} and not of the product's own group;" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo", "home", "sample", "tenant"]
     assert {path.relative_to(folder).parts[0] for path in folder.rglob("*")} == {
         *("contracts", "models", "sets", "suites", "tenant.toml")
     }

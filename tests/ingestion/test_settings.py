@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.foundation import PROJECT, Settings, SettingsInvalid, list_files, load_settings
-from ingestion.foundation.settings import VARIABLES
+from ingestion.foundation.settings import VARIABLES, claim_home
 from ingestion.identifiers import KINDS
 
 
@@ -178,6 +178,25 @@ def test_what_is_left_out_is_gone_and_what_is_replaced_is_the_tenant_s(tenant: P
     assert list_files(settings.views) == {}
     assert list_files(settings.suites) == list_files(product.suites)
     assert {*list_files(settings.seeds)} == {*list_files(product.seeds), "ref_z.csv"}
+
+
+def test_a_home_serves_one_tenant_and_no_other(tenant: Path, tmp_path: Path) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    other.mkdir()
+    (other / "tenant.toml").write_text("", encoding="utf-8")
+    claim_home(load(tenant, ""))
+    claim_home(load(tenant, ""))
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings({"PLATFORM_HOME": str(home), "PLATFORM_TENANT": str(other)})
+    assert str(caught.value) == (
+        f"{home} is the home of {tenant} and not of {other}; set PLATFORM_TENANT={tenant}, or choose another"
+        f" PLATFORM_HOME; where the tenant's folder was moved, remove {home}/tenant.txt."
+    )
+    with pytest.raises(SettingsInvalid, match=f"^{home} is the home of {tenant} and not of the product's own group;"):
+        load_settings({"PLATFORM_HOME": str(home)})
+    claim_home(load_settings({"PLATFORM_HOME": str(tmp_path / "group")}))
+    with pytest.raises(SettingsInvalid, match="unset PLATFORM_TENANT, or choose another PLATFORM_HOME"):
+        load_settings({"PLATFORM_HOME": str(tmp_path / "group"), "PLATFORM_TENANT": str(other)})
 
 
 def test_patterns_pick_files_by_their_place(tmp_path: Path) -> None:
