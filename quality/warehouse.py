@@ -13,7 +13,7 @@ from pathlib import Path
 from ingestion.contract import load_registry
 from ingestion.contract.registry import Registry
 from ingestion.delivery import dates_to_build
-from ingestion.foundation import Settings, list_files, load_settings
+from ingestion.foundation import Settings, list_files, load_settings, read_files
 from ingestion.foundation.files import replace_atomically
 from ingestion.lake import render_sources, write_manifest
 from quality.source import open_warehouse
@@ -97,7 +97,7 @@ def write_docs(batch_date: date, settings: Settings | None = None) -> Path:
 def freeze_project(settings: Settings, registry: Registry) -> Path:
     """Write the resolved dbt project under home: the platform's own parts, the tenant's models and seeds, the sources.
 
-    Models and seeds are the product's and the tenant's together, as `list_files` gives them; the sources are made from
+    Models and seeds are the product's and the tenant's together, as `read_files` gives them; the sources are made from
     the contracts and are nowhere else. A file that has not changed keeps its copy, and one that is gone loses it. dbt
     still parses everything for each business date, because the date is one of its variables. (dbt follows no links
     below a model folder, and an absolute model path makes it overwrite the sources.)
@@ -109,7 +109,7 @@ def freeze_project(settings: Settings, registry: Registry) -> Path:
         if name.startswith(OWN_MODELS) or not name.startswith(("target/", "logs/", "models/", "seeds/"))
     }
     for kind, files in (("models", settings.models), ("seeds", settings.seeds)):
-        wanted |= {f"{kind}/{name}": path.read_bytes() for name, path in list_files(files).items()}
+        wanted |= {f"{kind}/{name}": content for name, content in read_files(files).items()}
     wanted[f"{OWN_MODELS}_sources.yml"] = render_sources(registry).encode()
     frozen = list_files(project)
     for stale in frozen.keys() - wanted.keys():

@@ -1,7 +1,7 @@
 """What everything stands on: settings, tenant, ledger, locks, command line, declarations, SQL quoting, files."""
 
 from ingestion.foundation.settings import BUSINESS_TIMEZONE, Settings, SettingsInvalid, load_settings
-from ingestion.foundation.tenant import PROJECT, Files, list_files
+from ingestion.foundation.tenant import PROJECT, Files, list_files, read_files
 
 __all__ = [
     "BUSINESS_TIMEZONE",
@@ -11,4 +11,5 @@ __all__ = [
     "SettingsInvalid",
     "list_files",
     "load_settings",
+    "read_files",
 ]

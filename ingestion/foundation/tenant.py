@@ -1,10 +1,11 @@
 """A tenant (租户): a folder that is laid over the product, file by file.
 
 Its folders `contracts/`, `models/` (by layer), `seeds/`, `suites/` (by gate), `sets/` and `views/` add to those of the
-product. `tenant.toml` says in one notation, `kind/folder/file`, what it takes away: `without` lists kinds, folders or
-files of the product that are no part of this tenant, and `replaces` lists files whose place the tenant's own of the
-same name take. A file of the tenant that meets one of the product unannounced is an error, and so is an entry that
-takes nothing away. `models/platform` and the macros are the platform itself: neither left out nor replaced.
+product. `tenant.toml` says in one notation, `kind/folder/file`, what becomes of the product's: `without` lists kinds,
+folders or files that are no part of this tenant, `replaces` lists files whose place the tenant's own of the same name
+take, and `extends` lists seeds to whose rows those of the tenant's own are added (its codes in `seeds/ref_codes.csv`).
+A file of the tenant that meets one of the product unannounced is an error, and so is an entry that changes nothing.
+`models/platform` and the macros are the platform itself and stay as they are.
 """
 
 from __future__ import annotations
@@ -66,18 +67,20 @@ class TenantRules(Closed):
     token_algorithm: Literal["sha256", "sm3"] | None = Field(default=None, description="sha256 or sm3")
     without: tuple[str, ...] = Field(default=(), description='a list such as ["views", "contracts/bank_a.yml"]')
     replaces: tuple[str, ...] = Field(default=(), description='a list such as ["models/core/dim_customers.sql"]')
+    extends: tuple[str, ...] = Field(default=(), description='a list such as ["seeds/ref_codes.csv"]')
     vault: VaultRules = Field(default=VaultRules(), description="a table [vault]")
     sources: dict[str, str] = Field(default={}, description='SOURCE = "folder"')
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """The files of one kind as one tenant sees them; entries of `without` and `replaces` are paths below the kind."""
+    """The files of one kind as one tenant sees them; the entries of what is declared are paths below the kind."""
 
     kind: str
     own: Path | None = None
     without: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    extends: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return str(self.own or KINDS[self.kind].product)
@@ -95,6 +98,15 @@ class Overlay:
         """Both together, sorted by name, with the tenant's in the place of what they replace."""
         return dict(sorted({**self.list_product(), **self.list_own()}.items()))
 
+    def read_all(self) -> dict[str, bytes]:
+        """What is in them; an extended seed is the product's rows and then the tenant's."""
+        contents = {name: path.read_bytes() for name, path in self.list_all().items()}
+        product = self.list_product()
+        for name in self.extends:
+            rows = contents[name].partition(b"\n")[2]
+            contents[name] = product[name].read_bytes().rstrip(b"\n") + b"\n" + rows
+        return contents
+
     def find_problems(self, declared: str) -> Iterator[Problem]:
         """Files that nobody reads, and names that product and tenant both give."""
         product, own = self.list_product(), self.list_own()
@@ -102,18 +114,25 @@ class Overlay:
         for name, path in own.items():
             if not self._is_of_kind(name):
                 yield Problem(str(path), "", "is not read", f"lay it at {KINDS[self.kind].described}")
-            elif name in product and name not in self.replaces:
+            elif name in product and name not in {*self.replaces, *self.extends}:
                 entry = f"{self.kind}/{name}"
-                remedy = f'write replaces = ["{entry}"] in {declared}, or rename the file'
+                key = "extends or replaces" if name.endswith(".csv") else "replaces"
+                remedy = f'write {key} = ["{entry}"] in {declared}, or rename the file'
                 yield Problem(str(path), "", f"has the name of the product's {entry}", remedy)
             elif name not in product and name.endswith((".sql", ".csv")) and path.stem in stems:
                 entry = f"{self.kind}/{stems[path.stem]}"
                 remedy = f"rename it, or lay it at {entry} and name that in replaces"
                 yield Problem(str(path), "", f"has the name of the product's {entry}", remedy)
-        for name in self.replaces:
-            if name in product and name not in own:
-                told = f"{self.kind}/{name} replaces nothing, for the tenant has no such file"
-                yield Problem(declared, "replaces", told, "add the file or take the entry out")
+        for key, names in (("replaces", self.replaces), ("extends", self.extends)):
+            for name in names:
+                if key == "extends" and not name.endswith(".csv"):
+                    continue  # it is no seed, which is another problem
+                if name in product and name not in own:
+                    told = f"{self.kind}/{name} {key} nothing, for the tenant has no such file"
+                    yield Problem(declared, key, told, "add the file or take the entry out")
+                elif name in product and key == "extends" and _heading(own[name]) != _heading(product[name]):
+                    remedy = f"begin it with {_heading(product[name])}"
+                    yield Problem(str(own[name]), "", "has not the heading of what it extends", remedy)
 
     def _is_of_kind(self, name: str) -> bool:
         return re.fullmatch(KINDS[self.kind].shape, name) is not None
@@ -123,6 +142,13 @@ class Overlay:
 
 
 Files: TypeAlias = Path | Overlay
+
+
+def read_files(where: Files, pattern: str = "**/*") -> dict[str, bytes]:
+    """The content of what `list_files` lists."""
+    found = list_files(where, pattern)
+    contents = where.read_all() if isinstance(where, Overlay) else {}
+    return {name: contents[name] if name in contents else path.read_bytes() for name, path in found.items()}
 
 
 def list_files(where: Files, pattern: str = "**/*") -> dict[str, Path]:
@@ -157,7 +183,11 @@ def lay_over(folder: Path | None, rules: TenantRules, problems: list[Problem]) -
     declared = str(folder / DECLARED)
     without = _split(rules.without, "without", declared, problems)
     replaces = _split(rules.replaces, "replaces", declared, problems)
-    overlays = {kind: Overlay(kind, folder / kind, tuple(without[kind]), tuple(replaces[kind])) for kind in KINDS}
+    extends = _split(rules.extends, "extends", declared, problems)
+    overlays = {
+        kind: Overlay(kind, folder / kind, tuple(without[kind]), tuple(replaces[kind]), tuple(extends[kind]))
+        for kind in KINDS
+    }
     for overlay in overlays.values():
         problems.extend(_find_idle(overlay, declared))
         problems.extend(overlay.find_problems(declared))
@@ -188,14 +218,21 @@ def _find_idle(overlay: Overlay, declared: str) -> Iterator[Problem]:
     folders = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents} - {"."}
     for key, entries, known in (
         ("without", overlay.without, {*files, *folders, ""}),
-        ("replaces", overlay.replaces, {*overlay.list_product()}),
+        ("replaces", overlay.replaces, {*overlay.list_product()} - {*overlay.extends}),
+        ("extends", overlay.extends, {name for name in overlay.list_product() if name.endswith(".csv")}),
     ):
         for entry in entries:
             if entry not in known:
                 near = find_nearest(entry, known)
                 remedy = f"write {overlay.kind}/{near}" if near else "take the entry out"
-                told = f"{overlay.kind}/{entry} is no {'part' if key == 'without' else 'file'} of the product here"
+                what = {"without": "part", "replaces": "file", "extends": "seed"}[key]
+                told = f"{overlay.kind}/{entry} is no {what} of the product here"
                 yield Problem(declared, key, told, remedy)
+
+
+def _heading(path: Path) -> str:
+    with path.open(encoding="utf-8") as lines:
+        return lines.readline().strip()
 
 
 def _list_folder(folder: Path) -> dict[str, Path]:

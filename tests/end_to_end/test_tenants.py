@@ -159,7 +159,8 @@ cross join {{{{ ref('ref_{party}_factors') }}}} as factors
 def lay_over(folder: Path, party: str, factor: int, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A tenant that keeps the whole product and adds one party, from its contract to a feature view."""
     files = {
-        "tenant.toml": 'replaces = ["seeds/ref_overdue_thresholds.csv"]\n',
+        "tenant.toml": 'replaces = ["seeds/ref_overdue_thresholds.csv"]\nextends = ["seeds/ref_codes.csv"]\n',
+        "seeds/ref_codes.csv": f"code_set,code,canonical,label\n{party}.state,A,active,在保\n",
         "seeds/ref_overdue_thresholds.csv": f"threshold,lowest_dpd,label\n>=1,1,{party}\n",
         f"seeds/ref_{party}_factors.csv": f"factor\n{factor}\n",
         f"models/core/fct_{party}_offers.sql": CORE.format(party=party),
@@ -208,14 +209,17 @@ def test_two_tenants_add_to_the_product_and_do_not_see_each_other(
         assert all(names >= product[kind] for kind, names in seen(settings).items())
     for party, settings in tenants.items():
         land_source(party, DAY, settings)
-        build(DAY, settings, select=[f"+fct_{party}_offers", "ref_overdue_thresholds"])
+        build(DAY, settings, select=[f"+fct_{party}_offers", "ref_overdue_thresholds", "ref_codes"])
     for party, amounts in (("north", [20, 40]), ("south", [30, 60])):
         with duckdb.connect(str(tenants[party].warehouse), read_only=True) as connection:
             offered = connection.sql(f"select offered_amount from fct_{party}_offers order by all").fetchall()
             assert [amount for (amount,) in offered] == amounts
             assert connection.sql("select label from ref_overdue_thresholds").fetchall() == [(party,)]
+            codes = connection.sql("select code_set, canonical from ref_codes where code = 'A'").fetchall()
+            assert (f"{party}.state", "active") in codes and ("dept_risk.decision", "approved") in codes
             tables = connection.sql("select table_name from information_schema.tables").fetchall()
         (other,) = {"north", "south"} - {party}
         assert not [name for (name,) in tables if other in name]
+        assert other not in {code_set.partition(".")[0] for code_set, _ in codes}
     assert seen(serve(Path(), tmp_path / "product_home", monkeypatch)) == product
     assert product_files() == before

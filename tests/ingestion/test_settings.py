@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.foundation import PROJECT, Settings, SettingsInvalid, list_files, load_settings
+from ingestion.foundation import PROJECT, Settings, SettingsInvalid, list_files, load_settings, read_files
 from ingestion.foundation.settings import VARIABLES, claim_home
 from ingestion.identifiers import KINDS
 
@@ -74,6 +74,15 @@ def add(tenant: Path, *names: str) -> None:
             'without = ["contracts"]\nreplaces = ["contracts/bank_a.yml"]',
             "replaces: contracts/bank_a.yml is no file of the product here; take the entry out.",
         ),
+        (
+            'extends = ["seeds/_seeds.yml"]',
+            "extends: seeds/_seeds.yml is no seed of the product here; take the entry out.",
+        ),
+        (
+            'extends = ["seeds/ref_codes.csv"]',
+            "extends: seeds/ref_codes.csv extends nothing, for the tenant has no such file; add the file or take the"
+            " entry out.",
+        ),
         ('[sources]\nbank_aa = "x"', "sources.bank_aa: is no source of this tenant; write bank_a."),
         (
             '[sources]\nbank_a = "${NOT_SET}/x"',
@@ -97,6 +106,11 @@ def test_a_wrong_word_in_tenant_toml(tenant: Path, declared: str, problem: str) 
             "models/intermediate/fct_loans.sql",
             "models/intermediate/fct_loans.sql has the name of the product's models/core/fct_loans.sql; rename it, or"
             " lay it at models/core/fct_loans.sql and name that in replaces.",
+        ),
+        (
+            "seeds/ref_codes.csv",
+            "seeds/ref_codes.csv has the name of the product's seeds/ref_codes.csv; write extends or"
+            ' replaces = ["seeds/ref_codes.csv"] in tenant.toml, or rename the file.',
         ),
         ("contracts/bank_z.yaml", "contracts/bank_z.yaml is not read; lay it at contracts/<source>.yml."),
         ("suites/fct_z.yml", "suites/fct_z.yml is not read; lay it at suites/<gate>/<table>.yml."),
@@ -197,6 +211,23 @@ def test_a_home_serves_one_tenant_and_no_other(tenant: Path, tmp_path: Path) -> 
     claim_home(load_settings({"PLATFORM_HOME": str(tmp_path / "group")}))
     with pytest.raises(SettingsInvalid, match="unset PLATFORM_TENANT, or choose another PLATFORM_HOME"):
         load_settings({"PLATFORM_HOME": str(tmp_path / "group"), "PLATFORM_TENANT": str(other)})
+
+
+def test_an_extended_seed_has_the_rows_of_both(tenant: Path) -> None:
+    (tenant / "seeds").mkdir()
+    codes = tenant / "seeds" / "ref_codes.csv"
+    shipped = (PROJECT / "dbt_project" / "seeds" / "ref_codes.csv").read_bytes()
+    heading = shipped.partition(b"\n")[0]
+    codes.write_bytes(heading + b"\nbank_z.state,A,active,in force\n")
+    settings = load(tenant, 'extends = ["seeds/ref_codes.csv"]')
+    assert read_files(settings.seeds)["ref_codes.csv"] == shipped + b"bank_z.state,A,active,in force\n"
+    assert {*read_files(settings.seeds)} == {*list_files(load_settings({}).seeds)}
+    codes.write_bytes(b"code,code_set\nA,bank_z.state\n")
+    (told,) = problems(tenant, 'extends = ["seeds/ref_codes.csv"]')
+    heading_told = f"seeds/ref_codes.csv has not the heading of what it extends; begin it with {heading.decode()}."
+    assert told == heading_told
+    twice = problems(tenant, 'extends = ["seeds/ref_codes.csv"]\nreplaces = ["seeds/ref_codes.csv"]')
+    assert "tenant.toml: replaces: seeds/ref_codes.csv is no file of the product here; take the entry out." in twice
 
 
 def test_patterns_pick_files_by_their_place(tmp_path: Path) -> None:
