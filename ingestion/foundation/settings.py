@@ -150,8 +150,9 @@ def load_settings(environment: Mapping[str, str] | None = None, tenant: Path | N
     if tenant is None:
         problems += _find_stranger(home, served)
     tenant = tenant.resolve() if tenant else served
-    rules = read_tenant(tenant, problems) if tenant else TenantRules()
-    files = lay_over(tenant, rules, problems)
+    declared = read_tenant(tenant, problems) if tenant else None
+    files = lay_over(tenant, declared, problems)
+    rules = declared or TenantRules()
     sources = _find_sources(rules.sources, files["contracts"], env, str((tenant or Path()) / DECLARED), problems)
     if problems:
         raise SettingsInvalid(dict.fromkeys(problems))

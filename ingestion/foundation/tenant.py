@@ -101,8 +101,8 @@ class Overlay:
     def read_all(self) -> dict[str, bytes]:
         """What is in them; an extended seed is the product's rows and then the tenant's."""
         contents = {name: path.read_bytes() for name, path in self.list_all().items()}
-        product = self.list_product()
-        for name in self.extends:
+        product, own = self.list_product(), self.list_own()
+        for name in own.keys() & {*self.extends}:
             rows = contents[name].partition(b"\n")[2]
             contents[name] = product[name].read_bytes().rstrip(b"\n") + b"\n" + rows
         return contents
@@ -158,27 +158,33 @@ def list_files(where: Files, pattern: str = "**/*") -> dict[str, Path]:
     return {name: path for name, path in found.items() if shape.fullmatch(name)}
 
 
-def read_tenant(folder: Path, problems: list[Problem]) -> TenantRules:
-    """What a tenant's folder declares; its problems go into `problems`, and what is left of it counts as not said."""
+def read_tenant(folder: Path, problems: list[Problem]) -> TenantRules | None:
+    """What a tenant's folder declares, or None where it cannot be read; its problems go into `problems`.
+
+    A key with a problem counts as not said.
+    """
     path = folder / DECLARED
     if not path.is_file():
         problems.append(
             Problem(str(path), "", "is missing", "PLATFORM_TENANT must name a folder that holds a tenant.toml")
         )
-        return TenantRules()
+        return None
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(Problem(str(path), "", f"is not valid TOML ({error})", "correct it"))
-        return TenantRules()
+        return None
     rules, found = validate_soundly(TenantRules, content, str(path))
     problems.extend(found)
     return rules
 
 
-def lay_over(folder: Path | None, rules: TenantRules, problems: list[Problem]) -> dict[str, Overlay]:
-    """One overlay for every kind; whatever is wrong with the tenant's entries or files goes into `problems`."""
-    if folder is None:
+def lay_over(folder: Path | None, rules: TenantRules | None, problems: list[Problem]) -> dict[str, Overlay]:
+    """One overlay for every kind; whatever is wrong with the tenant's entries or files goes into `problems`.
+
+    Without rules, the product's files alone.
+    """
+    if folder is None or rules is None:
         return {kind: Overlay(kind) for kind in KINDS}
     declared = str(folder / DECLARED)
     without = _split(rules.without, "without", declared, problems)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.contract import ContractInvalid, load_registry, read_contract
-from ingestion.foundation import Settings, list_files, load_settings
+from ingestion.foundation import Files, Settings, list_files, load_settings
 from ingestion.foundation.tenant import DECLARED, KINDS
 from ingestion.identifiers.sensitive import forbidden_names
 from ingestion.scaffold.columns import OPEN_ENDED, Draft, draft_columns
@@ -66,12 +66,9 @@ def scaffold(
     if into is not None:
         settings = _prepare_tenant(into)
     model_name = f"stg_{source}__{dataset}"
-    contract_path = _place(settings, "contracts") / f"{source}.yml"
-    model_path = _place(settings, "models") / "staging" / source / f"{model_name}.sql"
-    suite_path = _place(settings, "suites") / "core" / f"{model_name}.yml" if _has_own_gates(settings) else None
-    for target in filter(None, (contract_path, model_path, suite_path)):
-        if target.exists():
-            raise SampleUnusable(f"{target} exists; give another --source, or draft --into a folder and copy it over.")
+    contract_path = _place(settings, "contracts", f"{source}.yml")
+    model_path = _place(settings, "models", f"staging/{source}/{model_name}.sql")
+    suite_path = _place(settings, "suites", f"core/{model_name}.yml") if _has_own_gates(settings) else None
     if into is None:
         load_registry(settings)
     drafts = draft_columns(table)
@@ -88,9 +85,8 @@ def scaffold(
     go_live = f"{place.day[:4]}-{place.day[4:6]}-{place.day[6:]}" if place.day else PLACEHOLDER_DATE
     contract = render_contract(source, dataset, place.physical, go_live, delivery, doubts, drafts)
     model = render_model(source, dataset, drafts)
-    model_path.parent.mkdir(parents=True, exist_ok=True)
-    contract_path.write_text(contract, encoding="utf-8")
-    model_path.write_text(model, encoding="utf-8")
+    _write(contract_path, contract)
+    _write(model_path, model)
     try:
         read_contract(contract_path)
     except ContractInvalid:
@@ -100,9 +96,8 @@ def scaffold(
     checks = contract.count("# check:") + model.count("-- check:")
     if suite_path is not None:
         suite = render_suite(model_name, drafts)
-        suite_path.parent.mkdir(parents=True, exist_ok=True)
-        suite_path.write_text(suite, encoding="utf-8")
-        add_to_set(_place(settings, "sets") / "warehouse.yml", model_name)
+        _write(suite_path, suite)
+        add_to_set(_folder(settings, "sets") / "warehouse.yml", model_name)
         checks += suite.count("# check:")
     return Scaffold(contract_path, model_path, suite_path, checks)
 
@@ -117,11 +112,22 @@ def _prepare_tenant(into: Path) -> Settings:
     return load_settings(tenant=into)
 
 
-def _place(settings: Settings, kind: str) -> Path:
-    """Where a new file of a kind is laid: in the tenant's folder, which may not be there yet, or in the product's."""
-    folder = KINDS[kind].product if settings.tenant is None else settings.tenant / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _folder(settings: Settings, kind: str) -> Path:
+    """Where new files of a kind are laid: in the tenant's folder, which may not be there yet, or in the product's."""
+    return KINDS[kind].product if settings.tenant is None else settings.tenant / kind
+
+
+def _place(settings: Settings, kind: str, name: str) -> Path:
+    """Where a new file is laid; SampleUnusable where the tenant, or the product below it, has one of that name."""
+    files: dict[str, Files] = {"contracts": settings.contracts, "models": settings.models, "suites": settings.suites}
+    if taken := list_files(files[kind]).get(name):
+        raise SampleUnusable(f"{taken} exists; give another --source, or draft --into a folder and copy it over.")
+    return _folder(settings, kind) / name
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _has_own_gates(settings: Settings) -> bool:

@@ -98,7 +98,7 @@ def test_a_drafted_tenant_lands_builds_and_publishes(
 
 
 def test_a_draft_for_a_tenant_without_models_leaves_the_product_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = product_files()
     folder = tmp_path / "tenant"
@@ -108,6 +108,8 @@ def test_a_draft_for_a_tenant_without_models_leaves_the_product_alone(
     sample = drop(settings, "new_bank", f"loans_{DAY:%Y%m%d}.csv", "loan_no,amount\nL1,1.00\nL2,2.00\n")
     assert ingestion(["scaffold", str(sample)]) == 0
     assert ingestion(["check"]) == 0
+    assert ingestion(["scaffold", str(sample), "--source", "bank_a"]) == 1
+    assert "/ingestion/contracts/bank_a.yml exists; give another --source" in capsys.readouterr().err
     assert product_files() == before
     written = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
     assert written == ["contracts/new_bank.yml", "models/staging/new_bank/stg_new_bank__loans.sql", "tenant.toml"]

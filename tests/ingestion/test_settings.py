@@ -164,6 +164,12 @@ def test_a_variable_that_nobody_reads(name: str, remedy: str) -> None:
     assert str(caught.value) == f"{name} is not a variable of the platform; {remedy}"
 
 
+def test_a_file_that_is_no_toml_is_one_problem(tenant: Path) -> None:
+    add(tenant, "contracts/bank_a.yml")
+    (told,) = problems(tenant, "without = [")
+    assert told.startswith("tenant.toml is not valid TOML (")
+
+
 def test_an_empty_variable_is_not_set() -> None:
     assert load_settings(dict.fromkeys(VARIABLES, "")) == load_settings({})
 
