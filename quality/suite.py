@@ -6,21 +6,19 @@ error of every file at once.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Sequence
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, read_yaml
+from ingestion.foundation import Files, list_files
+from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, load_declarations
 from quality.check import Check, Name
-from quality.expectation import NAMES, RowCountBetween
+from quality.expectation import RowCountBetween
 from quality.kinds import Kind, imply_checks
 from quality.layout import Column, Layout
 
@@ -93,82 +91,23 @@ class SuitesInvalid(DeclarationsInvalid):
     """One or more suite files are wrong."""
 
 
-def load_suites(folder: Path, gate: str | None = None) -> list[Suite]:
-    """Read `<folder>/<gate>/<table>.yml`, sorted by gate and table; all gates unless one is named.
+def load_suites(where: Files, gate: str | None = None) -> list[Suite]:
+    """Read `<gate>/<table>.yml` of a folder or a tenant, sorted by gate and table; all gates unless one is named.
 
     Raises:
         SuitesInvalid: any file is not YAML, does not fit the model, or is not where its gate and table say.
     """
-    suites: list[Suite] = []
-    problems: list[Problem] = []
-    for path in sorted(folder.glob(f"{gate or '*'}/*.yml")):
-        suite, found = _read_suite(path, path.relative_to(folder).as_posix())
-        problems.extend(found)
-        if suite is not None:
-            suites.append(suite)
+    suites, problems = load_declarations(list_files(where, f"{gate or '*'}/*.yml"), Suite)
+    for name, suite in suites.items():
+        place = {"table": (suite.table, Path(name).stem), "gate": (suite.gate, Path(name).parent.name)}
+        problems += [
+            Problem(name, key, f"is {value}, but the file lies at {name}", f"write {expected} or move the file")
+            for key, (value, expected) in place.items()
+            if value != expected
+        ]
+    if not suites and not problems:
+        folder = f"{where}/{gate or '<gate>'}"
+        problems = [Problem(folder, "*.yml", "holds no suite", "add one file per table")]
     if problems:
         raise SuitesInvalid(problems)
-    if not suites:
-        where = f"{folder}/{gate or '<gate>'}"
-        raise SuitesInvalid([Problem(where, "*.yml", "holds no suite", "add one file per table")])
-    return suites
-
-
-def _read_suite(path: Path, name: str) -> tuple[Suite | None, list[Problem]]:
-    try:
-        data = read_yaml(path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        return None, [Problem(name, "(file)", f"is not readable YAML: {reason}", "correct the syntax")]
-    if not isinstance(data, dict):
-        return None, [Problem(name, "(file)", "is not a mapping", "start it with `table:`")]
-    try:
-        suite = Suite.model_validate(data)
-    except ValidationError as error:
-        return None, [_explain(name, data, dict(item)) for item in error.errors(include_url=False)]
-    problems = [
-        Problem(name, key, f"is {value}, but the file lies at {name}", f"write {expected} or move the file")
-        for key, value, expected in (
-            ("table", suite.table, path.stem),
-            ("gate", suite.gate, path.parent.name),
-        )
-        if value != expected
-    ]
-    return suite, problems
-
-
-def _explain(name: str, data: dict[str, Any], error: dict[str, Any]) -> Problem:
-    key = _locate(data, error["loc"])
-    given = error.get("input")
-    match error["type"]:
-        case "missing":
-            return Problem(name, key, "is missing", "add it")
-        case "extra_forbidden":
-            return Problem(name, key, "is not a key that exists here", "remove it or correct its spelling")
-        case "union_tag_invalid":
-            tag = str(error["ctx"]["tag"])
-            near = difflib.get_close_matches(tag, NAMES, n=1)
-            remedy = f"write {near[0]}" if near else "write the rule as `unexpected_rows` with a query"
-            return Problem(name, key, f"names the expectation {tag}, which is not in use here", remedy)
-        case "union_tag_not_found":
-            return Problem(name, key, "has no expectation", f"add one of {', '.join(NAMES)}")
-        case "value_error":
-            problem, _, remedy = str(error["ctx"]["error"]).partition("; ")
-            return Problem(name, key, problem, remedy or "correct it")
-        case _:
-            shown = repr(given) if isinstance(given, str | int | float | bool) or given is None else "the value"
-            return Problem(name, key, f"{shown} does not fit", str(error["msg"])[0].lower() + str(error["msg"])[1:])
-
-
-def _locate(data: dict[str, Any], location: Sequence[int | str]) -> str:
-    parts: list[str] = []
-    node: Any = data
-    for step in location:
-        if isinstance(step, int):
-            node = node[step] if isinstance(node, list) and step < len(node) else None
-            label = node.get("name", step) if isinstance(node, dict) else step
-            parts[-1:] = [f"{parts[-1]}[{label}]"] if parts else [f"[{label}]"]
-        elif step not in NAMES:
-            node = node.get(step) if isinstance(node, dict) else None
-            parts.append(step)
-    return ".".join(parts) or "(file)"
+    return list(suites.values())
