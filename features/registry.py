@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.view import View
+from ingestion.foundation import Files, list_files
 from ingestion.foundation.declarations import WHOLE_FOLDER, DeclarationsInvalid, Problem, load_declarations
 
 
@@ -40,15 +41,17 @@ class Registry:
         return tuple(self.get(name) for name in dict.fromkeys(names))
 
 
-def load_views(folder: Path) -> Registry:
-    """Read and check every `*.yml` of the folder; the file's stem is the view's name.
+def load_views(where: Files) -> Registry:
+    """Read and check every `*.yml` of a folder or a tenant; the file's stem is the view's name.
 
     Raises: ViewsInvalid with all problems of all files: unreadable YAML, unknown or wrong keys, a feature
     name used by two views, one definition under two names.
     """
-    views, problems = load_declarations(sorted(folder.glob("*.yml")), View)
+    views, problems = load_declarations(list_files(where, "*.yml"), View)
     if not views and not problems:
-        problems = [Problem(folder.name, WHOLE_FOLDER, "holds no feature view", "add <view>.yml, or set the folder")]
+        problems = [
+            Problem(Path(str(where)).name, WHOLE_FOLDER, "holds no feature view", "add <view>.yml, or set the folder")
+        ]
     for file, view in views.items():
         if view.view != Path(file).stem:
             remedy = f"write `view: {Path(file).stem}` or rename the file"

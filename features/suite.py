@@ -21,10 +21,11 @@ from features.store import SCORING_PURPOSE, SCORING_TABLE, select_views
 from features.view import Feature, View
 from ingestion.foundation import Settings
 from ingestion.foundation.declarations import Closed, Problem
+from quality.check import Check
 from quality.expectation import ColumnsMatchSet, RowCountBetween, UnexpectedRows, ValuesBetween, ValuesNotNull
 from quality.layout import Layout
 from quality.sets import GatedSet, SetsInvalid
-from quality.suite import Check, Share, Suite
+from quality.suite import Share, Suite
 
 CONSENT_SOURCE = "consents"
 ASKED = "asked"

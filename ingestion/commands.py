@@ -9,8 +9,7 @@ from importlib import import_module
 from ingestion.foundation.command_line import Command, Group, run_program
 
 ROOMS = {
-    "check": "lake",
-    "sources": "lake",
+    "check": "contract",
     "land": "landing",
     "quarantine": "landing",
     "vault": "vault",

@@ -19,6 +19,7 @@ from ingestion.foundation.command_line import CommandParser, run_command
 from ingestion.foundation.events import listen_as_set
 from quality.override import SHORT, OverrideRefused, judge_overrides, override_verdict
 from quality.published import NothingPublished, kept_versions, open_published
+from quality.rules import read_rules
 from quality.sets import SetUnknown, check_sets, find_guarded_set, load_set, load_suites_in_force
 from quality.suite import SuitesInvalid
 from quality.verdict import LANDING, Outcome, Verdict, read_verdicts
@@ -155,13 +156,15 @@ def _show_verdicts(given: argparse.Namespace, settings: Settings) -> int:
 def _show(verdicts: Sequence[Verdict], settings: Settings, as_of: date | None = None) -> int:
     """Failed verdicts first, each with its failing sentences; 1 if any is neither passed nor overridden."""
     order = (Outcome.FAIL, Outcome.OVERRIDDEN, Outcome.PASS_WITH_WARNINGS, Outcome.PASS)
-    decisions = judge_overrides(verdicts, settings, as_of)
+    decisions, rules = judge_overrides(verdicts, settings, as_of), read_rules()
     for decision in sorted(decisions, key=lambda decision: order.index(decision.outcome)):
         verdict = decision.verdict
         subject = f"{verdict.batch_date}  {verdict.gate}  {verdict.table:<40}"
         print(f"{verdict.verdict_id[:SHORT]}  {subject} {decision.outcome:<18} {verdict.rows:>12,} rows")
         for failure in verdict.failures:
             print(f"    {failure.severity}  {failure.sentence}: {failure.because}")
+            if failure.rule in rules:
+                print(f"          {failure.rule} {rules[failure.rule].words}")
         if decision.override:
             print(f"    {decision.override.sentence}")
         if decision.ended:

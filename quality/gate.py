@@ -19,7 +19,8 @@ from quality.expectation import Scope, UnexpectedRows
 from quality.gx_duckdb import CheckResult, GateRun
 from quality.layout import quote, quote_text
 from quality.register import Register, find_other_version, last_published_rows, read_earlier_publications
-from quality.report import write_report
+from quality.reports import write_gate_page, write_index
+from quality.reports.gate_page import locate_failing_rows
 from quality.sets import GatedSet, find_guarded_set, load_suites_in_force
 from quality.source import Rows, connect, expose, list_tables, open_warehouse, run
 from quality.suite import KEEPS_ITS_ROWS, Suite
@@ -119,9 +120,8 @@ def audit_relations(
 ) -> list[Verdict]:
     """Audit the tables of schema `main` of an open connection, record the verdicts and write the reports.
 
-    Reports: `<reports>/quality/<gate>/<batch_date>/index.html` and `.md` with all failing keys as Parquet
-    beside them, readable with no network, and Great Expectations' Data Docs of the latest audit in
-    `<gate>/data_docs`.
+    Reports: `<reports>/quality/<gate>/<batch_date>/index.html` with all failing rows as Parquet beside it, and the
+    index of all reports.
     """
     folder = settings.reports / "quality" / gate / batch_date.isoformat()
     contents = Contents(connection, list_tables(connection))
@@ -133,11 +133,11 @@ def audit_relations(
                 decided.append(_decide(connection, gate_run, suite, contents, earlier, folder, batch_date))
             else:
                 decided.append(_refuse_absent(suite, batch_date))
-        gate_run.write_data_docs(settings.reports / "quality" / gate / "data_docs")
     record_verdicts(decided, settings)
     known = {suite.table for suite in described}
     latest = [verdict for verdict in read_verdicts(settings, batch_date, gate) if verdict.table in known]
-    write_report(gate, batch_date, latest, described, folder)
+    write_gate_page(gate, batch_date, latest, described, folder)
+    write_index(settings)
     return decided
 
 
@@ -150,10 +150,10 @@ def _decide(
     folder: Path,
     batch_date: date,
 ) -> Verdict:
-    """Audit one table that exists; failing rows of an earlier audit of the same date are replaced."""
-    failing_rows = folder / "failing_rows" / suite.table
+    """Audit one table that exists; its failing rows have a folder of their own for each content and suite."""
+    content, beside = contents.of(suite.table), contents.beside(suite)
+    failing_rows = locate_failing_rows(folder, (content, beside, suite.suite_version), suite.table)
     shutil.rmtree(failing_rows, ignore_errors=True)
-    content = contents.of(suite.table)
     rows = int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0])
     before = find_other_version(suite.table, content, earlier, batch_date)
     least = suite.least_rows(before.row_counts.get(suite.table, 0)) if before else 0
@@ -171,7 +171,7 @@ def _decide(
         rows=rows,
         checks=len(results),
         failures=tuple(_describe_loss(failure, rows, before, suite.table) for failure in failures),
-        beside=contents.beside(suite),
+        beside=beside,
     )
 
 

@@ -16,18 +16,17 @@ import contextlib
 import functools
 import logging
 import os
-import shutil
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 
+from quality.check import Check
 from quality.expectation import Scope
-from quality.suite import Check, Suite
+from quality.suite import Suite
 
 _SEVERITIES = {"fail": "critical", "warn": "warning"}
 _PROGRESS_OFF = {"globally": False}
@@ -47,7 +46,7 @@ class CheckResult:
 class GateRun:
     """One audit by Great Expectations of the tables of one DuckDB connection, in an ephemeral context.
 
-    Validations are dated with the business date, not the clock, so the same content gives the same Data Docs.
+    Validations are dated with the business date, not the clock.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, gate: str, batch_date: date) -> None:
@@ -76,23 +75,6 @@ class GateRun:
         failed = [check for check in checks if not quick[check.name].success]
         detailed = self._run(suite.table, failed, scope, "_failed", _DETAILS) if failed else {}
         return [_read_result(check, detailed.get(check.name, quick[check.name])) for check in checks]
-
-    def write_data_docs(self, folder: Path) -> Path:
-        """Render the Data Docs of everything validated; their styles need a public network."""
-        shutil.rmtree(folder, ignore_errors=True)
-        for site in list(self._context.list_data_docs_sites()):
-            self._context.delete_data_docs_site(site)
-        self._context.add_data_docs_site(
-            self.gate,
-            {
-                "class_name": "SiteBuilder",
-                "show_how_to_buttons": False,  # type: ignore[typeddict-unknown-key]
-                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-                "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
-            },
-        )
-        self._context.build_data_docs()
-        return folder / "index.html"
 
     def close(self) -> None:
         """Give back every connection taken, before the caller closes the one they are cursors of."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import cast
 
 from ingestion.contract import load_contract
 from ingestion.foundation import Settings
-from quality.report import write_report
-from quality.suite import Check, Suite
+from quality.check import Check
+from quality.reports import write_gate_page, write_index
 from quality.verdict import LANDING, Verdict, read_verdicts
 
 
@@ -37,7 +35,9 @@ def write_landing_report(batch_date: date, settings: Settings) -> Path | None:
         return None
     described = [_describe(verdict, settings) for verdict in verdicts]
     folder = settings.reports / "quality" / LANDING / batch_date.isoformat()
-    return write_report(LANDING, batch_date, verdicts, cast("Sequence[Suite]", described), folder)
+    page = write_gate_page(LANDING, batch_date, verdicts, described, folder)
+    write_index(settings)
+    return page
 
 
 def _describe(verdict: Verdict, settings: Settings) -> ContractedDataset:

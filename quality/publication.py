@@ -48,9 +48,11 @@ from quality.published import (
     read_pointer,
 )
 from quality.register import Register, published_order, register_publication
+from quality.reports import write_index, write_version_page
 from quality.sets import GatedSet, list_published_tables, load_set, load_suites_in_force
 from quality.source import Rows, WarehouseTable, attach, connect, expose, list_tables, open_warehouse, parquet, run
 from quality.suite import Suite
+from quality.warehouse import write_docs
 
 __all__ = [
     "NothingPublished",
@@ -120,6 +122,9 @@ def audit_and_publish(
     done = publish(set_name, batch_date, settings, run_id, rows)
     if declared.rows == "warehouse":
         mark_published(_built_deliveries(settings), done.version, settings)
+        write_docs(batch_date, done.version, settings)
+    write_version_page(open_published(set_name, settings, done.version), settings)
+    write_index(settings)
     return done
 
 

@@ -14,13 +14,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from ingestion.foundation import Settings
-from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, read_yaml
+from ingestion.foundation import Settings, list_files
+from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, load_declarations
 from ingestion.foundation.verdict import LANDING
-from quality.suite import Name, Suite, load_suites
+from quality.check import Name
+from quality.suite import Suite, load_suites
 
 ANY_DATE = date(2000, 1, 31)
 
@@ -83,15 +83,13 @@ def load_sets(settings: Settings) -> dict[str, GatedSet]:
         SetsInvalid: any file is not YAML, does not fit the model, has another name, or shares a gate; or suites
             lie in the folder of a gate that no set names, where nobody would ask for their verdicts.
     """
-    declared: dict[str, GatedSet] = {}
-    problems: list[Problem] = []
-    paths = _list_files(settings)
-    for path in paths:
-        read, found = _read_set(path)
-        problems += found
-        if read is not None:
-            declared[read.set] = read
-    if not paths:
+    read, problems = load_declarations(list_files(settings.sets, "*.yml"), GatedSet)
+    for file, one in read.items():
+        if one.set != Path(file).stem:
+            remedy = f"write {Path(file).stem} or rename the file"
+            problems.append(Problem(file, "set", f"is {one.set}, another name than the file's", remedy))
+    declared = {one.set: one for one in read.values()}
+    if not read and not problems:
         problems.append(Problem(str(settings.sets), "*.yml", "holds no set", "add one file per set"))
     guarded: dict[str, str] = {}
     for one in declared.values():
@@ -201,13 +199,9 @@ def _suites_in_files(gate: str, settings: Settings) -> list[Suite]:
     return load_suites(settings.suites, gate) if gate in _list_gates(settings) else []
 
 
-def _list_files(settings: Settings) -> list[Path]:
-    return sorted(settings.sets.glob("*.yml"))
-
-
 def _list_gates(settings: Settings) -> set[str]:
     """Gates that hold suites in files."""
-    return {path.parent.name for path in settings.suites.glob("*/*.yml")}
+    return {name.partition("/")[0] for name in list_files(settings.suites, "*/*.yml")}
 
 
 def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[list[Suite], list[Problem]]:
@@ -231,41 +225,6 @@ def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tu
         problem = f"are made for {', '.join(wrong)}, no gate of the set"
         return [], [Problem(file, "suites", problem, "name the gate under gates")]
     return made, []
-
-
-def _read_set(path: Path) -> tuple[GatedSet | None, list[Problem]]:
-    try:
-        data = read_yaml(path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        return None, [Problem(path.name, "(file)", f"is not readable YAML: {reason}", "correct the syntax")]
-    if not isinstance(data, dict):
-        return None, [Problem(path.name, "(file)", "is not a mapping", "start it with `set:`")]
-    try:
-        declared = GatedSet.model_validate(data)
-    except ValidationError as error:
-        return None, [_explain(path.name, dict(item)) for item in error.errors(include_url=False)]
-    if declared.set != path.stem:
-        remedy = f"write {path.stem} or rename the file"
-        return None, [Problem(path.name, "set", f"is {declared.set}, another name than the file's", remedy)]
-    return declared, []
-
-
-def _explain(file: str, error: Mapping[str, Any]) -> Problem:
-    key = ".".join(str(step) for step in error["loc"]) or "(file)"
-    match error["type"]:
-        case "missing":
-            return Problem(file, key, "is missing", "add it")
-        case "extra_forbidden":
-            near = difflib.get_close_matches(key, GatedSet.model_fields, n=1)
-            remedy = f"write {near[0]}" if near else f"remove it or write one of {', '.join(GatedSet.model_fields)}"
-            return Problem(file, key, "is not a key that exists here", remedy)
-        case "value_error":
-            problem, _, remedy = str(error["ctx"]["error"]).partition("; ")
-            return Problem(file, key, problem, remedy or "correct it")
-        case _:
-            message = str(error["msg"])
-            return Problem(file, key, f"{error.get('input')!r} does not fit", message[0].lower() + message[1:])
 
 
 def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:

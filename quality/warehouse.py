@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import filecmp
 import json
 import os
 import shutil
@@ -14,12 +13,15 @@ from pathlib import Path
 from ingestion.contract import load_registry
 from ingestion.contract.registry import Registry
 from ingestion.delivery import dates_to_build
-from ingestion.foundation import Settings, load_settings
+from ingestion.foundation import Settings, list_files, load_settings, read_files
 from ingestion.foundation.events import report_event
-from ingestion.lake import write_manifest
+from ingestion.foundation.files import replace_atomically
+from ingestion.lake import render_sources, write_manifest
+from quality.published import kept_versions
 from quality.source import open_warehouse
 
 MESSAGE = 300
+OWN_MODELS = "models/platform/"
 
 
 class WarehouseBuildFailed(Exception):
@@ -34,10 +36,9 @@ def build(
 ) -> None:
     """Run `dbt build` for a business date: seeds and models, or those that `select` names.
 
-    The project is resolved first and frozen under `<home>/dbt/project`, with the tenant's staging models in place of
-    the product's own. Daily figures are derived for `batch_date` and every earlier date with a landed
-    delivery, or for those given in `as_of_dates`. Idempotent; dbt's handle on the file is closed before
-    this returns.
+    The project is resolved first and frozen under `<home>/dbt/project` (see `freeze_project`). Daily figures are
+    derived for `batch_date` and every earlier date with a landed delivery, or for those given in `as_of_dates`.
+    Idempotent; dbt's handle on the file is closed before this returns.
 
     Raises:
         ContractInvalid: a contract of the tenant has problems.
@@ -57,7 +58,7 @@ def build(
     if select:
         arguments += ["--select", *select]
     report_event("build_started", batch_date=batch_date)
-    _invoke(arguments, batch_date, settings)
+    _invoke(arguments, batch_date, settings, registry)
     report_event("build_ended", batch_date=batch_date)
 
 
@@ -67,7 +68,7 @@ def compile_models(engine: str, settings: Settings | None = None) -> dict[str, s
     registry = load_registry(settings)
     write_manifest(settings)
     batch_date = date(2000, 1, 31)
-    _invoke(["compile", *_variables(registry, batch_date, compile_for=engine)], batch_date, settings)
+    _invoke(["compile", *_variables(registry, batch_date, compile_for=engine)], batch_date, settings, registry)
     manifest = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     return {node["name"]: node["compiled_code"] for node in sorted(nodes, key=lambda node: str(node["name"]))}
@@ -81,37 +82,57 @@ def run_unit_tests(settings: Settings | None = None) -> None:
     """
     settings = settings or load_settings()
     batch_date = date(2000, 1, 31)
-    arguments = ["test", "--select", "test_type:unit", *_variables(load_registry(settings), batch_date)]
-    _invoke(arguments, batch_date, settings)
-
-
-def write_docs(batch_date: date, settings: Settings | None = None) -> Path:
-    """Write dbt's documentation as one page that needs no server: `<home>/reports/dbt/index.html`."""
-    settings = settings or load_settings()
     registry = load_registry(settings)
-    _invoke(["docs", "generate", "--static", *_variables(registry, batch_date)], batch_date, settings)
-    page = settings.reports / "dbt" / "index.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", page)
+    arguments = ["test", "--select", "test_type:unit", *_variables(registry, batch_date)]
+    _invoke(arguments, batch_date, settings, registry)
+
+
+def write_docs(batch_date: date, version: str, settings: Settings) -> Path | None:
+    """Write dbt's documentation of a published version as one page: `<home>/reports/dbt/<version>/index.html`.
+
+    It needs no server. What was documented is not documented again, and documentation of versions that are not kept
+    goes. None where the file was not built by dbt in this home.
+    """
+    page = settings.reports / "dbt" / version / "index.html"
+    if page.is_file():
+        return page
+    if not (settings.home / "dbt" / "target" / "manifest.json").is_file():
+        return None
+    registry = load_registry(settings)
+    _invoke(["docs", "generate", "--static", *_variables(registry, batch_date)], batch_date, settings, registry)
+    with replace_atomically(page) as draft:
+        shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", draft)
+    kept = {version, *kept_versions("warehouse", settings)}
+    for folder in (settings.reports / "dbt").iterdir():
+        if folder.is_dir() and folder.name not in kept:
+            shutil.rmtree(folder)
     return page
 
 
-def freeze_project(settings: Settings) -> Path:
-    """Copy the resolved dbt project under home: the product's parts, and the tenant's models as its staging.
+def freeze_project(settings: Settings, registry: Registry) -> Path:
+    """Write the resolved dbt project under home: the platform's own parts, the tenant's models and seeds, the sources.
 
-    A file that has not changed keeps its copy, so that dbt parses only what changed. (dbt follows no links below a
-    model folder, and an absolute model path makes it overwrite the sources.)
+    Models and seeds are the product's and the tenant's together, as `read_files` gives them; the sources are made from
+    the contracts and are nowhere else. A file that has not changed keeps its copy, and one that is gone loses it. dbt
+    still parses everything for each business date, because the date is one of its variables. (dbt follows no links
+    below a model folder, and an absolute model path makes it overwrite the sources.)
     """
     project = settings.home / "dbt" / "project"
-    wanted = _files(settings.dbt_project, Path(), skip=("target", "logs", "models/staging"))
-    wanted |= _files(settings.models, Path("models", "staging"))
-    for stale in [path for path in project.rglob("*") if path.is_file() and path.relative_to(project) not in wanted]:
-        stale.unlink()
-    for place, original in wanted.items():
-        copy = project / place
-        if not copy.is_file() or not filecmp.cmp(original, copy, shallow=False):
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(original, copy)
+    wanted = {
+        name: path.read_bytes()
+        for name, path in list_files(settings.dbt_project).items()
+        if name.startswith(OWN_MODELS) or not name.startswith(("target/", "logs/", "models/", "seeds/"))
+    }
+    for kind, files in (("models", settings.models), ("seeds", settings.seeds)):
+        wanted |= {f"{kind}/{name}": content for name, content in read_files(files).items()}
+    wanted[f"{OWN_MODELS}_sources.yml"] = render_sources(registry).encode()
+    frozen = list_files(project)
+    for stale in frozen.keys() - wanted.keys():
+        frozen[stale].unlink()
+    for name, content in wanted.items():
+        if name not in frozen or frozen[name].read_bytes() != content:
+            with replace_atomically(project / name) as draft:
+                draft.write_bytes(content)
     return project
 
 
@@ -122,16 +143,11 @@ def _variables(registry: Registry, batch_date: date, **more: object) -> list[str
     return ["--vars", json.dumps(values, sort_keys=True)]
 
 
-def _files(folder: Path, place: Path, skip: tuple[str, ...] = ()) -> dict[Path, Path]:
-    found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {place / name: path for name, path in found.items() if not name.as_posix().startswith(skip or ("\0",))}
-
-
-def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings) -> None:
+def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings, registry: Registry) -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    project, work = freeze_project(settings), settings.home / "dbt"
+    project, work = freeze_project(settings, registry), settings.home / "dbt"
     command = ["--quiet", "--no-send-anonymous-usage-stats", "--partial-parse", "--no-use-colors"]
     command += ["--log-path", str(work / "logs"), "--log-level", "none", "--log-level-file", "info"]
     command += arguments

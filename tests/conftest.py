@@ -30,7 +30,7 @@ def make_settings(home: Path, go_live: str | None = None) -> Settings:
         for path in (PROJECT / "ingestion" / "contracts").glob("*.yml"):
             moved = path.read_text(encoding="utf-8").replace("2026-03-02", go_live)
             (tenant / "contracts" / path.name).write_text(moved, encoding="utf-8")
-        (tenant / "tenant.toml").write_text('contracts = "contracts"\n')
+        (tenant / "tenant.toml").write_text('without = ["contracts"]\n')
         environment["PLATFORM_TENANT"] = str(tenant)
     return load_settings(environment)
 

@@ -72,7 +72,7 @@ select
 from versioned
 {% endmacro %}
 
-{#- The dates a run (re)writes: the batch date and every date that a late delivery reopened. -#}
+{#- The dates for which daily figures are derived: the batch date and every earlier one with a delivery. -#}
 {% macro as_of_dates() %}
 {%- for day in var('as_of_dates') or [var('batch_date')] %}
     select cast('{{ day }}' as date) as as_of_date{% if not loop.last %} union all{% endif %}

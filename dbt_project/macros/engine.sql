@@ -31,5 +31,3 @@
 {% macro default__rate(numerator, denominator) -%}
     cast(round(cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0), 9) as decimal(18, 9))
 {%- endmacro %}
-
-{#- How a fact is rewritten by the dates of a run. -#}

@@ -7,30 +7,36 @@ door; one that is on the list but not in the seed would become NULL in the wareh
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Container, Iterator
 
 from ingestion.contract.profiles import Dataset
 from ingestion.contract.registry import Registry, staging_model
-from ingestion.foundation import Settings
+from ingestion.foundation import Files, Settings, list_files, read_files
 from ingestion.foundation.declarations import Problem
 
+SEED = "ref_codes.csv"
 TRANSLATED = re.compile(r"join_code\(\s*'\w+',\s*'(?P<code_set>[^']+)',\s*'source\.(?P<column>\w+)'\s*\)")
 
 
 def find_untranslated(registry: Registry, settings: Settings) -> list[Problem]:
-    """Columns that a staging model translates whose contract lists no codes, or codes that the seed lacks."""
-    seed = settings.dbt_project / "seeds" / "ref_codes.csv"
-    with seed.open(encoding="utf-8", newline="") as rows:
-        known = {(row["code_set"], row["code"]) for row in csv.DictReader(rows)}
-    return [problem for dataset in registry.datasets for problem in _examine(dataset, known, seed, settings.models)]
+    """Translated columns whose contract lists no codes, and codes that the seed lacks or repeats."""
+    seed = read_files(settings.seeds, SEED).get(SEED, b"").decode("utf-8")
+    known = Counter((row["code_set"], row["code"]) for row in csv.DictReader(io.StringIO(seed, newline="")))
+    twice = [
+        Problem(SEED, code_set, f"gives {code} more than once, which would double its rows", "take all but one out")
+        for (code_set, code), count in known.items()
+        if count > 1
+    ]
+    return twice + [problem for dataset in registry.datasets for problem in _examine(dataset, known, settings.models)]
 
 
-def _examine(dataset: Dataset, known: set[tuple[str, str]], seed: Path, models: Path) -> Iterator[Problem]:
+def _examine(dataset: Dataset, known: Container[tuple[str, str]], models: Files) -> Iterator[Problem]:
     name = f"{staging_model(dataset)}.sql"
     columns = {column.name: column for column in dataset.columns}
-    for path in sorted(models.rglob(name)):
+    for path in list_files(models, f"**/{name}").values():
         for found in TRANSLATED.finditer(path.read_text(encoding="utf-8")):
             code_set, column = found["code_set"], columns.get(found["column"])
             if column is None:
@@ -44,7 +50,7 @@ def _examine(dataset: Dataset, known: set[tuple[str, str]], seed: Path, models: 
                 )
             elif missing := sorted(code for code in column.accepted if (code_set, code) not in known):
                 yield Problem(
-                    seed.name,
+                    SEED,
                     code_set,
                     f"lacks {', '.join(missing)}, which {dataset.source}.yml lets in as {column.name}",
                     "add a row for each",

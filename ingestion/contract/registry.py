@@ -9,7 +9,7 @@ import yaml
 
 from ingestion.contract.profiles import Contract, ContractInvalid, Dataset
 from ingestion.contract.reading import read_contract
-from ingestion.foundation import Settings, load_settings
+from ingestion.foundation import Settings, list_files, load_settings
 from ingestion.foundation.declarations import Problem, read_yaml
 
 
@@ -46,7 +46,7 @@ def load_registry(settings: Settings) -> Registry:
     """
     problems: list[Problem] = []
     contracts: dict[str, Contract] = {}
-    for path in sorted(settings.contracts.glob("*.yml")):
+    for path in list_files(settings.contracts, "*.yml").values():
         try:
             contract = read_contract(path)
         except ContractInvalid as error:
@@ -66,8 +66,8 @@ def load_contract(source: str, settings: Settings) -> Contract | None:
     Raises:
         ContractInvalid: with all its problems.
     """
-    path = settings.contracts / f"{source}.yml"
-    return read_contract(path) if path.is_file() else None
+    path = list_files(settings.contracts).get(f"{source}.yml")
+    return read_contract(path) if path is not None else None
 
 
 def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
     """
     settings = settings or load_settings()
     found = []
-    for path in sorted(settings.contracts.glob("*.yml")):
+    for path in list_files(settings.contracts, "*.yml").values():
         cron = _cron(path)
         if cron:
             found.append((path.stem, cron))

@@ -72,17 +72,16 @@ class DeclarationsInvalid(Exception):
 
 
 def load_declarations(
-    files: Iterable[Path], model: type[Declaration], root: Path | None = None
+    files: Mapping[str, Path], model: type[Declaration]
 ) -> tuple[dict[str, Declaration], list[Problem]]:
     """Read YAML files as declarations of one model, and report every problem of every file.
 
-    A file is named by its path below `root`, or by its own name. The caller adds what only makes sense across files
-    and raises its own `DeclarationsInvalid` with all of it.
+    `files` carry the names that problems use, as `list_files` gives them. The caller adds what only makes sense across
+    files and raises its own `DeclarationsInvalid` with all of it.
     """
     declarations: dict[str, Declaration] = {}
     problems: list[Problem] = []
-    for path in files:
-        name = path.relative_to(root).as_posix() if root else path.name
+    for name, path in files.items():
         try:
             content = read_yaml(path)
         except (yaml.YAMLError, UnicodeDecodeError) as error:

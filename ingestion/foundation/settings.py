@@ -5,30 +5,86 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
+from pydantic import Field, field_validator
+
+from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, find_nearest, validate_soundly
+from ingestion.foundation.files import replace_atomically
+from ingestion.foundation.tenant import DECLARED, PROJECT, Files, TenantRules, lay_over, list_files, read_tenant
+
 BUSINESS_TIMEZONE = ZoneInfo("Asia/Shanghai")
-PROJECT = Path(__file__).resolve().parents[2]
+PREFIX = "PLATFORM_"
+OWNER, NOBODY = "tenant.txt", "the product's own group"
 
 
-class SettingsInvalid(Exception):
-    """The environment or a tenant file names something that cannot be used."""
+class SettingsInvalid(DeclarationsInvalid):
+    """The environment or a tenant names something that cannot be used: one sentence, or all `problems` at once."""
+
+    def __init__(self, told: str | Iterable[Problem]) -> None:
+        super().__init__(() if isinstance(told, str) else told)
+        if isinstance(told, str):
+            self.args = (told,)
+
+
+class Variables(Closed):
+    """Every variable whose name begins with `PLATFORM_`; an empty one counts as not set.
+
+    Plain pydantic: pydantic-settings reads the variables that a model names and is silent about all others.
+    """
+
+    home: str = "var"
+    tenant: str | None = None
+    ledger_url: str | None = None
+    key_file: str | None = None
+    vault_url: str | None = None
+    token_algorithm: Literal["sha256", "sm3"] | None = None
+    threads: str = str(os.cpu_count() or 2)
+    memory_limit: str = "4GB"
+    log: Literal["off", "json", "text"] = Field(default="off", description="events on standard error")
+    airflow_port: str | None = Field(default=None, description="read by dags/local_airflow")
+    schedule: Literal["on", "off"] | None = Field(default=None, description="read by dags/defaults")
+    warehouse: str | None = Field(default=None, description="set by quality.warehouse for dbt's profile")
+    lake: str | None = Field(default=None, description="set by quality.warehouse for dbt's sources")
+    test_data: str | None = Field(default=None, description="read by tests/acceptance")
+
+    @field_validator("threads")
+    @classmethod
+    def _count_threads(cls, text: str) -> str:
+        return _match(text, r"[1-9][0-9]{0,3}", "set a whole number from 1")
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _limit_memory(cls, text: str) -> str:
+        return _match(text, r"[1-9][0-9]*(\.[0-9]+)? ?[KMGT]i?B", "set a size such as 4GB or 512MB")
+
+    @field_validator("airflow_port")
+    @classmethod
+    def _know_port(cls, text: str) -> str:
+        return _match(text, r"[1-9][0-9]{0,4}", "set a port such as 8080")
+
+
+VARIABLES = frozenset(PREFIX + name.upper() for name in Variables.model_fields)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Resolved folders and limits of one platform instance (平台实例); immutable for the life of a run."""
+    """Resolved folders and limits of one platform instance (平台实例); immutable for the life of a run.
+
+    `contracts` to `views` are read with `list_files`: the product's and the tenant's together.
+    """
 
     home: Path
-    contracts: Path
-    models: Path
-    suites: Path
-    sets: Path
-    views: Path
+    contracts: Files
+    models: Files
+    seeds: Files
+    suites: Files
+    sets: Files
+    views: Files
     entity: str
     dbt_project: Path
     ledger_url: str
@@ -41,6 +97,7 @@ class Settings:
     vault_deposit: bool = True
     vault_purposes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     log: Literal["off", "json", "text"] = "off"
+    tenant: Path | None = None
 
     @property
     def landing(self) -> Path:
@@ -77,109 +134,112 @@ class Settings:
         return Path(self.sources.get(source, self.landing / source))
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Resolve the settings from environment variables and, if named, a tenant's `tenant.toml`.
+def load_settings(environment: Mapping[str, str] | None = None, tenant: Path | None = None) -> Settings:
+    """Resolve the settings from the environment's `PLATFORM_…` variables and, if one is named, a tenant's folder.
 
-    `PLATFORM_HOME` (default `./var`), `PLATFORM_TENANT` (a folder whose `tenant.toml` may name `contracts`,
-    `models`, `suites`, `sets`, `views` relative to itself, `entity`, `token_algorithm`, `[vault]` with `deposit` and
-    `purposes`, and `[sources]` folders in which `${NAME}` is an environment variable), `PLATFORM_LEDGER_URL`,
-    `PLATFORM_KEY_FILE`, `PLATFORM_TOKEN_ALGORITHM` (`sha256` or `sm3`), `PLATFORM_VAULT_URL`, `PLATFORM_THREADS`,
-    `PLATFORM_MEMORY_LIMIT`, `PLATFORM_LOG` (`json` or `text`: events on standard error; `off`).
+    The variables are those of `Variables`, the words of `tenant.toml` those of `TenantRules`; `[sources]` names folders
+    in which `${NAME}` is an environment variable. A home that has been claimed by one tenant serves no other; a
+    `tenant` that is given goes before `PLATFORM_TENANT`, to be read and not to be served.
 
     Raises:
-        SettingsInvalid: the tenant folder or one of its entries does not exist, or a value means nothing.
+        SettingsInvalid: with every problem of the variables, of `tenant.toml` and of the tenant's files.
     """
     env = os.environ if environment is None else environment
-    home = Path(env.get("PLATFORM_HOME", "var")).resolve()
-    tenant = Path(env["PLATFORM_TENANT"]).resolve() if env.get("PLATFORM_TENANT") else None
-    declared = _read_tenant(tenant) if tenant else {}
-
-    def folder(key: str, default: Path) -> Path:
-        if tenant is None or key not in declared:
-            return default
-        path = tenant / str(declared[key])
-        if not path.is_dir():
-            raise SettingsInvalid(f"{tenant / 'tenant.toml'}: {key} = {declared[key]!r} is not a folder; create it.")
-        return path
-
+    problems: list[Problem] = []
+    variables = _read_variables(env, problems)
+    home = Path(variables.home).resolve()
+    served = Path(variables.tenant).resolve() if variables.tenant else None
+    if tenant is None:
+        problems += _find_stranger(home, served)
+    tenant = tenant.resolve() if tenant else served
+    declared = read_tenant(tenant, problems) if tenant else None
+    files = lay_over(tenant, declared, problems)
+    rules = declared or TenantRules()
+    sources = _find_sources(rules.sources, files["contracts"], env, str((tenant or Path()) / DECLARED), problems)
+    if problems:
+        raise SettingsInvalid(dict.fromkeys(problems))
     return Settings(
         home=home,
-        contracts=folder("contracts", PROJECT / "ingestion" / "contracts"),
-        models=folder("models", PROJECT / "dbt_project" / "models" / "staging"),
-        suites=folder("suites", PROJECT / "quality" / "suites"),
-        sets=folder("sets", PROJECT / "quality" / "sets"),
-        views=folder("views", PROJECT / "features" / "views"),
-        entity=str(declared.get("entity", "customer_id")),
+        contracts=files["contracts"],
+        models=files["models"],
+        seeds=files["seeds"],
+        suites=files["suites"],
+        sets=files["sets"],
+        views=files["views"],
+        entity=rules.entity,
         dbt_project=PROJECT / "dbt_project",
-        ledger_url=env.get("PLATFORM_LEDGER_URL", f"sqlite:///{home / 'ledger.db'}"),
-        key_file=Path(env.get("PLATFORM_KEY_FILE", home / "keys" / "platform.key")),
-        sources={name: _expand(str(path), env) for name, path in dict(declared.get("sources", {})).items()},
-        threads=_threads(env.get("PLATFORM_THREADS", str(os.cpu_count() or 2))),
-        memory_limit=_memory_limit(env.get("PLATFORM_MEMORY_LIMIT", "4GB")),
-        token_algorithm=_token_algorithm(env, declared),
-        vault_url=env.get("PLATFORM_VAULT_URL", f"sqlite:///{home / 'vault' / 'vault.db'}"),
-        vault_deposit=bool(dict(declared.get("vault", {})).get("deposit", True)),
-        vault_purposes=_vault_purposes(declared),
-        log=_log(env.get("PLATFORM_LOG") or "off"),
+        ledger_url=variables.ledger_url or f"sqlite:///{home / 'ledger.db'}",
+        key_file=Path(variables.key_file or home / "keys" / "platform.key"),
+        sources=sources,
+        threads=int(variables.threads),
+        log=variables.log,
+        memory_limit=variables.memory_limit,
+        token_algorithm=variables.token_algorithm or rules.token_algorithm,
+        vault_url=variables.vault_url or f"sqlite:///{home / 'vault' / 'vault.db'}",
+        vault_deposit=rules.vault.deposit,
+        vault_purposes=rules.vault.purposes if rules.vault.purposes is not None else _shipped_purposes(),
+        tenant=tenant,
     )
 
 
-def _threads(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
-        raise SettingsInvalid(f"PLATFORM_THREADS is {text!r}; set a whole number from 1.")
-    return int(text)
+def claim_home(settings: Settings) -> None:
+    """Note in a new home which tenant it is of, so that no other one is ever served from it. Idempotent."""
+    note = settings.home / OWNER
+    if not note.exists():
+        with replace_atomically(note) as draft:
+            draft.write_text(f"{settings.tenant or NOBODY}\n", encoding="utf-8")
 
 
-def _log(text: str) -> Literal["off", "json", "text"]:
-    match text:
-        case "off" | "json" | "text":
-            return text
-        case other:
-            raise SettingsInvalid(f"PLATFORM_LOG is {other!r}; set json, text or off.")
+def _find_stranger(home: Path, tenant: Path | None) -> Iterator[Problem]:
+    note = home / OWNER
+    owner = note.read_text(encoding="utf-8").strip() if note.is_file() else str(tenant or NOBODY)
+    if owner != str(tenant or NOBODY):
+        right = "unset PLATFORM_TENANT" if owner == NOBODY else f"set PLATFORM_TENANT={owner}"
+        remedy = f"{right}, or choose another PLATFORM_HOME; where the tenant's folder was moved, remove {note}"
+        yield Problem(str(home), "", f"is the home of {owner} and not of {tenant or NOBODY}", remedy)
 
 
-def _memory_limit(text: str) -> str:
-    if not re.fullmatch(r"[1-9][0-9]*(\.[0-9]+)? ?[KMGT]i?B", text):
-        raise SettingsInvalid(f"PLATFORM_MEMORY_LIMIT is {text!r}; set a size such as 4GB or 512MB.")
+def _read_variables(env: Mapping[str, str], problems: list[Problem]) -> Variables:
+    given = {name: value for name, value in env.items() if name.startswith(PREFIX) and value}
+    for name in sorted(set(given) - VARIABLES):
+        near = find_nearest(name.removeprefix(PREFIX), Variables.model_fields)
+        remedy = f"set {PREFIX}{near.upper()}" if near else f"unset it; known are {', '.join(sorted(VARIABLES))}"
+        problems.append(Problem(name, "", "is not a variable of the platform", remedy))
+    known = {name.removeprefix(PREFIX).lower(): given[name] for name in sorted(VARIABLES & set(given))}
+    variables, found = validate_soundly(Variables, known, "")
+    for each in found:
+        remedy = each.remedy.replace("write ", "set ", 1)
+        problems.append(Problem(PREFIX + each.key.upper(), "", each.problem, remedy))
+    return variables
+
+
+def _match(text: str, shape: str, remedy: str) -> str:
+    if not re.fullmatch(shape, text):
+        raise ValueError(f"is {text!r}; {remedy}")
     return text
 
 
-def _token_algorithm(env: Mapping[str, str], declared: Mapping[str, Any]) -> Literal["sha256", "sm3"] | None:
-    """What the newest key has to be for; None leaves it to the key file (a first key is for SHA-256)."""
-    match env.get("PLATFORM_TOKEN_ALGORITHM", declared.get("token_algorithm")):
-        case None:
-            return None
-        case "sha256":
-            return "sha256"
-        case "sm3":
-            return "sm3"
-        case other:
-            raise SettingsInvalid(f"token algorithm {other!r} is unknown; set sha256 or sm3.")
+def _find_sources(
+    given: Mapping[str, str], contracts: Files, env: Mapping[str, str], declared: str, problems: list[Problem]
+) -> dict[str, str]:
+    """Folders of sources that lie elsewhere, with their variables filled in."""
+    folders: dict[str, str] = {}
+    known = [path.stem for path in list_files(contracts, "*.yml").values()] if given else []
+    for source, folder in given.items():
+        key = f"sources.{source}"
+        if source not in known:
+            near = find_nearest(source, known)
+            remedy = f"write {near}" if near else f"add contracts/{source}.yml or take the entry out"
+            problems.append(Problem(declared, key, "is no source of this tenant", remedy))
+        try:
+            folders[source] = re.sub(r"\$\{([^}]*)\}", lambda found: env[found[1]], folder)
+        except KeyError as unset:
+            wrong = f"names the variable {unset.args[0]}, which is not set"
+            problems.append(Problem(declared, key, wrong, f"set {unset.args[0]}"))
+    return folders
 
 
-def _vault_purposes(declared: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Purposes for which the vault answers, each with the kinds of identifier that it may see."""
+def _shipped_purposes() -> dict[str, tuple[str, ...]]:
+    """Purposes for which the vault answers where a tenant says nothing, each with the identifiers that it may see."""
     path = PROJECT / "ingestion" / "vault" / "purposes.toml"
-    builtin = tomllib.loads(path.read_text(encoding="utf-8"))
-    purposes = dict(declared.get("vault", {})).get("purposes", builtin)
-    if not isinstance(purposes, dict) or not all(isinstance(kinds, list) for kinds in purposes.values()):
-        raise SettingsInvalid("tenant.toml: [vault.purposes] is not a table of lists; write PURPOSE = [kinds].")
-    return {str(purpose): tuple(str(kind) for kind in kinds) for purpose, kinds in purposes.items()}
-
-
-def _read_tenant(tenant: Path) -> dict[str, Any]:
-    path = tenant / "tenant.toml"
-    if not path.is_file():
-        raise SettingsInvalid(f"{path} is missing; PLATFORM_TENANT must name a folder that holds a tenant.toml.")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"{path} is not valid TOML ({error}); correct it.") from None
-
-
-def _expand(path: str, env: Mapping[str, str]) -> str:
-    for name, value in env.items():
-        path = path.replace("${" + name + "}", value)
-    if "${" in path:
-        raise SettingsInvalid(f"tenant.toml names {path}, whose variable is not set; set it.")
-    return path
+    return {name: tuple(kinds) for name, kinds in tomllib.loads(path.read_text(encoding="utf-8")).items()}

@@ -7,7 +7,8 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from ingestion.foundation.settings import PROJECT, SettingsInvalid, load_settings
+from ingestion.foundation.settings import SettingsInvalid, load_settings
+from ingestion.foundation.tenant import PROJECT
 
 
 def name_place(error: BaseException) -> str:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
+
+from ingestion.foundation.tenant import ClearKind
 
 HASHED = ("cert_no", "mobile", "bank_card")
 FORMS = ("md5", "sha256", "sm3")
@@ -19,11 +22,7 @@ MASKED_FORMS = {
     "mobile_masked": r"1[3-9][0-9]\*{4}[0-9]{4}",
     "bank_card_masked": r"[0-9]{6}\*{2,9}[0-9]{4}",
 }
-KINDS = (
-    *("cert_no", "mobile", "bank_card", "person_name", "device_id", "email", "address", "openid", "opaque"),
-    *HASH_FORMS,
-    *MASKED_FORMS,
-)
+KINDS: tuple[str, ...] = (*get_args(ClearKind), *HASH_FORMS, *MASKED_FORMS)
 CERT_NO_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 CERT_NO_CHECK = "10X98765432"
 CODES = Path(__file__).resolve().parent / "codes"

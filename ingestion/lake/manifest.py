@@ -14,6 +14,7 @@ from ingestion.contract import load_registry
 from ingestion.foundation import Settings
 from ingestion.foundation.files import replace_atomically
 from ingestion.foundation.ledger import deliveries, use_ledger
+from ingestion.foundation.settings import claim_home
 from ingestion.foundation.sql import quote_name
 from ingestion.lake.layout import lake_schema
 from ingestion.protection.equivalents import write_schema
@@ -23,6 +24,7 @@ def write_manifest(settings: Settings) -> Path:
     """Write what dbt may see of the lake: `lake/deliveries.parquet`, one row a landed delivery, and a zero-row file
     for every dataset, so that a dataset without deliveries is an empty table and not an error.
     """
+    claim_home(settings)
     registry = load_registry(settings)
     landed = sa.select(deliveries).where(deliveries.c.state == "landed").order_by(deliveries.c.delivery_id)
     with use_ledger(settings) as connection:

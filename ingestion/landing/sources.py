@@ -17,7 +17,7 @@ from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, fi
 from ingestion.delivery.bookkeeping import count_occurrence, list_superseded, record, remember_file
 from ingestion.delivery.extraction import extract, list_dates_to_extract
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
-from ingestion.foundation import Settings, load_settings
+from ingestion.foundation import Settings, list_files, load_settings
 from ingestion.foundation.ledger import open_ledger
 from ingestion.foundation.verdict import write_verdicts
 from ingestion.identifiers.sensitive import redact_numbers
@@ -85,7 +85,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     settings = settings or load_settings()
     contract = load_contract(source, settings)
     if contract is None:
-        known = ", ".join(sorted(path.stem for path in settings.contracts.glob("*.yml")))
+        known = ", ".join(path.stem for path in list_files(settings.contracts, "*.yml").values())
         raise SourceUnknown(f"no contract {source}.yml in {settings.contracts}; known are {known}.")
     ledger, keys = open_ledger(settings), load_keys(settings.key_file, settings.token_algorithm)
     arrivals: list[Arrival] = []

@@ -12,9 +12,10 @@ from ingestion.scaffold import scaffold as draft
 
 
 def scaffold(given: argparse.Namespace, settings: Settings) -> int:
-    """Draft a contract and a staging model from a sample file, to be read and corrected."""
+    """Draft a contract, a staging model and for a new tenant a suite from a sample file, to be read and corrected."""
     drafted = draft(given.file, settings, given.source, given.dataset, given.into)
-    print(f"{drafted.contract}\n{drafted.model}\n{drafted.checks} places say `check:`; read and correct each of them.")
+    written = [str(path) for path in (drafted.contract, drafted.model, drafted.suite) if path is not None]
+    print("\n".join(written) + f"\n{drafted.checks} places say `check:`; read and correct each of them.")
     return DONE
 
 

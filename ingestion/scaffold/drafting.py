@@ -141,6 +141,17 @@ def render_model(source: str, dataset: str, drafts: list[Draft]) -> str:
     return "\n".join([*opening, "select", *body, "from source", ""])
 
 
+def model_columns(drafts: list[Draft]) -> dict[str, str]:
+    """Names in the staging model by the columns they stand for; of several, the one that stands for the value."""
+    taken = {draft.name for draft in drafts}
+    outputs = {}
+    for draft in drafts:
+        if not draft.is_refused:
+            line = next(line for line in _select_lines(draft, taken) if not line.startswith("--"))
+            outputs[draft.name] = line.rsplit(" as ", 1)[-1].removeprefix("source.")
+    return outputs
+
+
 def _select_lines(draft: Draft, taken: set[str]) -> list[str]:
     """Lines of one column; a new name that is `taken` already is not given again."""
     name = draft.name

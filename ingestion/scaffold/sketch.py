@@ -1,4 +1,4 @@
-"""From one sample file to the two files of a new partner, written beside the others or into a folder of their own."""
+"""From one sample file to the files of a new partner, written beside the others or into a tenant of their own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.contract import ContractInvalid, load_registry, read_contract
-from ingestion.foundation import Settings, load_settings
+from ingestion.foundation import Files, Settings, list_files, load_settings
+from ingestion.foundation.tenant import DECLARED, KINDS
 from ingestion.identifiers.sensitive import forbidden_names
-from ingestion.lake import write_sources
 from ingestion.scaffold.columns import OPEN_ENDED, Draft, draft_columns
 from ingestion.scaffold.containers import open_sample
 from ingestion.scaffold.drafting import render_contract, render_model
+from ingestion.scaffold.gating import add_to_set, render_suite
 from ingestion.scaffold.keys import mark_key
 from ingestion.scaffold.surroundings import Surroundings, look_around, read_companions
 from ingestion.scaffold.table import SampleUnusable, Table
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+STANDS_ALONE = """\
+# A tenant of its own: nothing of the product's parties is part of it, but its code tables (seeds) are.
+without = ["contracts", "models", "suites", "sets", "views"]
+"""
 PLACEHOLDER_DATE = "2026-03-02"
 RECORDED = re.compile(
     r"posted|recorded|created|updated|applied|decided|occurred|funded|(^|_)(ts|time|timestamp|at)($|_)|登记|创建|更新|时间|过账"
@@ -27,19 +32,21 @@ RECORDED = re.compile(
 
 @dataclass(frozen=True)
 class Scaffold:
-    """The written files, and how many places a person must look at."""
+    """The written files, and how many places a person must look at; a suite only where the tenant has its own."""
 
     contract: Path
     model: Path
+    suite: Path | None
     checks: int
 
 
 def scaffold(
     path: Path, settings: Settings, source: str | None = None, dataset: str | None = None, into: Path | None = None
 ) -> Scaffold:
-    """Draft a contract and a staging model from one sample file.
+    """Draft a contract and a staging model from one sample file, and where the tenant has its own gates a suite.
 
-    Without `into`, they stand among the tenant's own; with it, in a tenant folder that can be checked by itself.
+    Without `into`, they stand among the tenant's own; with it, in a tenant folder that can be landed, built and
+    published by itself. Nothing is written outside that tenant, or without one outside the product's own folders.
     The sample is read in a few pieces, never whole when it is large; the same sample gives the same bytes.
 
     Raises:
@@ -58,11 +65,10 @@ def scaffold(
             raise SampleUnusable(f"{name!r} is not a lower snake name; give another with --source or --dataset.")
     if into is not None:
         settings = _prepare_tenant(into)
-    contract_path = settings.contracts / f"{source}.yml"
-    model_path = settings.models / source / f"stg_{source}__{dataset}.sql"
-    for target in (contract_path, model_path):
-        if target.exists():
-            raise SampleUnusable(f"{target} exists; give another --source, or draft --into a folder and copy it over.")
+    model_name = f"stg_{source}__{dataset}"
+    contract_path = _place(settings, "contracts", f"{source}.yml")
+    model_path = _place(settings, "models", f"staging/{source}/{model_name}.sql")
+    suite_path = _place(settings, "suites", f"core/{model_name}.yml") if _has_own_gates(settings) else None
     if into is None:
         load_registry(settings)
     drafts = draft_columns(table)
@@ -79,28 +85,57 @@ def scaffold(
     go_live = f"{place.day[:4]}-{place.day[4:6]}-{place.day[6:]}" if place.day else PLACEHOLDER_DATE
     contract = render_contract(source, dataset, place.physical, go_live, delivery, doubts, drafts)
     model = render_model(source, dataset, drafts)
-    model_path.parent.mkdir(parents=True, exist_ok=True)
-    contract_path.write_text(contract, encoding="utf-8")
-    model_path.write_text(model, encoding="utf-8")
+    _write(contract_path, contract)
+    _write(model_path, model)
     try:
         read_contract(contract_path)
     except ContractInvalid:
         contract_path.unlink()
         model_path.unlink()
         raise
-    write_sources(load_registry(settings), settings.models)
-    return Scaffold(contract_path, model_path, contract.count("# check:") + model.count("-- check:"))
+    checks = contract.count("# check:") + model.count("-- check:")
+    if suite_path is not None:
+        suite = render_suite(model_name, drafts)
+        _write(suite_path, suite)
+        add_to_set(_folder(settings, "sets") / "warehouse.yml", model_name)
+        checks += suite.count("# check:")
+    return Scaffold(contract_path, model_path, suite_path, checks)
 
 
 def _prepare_tenant(into: Path) -> Settings:
     """A tenant folder for drafts; one that is there already is used as it is."""
     if into.exists() and not into.is_dir():
         raise SampleUnusable(f"{into} is not a folder; give another --into.")
-    for folder in ("contracts", "models"):
-        (into / folder).mkdir(parents=True, exist_ok=True)
-    if not (into / "tenant.toml").exists():
-        (into / "tenant.toml").write_text('contracts = "contracts"\nmodels = "models"\n', encoding="utf-8")
-    return load_settings({"PLATFORM_TENANT": str(into)})
+    into.mkdir(parents=True, exist_ok=True)
+    if not (into / DECLARED).exists():
+        (into / DECLARED).write_text(STANDS_ALONE, encoding="utf-8")
+    return load_settings(tenant=into)
+
+
+def _folder(settings: Settings, kind: str) -> Path:
+    """Where new files of a kind are laid: in the tenant's folder, which may not be there yet, or in the product's."""
+    return KINDS[kind].product if settings.tenant is None else settings.tenant / kind
+
+
+def _place(settings: Settings, kind: str, name: str) -> Path:
+    """Where a new file is laid; SampleUnusable where the tenant, or the product below it, has one of that name."""
+    files: dict[str, Files] = {"contracts": settings.contracts, "models": settings.models, "suites": settings.suites}
+    if taken := list_files(files[kind]).get(name):
+        raise SampleUnusable(f"{taken} exists; give another --source, or draft --into a folder and copy it over.")
+    return _folder(settings, kind) / name
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _has_own_gates(settings: Settings) -> bool:
+    """True for a tenant without the product's core: nothing else would gate and publish what it drafts."""
+    cores = KINDS["models"].product / "core"
+    return settings.tenant is not None and not any(
+        path.is_relative_to(cores) for path in list_files(settings.models, "core/**/*").values()
+    )
 
 
 def _date_member(table: Table, place: Surroundings) -> None:

@@ -296,13 +296,10 @@ class World:
     """Frames with the columns of `COLUMNS`; money in fen, clocks naive Beijing time.
 
     Grain: a person, a lead, an application, a decision, a posted state of a loan, an instalment and plan
-    version, a payment and instalment, a compensation and instalment, a consent event; a click, a campaign and
-    day, a user, a login; a version of a collection case, a contact; a state of a ticket, a complaint. `CLOCKS`
-    says which column decides the business date of a row's delivery; `posted_at` is when the loan core learns of it.
-    version, a payment and instalment, a compensation and instalment, a transaction of the payment
-    channel, a bureau query, a consent event.
-    `CLOCKS` says which column decides the business date of a row's delivery; `posted_at` is when the loan core
-    learns of it.
+    version, a payment and instalment, a compensation and instalment, a transaction of the payment channel, a
+    bureau query, a consent event; a click, a campaign and day, a user, a login; a version of a collection case, a
+    contact; a state of a ticket, a complaint. `CLOCKS` says which column decides the business date of a row's
+    delivery; `posted_at` is when the loan core learns of it.
     """
 
     persons: pl.DataFrame

@@ -193,7 +193,7 @@ def write_contract(tenant: Path, form: str) -> None:
         "schema": [dataset],
     }
     (tenant / "contracts").mkdir(parents=True, exist_ok=True)
-    (tenant / "tenant.toml").write_text('contracts = "contracts"\n', encoding="utf-8")
+    (tenant / "tenant.toml").write_text('without = ["contracts"]\n', encoding="utf-8")
     text = yaml.safe_dump(contract, allow_unicode=True, sort_keys=False)
     (tenant / "contracts" / f"{SOURCE}.yml").write_text(text, encoding="utf-8")
 

@@ -12,13 +12,14 @@ import yaml
 from ingestion.contract import load_registry
 from ingestion.contract.registry import staging_model
 from ingestion.foundation import PROJECT, load_settings
-from ingestion.lake.dbt_sources import is_up_to_date
+from ingestion.foundation.settings import VARIABLES
 from quality.suite import load_suites
 
 MODELS = PROJECT / "dbt_project" / "models"
 GRAMMAR = {
     "staging": r"stg_[a-z0-9_]+__[a-z0-9_]+",
-    "intermediate": r"(int|stg_platform_)_[a-z0-9_]+",
+    "intermediate": r"int_[a-z0-9_]+",
+    "platform": r"stg_platform__[a-z0-9_]+",
     "core": r"(dim|fct|bridge)_[a-z0-9_]+",
     "customer_360": r"customer_360",
     "metrics": r"mtr_[a-z0-9_]+__(daily|monthly)",
@@ -64,13 +65,6 @@ def test_every_dataset_has_its_staging_model() -> None:
         assert (MODELS / "staging" / dataset.source / f"{staging_model(dataset)}.sql").is_file()
 
 
-def test_generated_sources_are_up_to_date(tmp_path: Path) -> None:
-    registry = load_registry(load_settings({}))
-    assert is_up_to_date(registry, MODELS / "staging")
-    (tmp_path / "_sources.yml").write_text("version: 2\n", encoding="utf-8")
-    assert not is_up_to_date(registry, tmp_path)
-
-
 def test_core_is_blind_to_partners() -> None:
     partners = [contract.source for contract in load_registry(load_settings({})).contracts.values()]
     named = [
@@ -113,3 +107,18 @@ def test_the_repository_holds_no_data_and_names_no_host() -> None:
     hosts = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", "registry" + r"\.npmjs")))
     named = [path.name for path in files if hosts.search(path.read_text(encoding="utf-8", errors="replace"))]
     assert (data, large, named) == ([], [], [])
+
+
+def test_every_variable_of_the_platform_is_declared() -> None:
+    """One list of names: what code, templates and documents read or set is a field of `Variables`, and nothing else."""
+    quoted = re.compile(r"""["'`$]\{?(PLATFORM_[A-Z_]+)""")
+    files = [
+        path
+        for folder in ("dags", "dbt_project", "features", "ingestion", "notebooks", "quality", "tests")
+        for path in (PROJECT / folder).rglob("*")
+        if path.suffix in (".py", ".sql", ".yml", ".toml", ".md", ".ipynb") and path.name != "test_settings.py"
+    ]
+    files += [PROJECT / name for name in ("Makefile", "README.md", "README.zh-CN.md", ".ci/run")]
+    named = {name for path in files for name in quoted.findall(path.read_text(encoding="utf-8"))}
+    assert named >= {"PLATFORM_HOME", "PLATFORM_AIRFLOW_PORT", "PLATFORM_LAKE"}
+    assert named <= VARIABLES

@@ -35,15 +35,15 @@ def test_every_unit_test_of_the_models_holds(built):
 
 
 def test_a_broken_model_fails_its_unit_test(built, tmp_path):
-    project = tmp_path / "dbt_project"
-    shutil.copytree(built.dbt_project, project)
-    model = project / "models" / "intermediate" / "identity" / "int_loans_owned.sql"
+    models = tmp_path / "models"
+    shutil.copytree(built.dbt_project / "models", models)
+    model = models / "intermediate" / "identity" / "int_loans_owned.sql"
     model.write_text(
         "select loan_id, min(customer_id) as customer_id, min(loan_id_funder) as loan_id_funder"
         " from {{ ref('fct_loans_history') }} group by loan_id\n"
     )
     with pytest.raises(WarehouseBuildFailed, match="a_loan_belongs_to_the_customer_known_last"):
-        run_unit_tests(replace(built, dbt_project=project))
+        run_unit_tests(replace(built, models=models))
 
 
 def test_a_delivery_that_left_the_lake_fails_the_gate(built):

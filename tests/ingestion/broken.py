@@ -91,11 +91,17 @@ class Party:
     source: str = "party"
 
     @property
+    def tenant(self) -> Path:
+        """The tenant's folder, laid over a product without contracts."""
+        assert self.settings.tenant is not None
+        return self.settings.tenant
+
+    @property
     def environment(self) -> dict[str, str]:
         """What a process of its own has to be told to serve the same platform."""
         return {
             "PLATFORM_HOME": str(self.settings.home),
-            "PLATFORM_TENANT": str(self.settings.contracts.parent),
+            "PLATFORM_TENANT": str(self.tenant),
             "PLATFORM_KEY_FILE": str(self.settings.key_file),
             "PLATFORM_THREADS": str(self.settings.threads),
         }
@@ -106,7 +112,7 @@ class Party:
 
     def agree(self, document: dict[str, Any]) -> Party:
         """Write a whole contract."""
-        path = self.settings.contracts / f"{document['id']}.yml"
+        path = self.tenant / "contracts" / f"{document['id']}.yml"
         path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
         return self
 
@@ -202,7 +208,7 @@ class Party:
 def make_party(home: Path, *, threads: int = 2, draw_key: bool = False) -> Party:
     """The platform under `home`; a new one is empty, and its tenant has no contract yet."""
     (home / "tenant" / "contracts").mkdir(parents=True, exist_ok=True)
-    (home / "tenant" / "tenant.toml").write_text('contracts = "contracts"\n')
+    (home / "tenant" / "tenant.toml").write_text('without = ["contracts"]\n')
     environment = {
         "PLATFORM_HOME": str(home),
         "PLATFORM_TENANT": str(home / "tenant"),

@@ -24,14 +24,12 @@ def registry(party: Party) -> Registry:
     return load_registry(party.settings)
 
 
-def found(registry: Registry, settings: Settings, folder: Path, column: str) -> list[str]:
+def found(registry: Registry, settings: Settings, folder: Path, column: str, more: str = "") -> list[str]:
     (folder / "seeds").mkdir()
-    (folder / "seeds" / "ref_codes.csv").write_text(
-        "code_set,code,canonical,label\nparty.state,A,a,\nparty.state,B,b,\n"
-    )
+    (folder / "seeds" / "ref_codes.csv").write_text(SEED + more)
     (folder / "models").mkdir()
     (folder / "models" / "stg_party__rows.sql").write_text(MODEL.format(column=column))
-    told = find_untranslated(registry, replace(settings, dbt_project=folder, models=folder / "models"))
+    told = find_untranslated(registry, replace(settings, seeds=folder / "seeds", models=folder / "models"))
     return [str(problem) for problem in told]
 
 
@@ -48,6 +46,13 @@ def test_what_would_become_null_is_told(
     party: Party, registry: Registry, tmp_path: Path, column: str, problem: str
 ) -> None:
     assert found(registry, party.settings, tmp_path, column) == [f"{problem}."]
+
+
+def test_a_code_that_is_given_twice_is_told(party: Party, registry: Registry, tmp_path: Path) -> None:
+    (told,) = found(registry, party.settings, tmp_path, "state", "party.state,Z,z,\nparty.state,A,other,\n")
+    assert told == (
+        "ref_codes.csv: party.state: gives A more than once, which would double its rows; take all but one out."
+    )
 
 
 def test_the_shipped_code_tables_are_complete() -> None:

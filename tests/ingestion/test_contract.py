@@ -13,11 +13,9 @@ from open_data_contract_standard.model import OpenDataContractStandard
 
 from ingestion.commands import main
 from ingestion.contract import ContractInvalid, list_sources, load_registry, read_contract
-from ingestion.contract.registry import Registry
 from ingestion.foundation import PROJECT, load_settings
 from ingestion.foundation.declarations import Problem
-from ingestion.lake import write_sources
-from ingestion.lake.dbt_sources import is_up_to_date, render_sources
+from ingestion.lake import render_sources
 from tests.ingestion.broken import Party, column, contract, dataset
 
 SHIPPED = sorted((PROJECT / "ingestion" / "contracts").glob("*.yml"))
@@ -308,24 +306,17 @@ def test_five_contracts_are_shipped_and_each_row_says_its_grain() -> None:
 
 @pytest.fixture
 def tenant(party: Party, monkeypatch: pytest.MonkeyPatch) -> Party:
-    """The party as the command line's tenant, with a staging folder of its own."""
-    folder = party.settings.contracts.parent
-    (folder / "staging").mkdir()
-    (folder / "tenant.toml").write_text('contracts = "contracts"\nmodels = "staging"\n')
+    """The party as the command line's tenant, with models of its own."""
+    (party.tenant / "tenant.toml").write_text('without = ["contracts", "models"]\n')
     for name, value in party.environment.items():
         monkeypatch.setenv(name, value)
     return party
 
 
-def test_check_asks_for_the_generated_sources(tenant: Party, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_counts_what_is_declared(tenant: Party, capsys: pytest.CaptureFixture[str]) -> None:
     tenant.declare(KEY)
-    assert main(["check"]) == 1
-    stale = "_sources.yml is not what the contracts give; run `python -m ingestion sources`.\n"
-    assert capsys.readouterr().out.endswith(stale)
-    assert (main(["sources"]), main(["check"])) == (0, 0)
-    assert capsys.readouterr().out.endswith("1 contracts, 1 datasets: no problem found.\n")
-    tenant.declare(KEY, column("b"))
-    assert main(["check"]) == 1
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "1 contracts, 1 datasets: no problem found.\n"
 
 
 def test_check_tells_problems_on_standard_error(tenant: Party, capsys: pytest.CaptureFixture[str]) -> None:
@@ -352,17 +343,8 @@ def test_sources_describe_what_lands(party: Party, tmp_path: Path) -> None:
     assert all(entry["description"] for entry in table["columns"])
 
 
-def test_sources_are_up_to_date_only_byte_for_byte(party: Party, tmp_path: Path) -> None:
-    registry: Registry = load_registry(party.declare(KEY).settings)
-    assert not is_up_to_date(registry, tmp_path)
-    path = write_sources(registry, tmp_path)
-    assert is_up_to_date(registry, tmp_path)
-    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert not is_up_to_date(registry, tmp_path)
-
-
 def test_schedules_are_read_without_the_rest_of_the_contract(party: Party) -> None:
-    shutil.copy(SHIPPED[0], party.settings.contracts)
+    shutil.copy(SHIPPED[0], party.tenant / "contracts")
     party.declare(column("a"))
-    (party.settings.contracts / "torn.yml").write_text("a: [1")
+    (party.tenant / "contracts" / "torn.yml").write_text("a: [1")
     assert list_sources(party.settings) == [(SHIPPED[0].stem, "0 7 * * *"), ("party", "0 7 * * *")]

@@ -162,7 +162,7 @@ def test_the_command_writes_what_check_accepts(
     assert "places say `check:`" in capsys.readouterr().out
     monkeypatch.setenv("PLATFORM_TENANT", str(into))
     assert main(["check"]) == 0
-    model = (into / "models" / "dept_new" / "stg_dept_new__events.sql").read_text(encoding="utf-8")
+    model = (into / "models" / "staging" / "dept_new" / "stg_dept_new__events.sql").read_text(encoding="utf-8")
     assert model.startswith(
         "with\n\nsource as (\n\n    select * from {{ source('dept_new', 'events') }}\n\n)\n\nselect\n"
     )
@@ -372,7 +372,7 @@ def test_values_decide_types_and_missing(tmp_path: Path) -> None:
     written = text_of(tmp_path / "out")
     assert "张" not in written
     assert "example.com" not in written
-    model = (tmp_path / "out" / "models" / "new_bank" / "stg_new_bank__x.sql").read_text(encoding="utf-8")
+    model = (tmp_path / "out" / "models" / "staging" / "new_bank" / "stg_new_bank__x.sql").read_text(encoding="utf-8")
     assert "otp" not in model
     columns["loan_password"] = columns.pop("sms_otp")
     path = write(tmp_path, "y_20260302.txt", separated(pl.DataFrame(columns), "|"))

@@ -110,13 +110,13 @@ def settings(tmp_path: Path) -> Settings:
     for name, text in declared.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    home, models = tmp_path / "home", tmp_path / "models"
+    home = tmp_path / "home"
     home.mkdir()
-    models.mkdir()
     return Settings(
         home=home,
         contracts=PROJECT / "ingestion" / "contracts",
-        models=models,
+        models=tmp_path / "dbt_project" / "models",
+        seeds=tmp_path / "dbt_project" / "seeds",
         suites=suites,
         sets=sets,
         views=tmp_path,

@@ -103,9 +103,10 @@ def test_failures_are_shown_first_and_an_override_beside_its_verdict(
     capsys.readouterr()
     assert command_line.main(["verdicts"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[3] for line in lines[::2]] == ["rec_loans__funder", "fct_loans"]
+    assert [line.split()[3] for line in lines[::3]] == ["rec_loans__funder", "fct_loans"]
     assert lines[1].startswith("    fail  every_loan_matches (X63")
-    assert lines[3].startswith("    warn  funder_is_accepted (I27")
+    assert lines[2] == "          X63 核心与资方放款一致 · Loan core and funder agree on every disbursement"
+    assert lines[4].startswith("    warn  funder_is_accepted (I27")
     identifier = lines[0].split()[0]
     given = ["override", identifier, "--reason", "confirmed by the bank", "--until", "2026-03-04"]
     assert command_line.main(given) == 0

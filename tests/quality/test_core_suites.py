@@ -96,6 +96,12 @@ BREACHES = [
         "no_future_day"}),
     ("rec_rows__lake", "rows_in_lake = rows_landed - 1 where dataset = 'loans'", {"no_row_is_lost"}),
     ("mtr_first_payment_default__daily", "bad_loan_count = matured_loan_count + 1", {"bad_is_part_of_matured"}),
+    # What a table is implies these, by `quality.kinds`:
+    ("fct_loans_history", "posted_at = timestamptz '2026-05-02 00:00:00+08' where loan_id = 'L1'", {"no_future_event"}),
+    ("fct_repayments_history", "paid_at = null where loan_id = 'L1'", {"paid_at_is_present"}),
+    ("fct_consents_history", "consent_event_id = 'EL1'", {"one_current_version", "key_is_unique"}),
+    ("fct_instalments", "due_date = null where loan_id = 'L1' and term_number = 1", {"due_date_is_present"}),
+    ("fct_loan_days", "as_of_date = date '2026-05-01' where loan_id = 'L1'", {"no_future_day", "key_is_unique"}),
 ]  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from quality.check import Check
 from quality.expectation import NAMES, VOCABULARY, Scope
 from quality.layout import Layout
-from quality.suite import Check, Suite, SuitesInvalid, load_suites
+from quality.suite import Suite, SuitesInvalid, load_suites
 
 SHIPPED = Path(__file__).resolve().parents[2] / "quality" / "suites"
 GOOD = """
@@ -51,6 +52,19 @@ def test_shipped_suites_are_valid_and_cover_the_warehouse() -> None:
         assert suite.layout.sort_by[2] == "_known_at"
 
 
+def test_every_shipped_suite_says_what_its_table_is() -> None:
+    silent = [path.name for path in SHIPPED.glob("*/*.yml") if "\nkind: " not in path.read_text(encoding="utf-8")]
+    assert not silent
+    kinds = {suite.kind for suite in load_suites(SHIPPED)}
+    assert kinds >= {"history", "fact", "dimension", "daily", "reconciliation"}
+
+
+def test_no_suite_repeats_what_its_kind_implies() -> None:
+    implied = {"superseded_after_known", "one_current_version", "no_future_event", "no_future_day"}
+    written = {check.name for suite in load_suites(SHIPPED) for check in suite.checks}
+    assert not written & implied
+
+
 def test_key_is_checked_without_being_written_down() -> None:
     suite = Suite(
         table="t", gate="core", owner="o", version=1, description="d", term="词", key=("a", "b"),
@@ -73,7 +87,7 @@ def test_all_errors_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
     expected = {
         "core/fct_loans.yml: checks[amount_is_positive].severity": "'fail' or 'warn'",
-        "core/fct_loans.yml: checks[amount_is_positive].rule": "M43 to M62",
+        "core/fct_loans.yml: checks[amount_is_positive].rule": "names no rule: M99; write M",
         "core/other.yml: checks[amount_is_positive].arguments.column:": "is missing; add it",
         "core/other.yml: checks[amount_is_positive].arguments.colum:": "correct its spelling",
         "core/dup.yml: (file)": "key `owner` is given twice",

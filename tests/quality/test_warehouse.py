@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from ingestion.contract import load_registry
 from ingestion.foundation import Settings
-from quality.warehouse import WarehouseBuildFailed, build
+from ingestion.lake import render_sources
+from quality.warehouse import WarehouseBuildFailed, build, freeze_project
 
 DAY = date(2026, 3, 2)
 
@@ -50,6 +53,41 @@ def test_a_failing_node_is_named_in_one_sentence(settings: Settings, project: Pa
     (project / "models" / "bad.sql").write_text("select * from {{ ref('nothing') }}")
     with pytest.raises(WarehouseBuildFailed, match=r"dbt could not build 2026-03-02: .*nothing"):
         build(DAY, settings, as_of_dates=[DAY])
+
+
+def test_the_frozen_project_holds_what_the_tenant_sees_and_no_more(settings: Settings, project: Path) -> None:
+    registry = load_registry(settings)
+    (project / "models" / "platform").mkdir()
+    (project / "models" / "platform" / "own.sql").write_text("select 1 as a")
+    (project / "seeds").mkdir()
+    (project / "seeds" / "left.csv").write_text("a\n1\n")
+    (project / "target").mkdir()
+    (project / "target" / "manifest.json").write_text("{}")
+    elsewhere = project.parent / "elsewhere"
+    (elsewhere / "core").mkdir(parents=True)
+    (elsewhere / "core" / "other.sql").write_text("select 2 as a")
+
+    def frozen(resolved: Settings) -> list[str]:
+        folder = freeze_project(resolved, registry)
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+    own = ["dbt_project.yml", "models/platform/_sources.yml", "models/platform/own.sql", "profiles.yml"]
+    assert frozen(settings) == sorted([*own, "models/good.sql", "seeds/left.csv"])
+    moved = replace(settings, models=elsewhere, seeds=elsewhere / "none")
+    assert frozen(moved) == sorted([*own, "models/core/other.sql"])
+    sources = settings.home / "dbt" / "project" / "models" / "platform" / "_sources.yml"
+    assert sources.read_text(encoding="utf-8") == render_sources(registry)
+    assert not list(project.rglob("_sources.yml"))
+
+
+def test_an_unchanged_file_keeps_its_copy(settings: Settings, project: Path) -> None:
+    registry = load_registry(settings)
+    folder = freeze_project(settings, registry)
+    before = {path: path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
+    (project / "models" / "good.sql").write_text("select 1 as changed")
+    freeze_project(settings, registry)
+    changed = {path.name for path, number in before.items() if path.stat().st_ino != number}
+    assert changed == {"good.sql"} and "changed" in (folder / "models" / "good.sql").read_text()
 
 
 def test_a_missing_project_is_one_sentence(settings: Settings) -> None:

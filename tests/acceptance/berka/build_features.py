@@ -45,7 +45,7 @@ def publish_bank(settings: Settings) -> Publication:
     """Land, build, audit and publish the bank's warehouse. Idempotent."""
     for source in SOURCES:
         land_source(source, ARCHIVE_DATE, settings)
-    build(ARCHIVE_DATE, settings, select=["+path:models/staging"])
+    build(ARCHIVE_DATE, settings)
     return audit_and_publish("warehouse", ARCHIVE_DATE, settings)
 
 

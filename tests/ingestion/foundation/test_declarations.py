@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
+from ingestion.foundation import list_files
 from ingestion.foundation.declarations import Closed, Problem, explain, load_declarations
 
 
@@ -150,7 +151,7 @@ def test_every_problem_of_every_file_is_reported_and_the_others_are_read(tmp_pat
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     (tmp_path / "bytes.yml").write_bytes("表: 甲".encode("gb18030"))
-    declared, problems = load_declarations(sorted(tmp_path.rglob("*.yml")), Table, tmp_path)
+    declared, problems = load_declarations(list_files(tmp_path, "**/*.yml"), Table)
     assert declared == {"right.yml": Table(table="right")}
     told = [str(problem) for problem in sorted(problems)]
     assert told[0].startswith("bytes.yml: (file): is not readable YAML ('utf-8' codec")

@@ -81,10 +81,13 @@ def test_whoever_configured_structlog_gets_the_events(monkeypatch: pytest.Monkey
     """As an Airflow task does, whose log then holds them."""
     import structlog
 
-    with structlog.testing.capture_logs() as captured:  # which configures it
-        report_event("set_published", set_name="warehouse", version="v1")
-        monkeypatch.setattr(structlog, "is_configured", lambda: False)
-        report_event("set_published", set_name="warehouse", version="v2")
+    try:
+        with structlog.testing.capture_logs() as captured:  # which configures it
+            report_event("set_published", set_name="warehouse", version="v1")
+            monkeypatch.setattr(structlog, "is_configured", lambda: False)
+            report_event("set_published", set_name="warehouse", version="v2")
+    finally:
+        structlog.reset_defaults()  # or every later test of this process is listened to
     assert captured == [{"event": "set_published", "set_name": "warehouse", "version": "v1", "log_level": "info"}]
 
 

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per client and account that the client may dispose of.
 with
 

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per client. Where both departments know one, branch operations' row stands;
 -- the reconciliation tells of any difference.
 with

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per payment card and the account that it draws on.
 with
 

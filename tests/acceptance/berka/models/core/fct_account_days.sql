@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per account and day with a transaction, with the balance at its end (日终余额).
 -- The files do not order the transactions of a day, but each begins at the balance where the one before ended, give or
 -- take the bank's rounding to 0.10. So the last one is the one where no other begins; if that leaves several, the one

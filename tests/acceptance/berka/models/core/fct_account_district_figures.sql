@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per account and year of the figures of its branch's district. Figures of a year are taken as public at the
 -- end of the next one; those without a year (inhabitants, salary, towns) as public with the figures of 1995.
 with

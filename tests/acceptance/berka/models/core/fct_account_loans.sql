@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per loan. `outcome` is the label: it is known when the loan has run, and no feature view reads this table.
 select
     loan_id,

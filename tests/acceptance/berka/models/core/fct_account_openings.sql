@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per account: its opening and who held it. Clients and dispositions carry no date in either department's
 -- files; they are taken as they were at the opening, and become known with it.
 with

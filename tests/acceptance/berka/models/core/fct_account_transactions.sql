@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per transaction (交易流水). The files give its day and no time of day; `signed_amount` raises the balance.
 with
 

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per account and department.
 with
 

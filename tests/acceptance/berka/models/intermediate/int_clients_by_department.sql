@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per client and department.
 with
 

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- The delivery of each dataset that counts on the batch date: the standing version of its latest snapshot.
 with
 

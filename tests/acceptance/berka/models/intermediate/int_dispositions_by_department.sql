@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per disposition and department.
 with
 

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per district and department.
 with
 

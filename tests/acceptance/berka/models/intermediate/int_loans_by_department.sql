@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- One row per loan; the credit department alone keeps them.
 with
 

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- X63: each account of branch operations (left) against the credit department (right), attribute by attribute.
 {%- set attributes = [
     'opened_date',

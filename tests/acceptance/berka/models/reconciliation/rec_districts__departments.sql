@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- X63: each district of branch operations (left) against the credit department (right), all figures.
 {%- set attributes = [
     'district_name',

@@ -1,0 +1,102 @@
+"""Checks that follow from what a table is (表的类型): written here once, implied in every suite of the kind.
+
+| kind | what it is | what follows |
+|---|---|---|
+| `history` | every version of a fact, with both clocks | versions end after they begin, one is current, none is lost |
+| `fact` | the current version of each event | a smaller table than yesterday's deserves a look |
+| `dimension` | one row an entity | the same, and it is not empty |
+| `daily` | figures by business date | it is not empty, and no date lies ahead |
+| `reconciliation` | what two sides say of one key | nothing more than its key |
+| `plain` | anything else | nothing more than its key |
+
+Where `event` names the column that says when a row happened, it is present and not in the future (no figure of a
+`daily` table is for a day that has not ended). `planned` names one that may lie ahead, such as a due date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from ingestion.foundation.verdict import Severity
+from quality.check import Check
+from quality.expectation import (
+    AnyArguments,
+    ColumnsUnique,
+    RowCountBetween,
+    UnexpectedRows,
+    ValuesNotNull,
+    ValuesUnique,
+)
+from quality.layout import quote
+
+Kind = Literal["history", "fact", "dimension", "daily", "reconciliation", "plain"]
+KNOWN_AT = "_known_at"
+
+
+def imply_checks(
+    kind: Kind, key: Sequence[str], bucket_by: str | None, event: str | None, planned: str | None
+) -> Iterator[Check]:
+    """Checks that a table's kind, key, bucket column and clocks imply, in the order in which they are reported."""
+    yield from _imply_identity(key, bucket_by)
+    known = {*key, bucket_by}
+    for column in (event, planned):
+        if column is not None and column not in known:
+            because = "an event without its time is outside every window and every cut-off"
+            yield _fail(f"{column}_is_present", ValuesNotNull(column=column), because, "T31")
+    if event is not None:
+        yield _refuse_future(kind, event)
+    if kind in ("dimension", "daily"):
+        because = "a dimension or a daily figure without any row is a broken build, not an empty day"
+        yield _fail("table_is_not_empty", RowCountBetween(min_value=1), because, "L17")
+    if kind == "history":
+        yield from _imply_versions(key)
+    if kind in ("history", "fact", "dimension"):
+        yield _refuse_shrinkage("fail" if kind == "history" else "warn")
+
+
+def _imply_identity(key: Sequence[str], bucket_by: str | None) -> Iterator[Check]:
+    because = "a row without its key or its bucket column cannot be found, joined or laid out"
+    for column in dict.fromkeys([*key, *([bucket_by] if bucket_by else [])]):
+        yield _fail(f"{column}_is_present", ValuesNotNull(column=column), because, "I26")
+    unique: AnyArguments = ValuesUnique(column=key[0]) if len(key) == 1 else ColumnsUnique(column_list=tuple(key))
+    yield _fail("key_is_unique", unique, "a repeated key doubles every amount that is joined to it", "I26")
+
+
+def _refuse_future(kind: Kind, event: str) -> Check:
+    """An instant (`_at`) is bounded by the end of the business date, a date by the business date itself."""
+    bound = "timestamptz '{day_end}'" if event.endswith("_at") else "date '{batch_date}'"
+    operator = ">=" if event.endswith("_at") else ">"
+    rows = UnexpectedRows(query=f"select * from {{table}} where {quote(event)} {operator} {bound}")
+    if kind == "daily":
+        return _fail("no_future_day", rows, "a figure for a day that has not ended is a forecast", "F90")
+    because = "an event after the business date is a wrong clock or a wrong file, and would leak into features"
+    return _fail("no_future_event", rows, because, "F90")
+
+
+def _imply_versions(key: Sequence[str]) -> Iterator[Check]:
+    ended = UnexpectedRows(query="select * from {table} where _superseded_at <= _known_at")
+    because = "a version that ends before it begins is visible at no time, so a restatement would vanish"
+    yield _fail("superseded_after_known", ended, because, "M62")
+    entity = ", ".join(quote(column) for column in key if column != KNOWN_AT)
+    current = UnexpectedRows(
+        query=f"select {entity}, count(*) as current_versions from {{table}}\n"
+        f"where _superseded_at is null\ngroup by {entity} having count(*) > 1"
+    )
+    because = "two current versions of one fact double it in every current figure"
+    yield _fail("one_current_version", current, because, "M62")
+
+
+def _refuse_shrinkage(severity: Severity) -> Check:
+    lost = {
+        "fail": "a history only grows; fewer rows than yesterday means that versions were lost",
+        "warn": "a row can be recalled by its source, but many at once are a lost file",
+    }
+    arguments = RowCountBetween(min_value="{last_published_rows}")
+    return Check(
+        name="volume_does_not_shrink", arguments=arguments, severity=severity, because=lost[severity], rule="L17"
+    )
+
+
+def _fail(name: str, arguments: AnyArguments, because: str, rule: str) -> Check:
+    return Check(name=name, arguments=arguments, severity="fail", because=because, rule=rule)
