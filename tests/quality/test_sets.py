@@ -75,7 +75,7 @@ def test_all_errors_of_all_files_are_reported_at_once(settings: Settings) -> Non
         "typo.yml: tabels: is not a key that exists here": "write tables",
         "short.yml: owner: is missing": "add it",
         "twice.yml: tables: names a twice": "name it once",
-        "kind.yml: rows: 'somewhere' does not fit": "'warehouse' or 'stage'",
+        "kind.yml: rows: is 'somewhere'": "'warehouse' or 'stage'",
         "torn.yml: (file): is not readable YAML": "correct the syntax",
         "list.yml: (file): is not a mapping": "start it with `set:`",
         "warehouse.yml: gates: names core, which guards shared": "give each set gates of its own",
@@ -119,7 +119,7 @@ def test_suites_are_made_anew_whenever_they_are_asked_for(settings: Settings) ->
         ("nowhere.at_all:suites", "names nowhere.at_all:suites, which does not exist"),
         ("quality.sets:nothing", "names quality.sets:nothing, which does not exist"),
         ("tests.quality.test_sets:fail", "cannot be made: there is nothing to make suites of more from"),
-        ("no function", "does not fit"),
+        ("no function", "is 'no function'; string should match"),
     ],
 )
 def test_a_function_that_makes_no_suites_is_a_problem_of_its_set(
