@@ -72,6 +72,7 @@ def _configuration(home: AirflowHome, port: int, kept: dict[str, str]) -> dict[s
         "core": {
             "executor": "LocalExecutor",
             "dags_folder": str(REPOSITORY / "dags"),
+            "plugins_folder": str(REPOSITORY / "dags" / "plugins"),
             "load_examples": "False",
             "parallelism": "2",
             "max_active_tasks_per_dag": "2",
@@ -90,6 +91,8 @@ def _configuration(home: AirflowHome, port: int, kept: dict[str, str]) -> dict[s
             "base_url": url,
             "secret_key": kept["secret_key"],
             "enable_swagger_ui": "False",
+            # A refusal is one long line; it is read whole, not scrolled.
+            "default_wrap": "True",
         },
         "api_auth": {"jwt_secret": kept["jwt_secret"]},
         "scheduler": {
@@ -108,6 +111,8 @@ def _configuration(home: AirflowHome, port: int, kept: dict[str, str]) -> dict[s
             "base_log_folder": str(home.logs),
             "dag_processor_child_process_log_directory": str(home.logs / "dag_processor"),
             "logging_level": "WARNING",
+            # What a stage says of its own work is in its task's log, Airflow's own bookkeeping is not.
+            "namespace_levels": "dags.recording=INFO",
             "uvicorn_logging_level": "WARNING",
             "colored_console_log": "False",
         },

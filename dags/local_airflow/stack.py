@@ -23,11 +23,14 @@ COMPONENTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
+    # No task defers, so nothing needs it; without it Airflow's home page shows a red triggerer, and has no switch.
+    "triggerer": ["triggerer", "--skip-serve-logs", "--capacity", "1"],
 }
-STOP_ORDER = ("scheduler", "dag-processor", "api-server")
+STOP_ORDER = ("scheduler", "triggerer", "dag-processor", "api-server")
 HEALTHY = ("metadatabase", "scheduler", "dag_processor")
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+LAST_PORT = 65535
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -43,16 +46,22 @@ def call(url: str, method: str = "GET", body: Mapping[str, Any] | None = None) -
         return json.load(answer)
 
 
-def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
+def _choose_port() -> int:
+    """The port that PLATFORM_AIRFLOW_PORT names, or else 8080 or, where that is taken, any free one.
+
+    Raises: StackFailed when the named port is no port, or cannot be had.
+    """
+    asked = os.environ.get("PLATFORM_AIRFLOW_PORT")
+    if asked is not None and not (asked.isdecimal() and 0 < int(asked) <= LAST_PORT):
+        raise StackFailed(f"PLATFORM_AIRFLOW_PORT is {asked!r}; set a port number from 1 to {LAST_PORT}.")
+    for port in (8080, 0) if asked is None else (int(asked),):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise StackFailed("No local port is free for Airflow; stop a program that holds one and retry.")
+                return int(probe.getsockname()[1])
+    named = "No local port is free" if asked is None else f"Port {asked} is in use or not allowed"
+    raise StackFailed(f"{named}; stop the program that holds it, or set another PLATFORM_AIRFLOW_PORT.")
 
 
 def _members(session: int) -> Iterator[int]:
@@ -115,7 +124,7 @@ class Stack:
         Raises: StackFailed when a process ends or nothing is healthy after START_SECONDS.
         """
         self.stop()
-        port = _free_port(int(os.environ.get("PLATFORM_AIRFLOW_PORT", "8080")))
+        port = _choose_port()
         write_configuration(self.home, port)
         prepare_database(self.home)
         processes = {}
@@ -132,7 +141,8 @@ class Stack:
             self.children.append(child)
             processes[name] = [child.pid, psutil.Process(child.pid).create_time()]
             self.file.write_text(
-                json.dumps({"url": f"http://127.0.0.1:{port}", "processes": processes}), encoding="utf-8"
+                json.dumps({"url": f"http://127.0.0.1:{port}", "scheduled": scheduled, "processes": processes}),
+                encoding="utf-8",
             )
         try:
             self._await_start()
@@ -178,6 +188,18 @@ class Stack:
                 raise StackFailed(f"Airflow did not find the dags {', '.join(sorted(missing))}.")
             time.sleep(0.25)
         call(f"{dags}?dag_id_pattern=%25&update_mask=is_paused", "PATCH", {"is_paused": False})
+
+    def run_command(self, arguments: list[str]) -> int:
+        """Run one command of Airflow itself on this home, with its output as it comes; returns its exit code.
+
+        Raises: StackFailed when there is no Airflow yet, or none is running that would take up a backfill.
+        """
+        if arguments[:1] == ["backfill"] and not self.is_up():
+            raise StackFailed("Airflow is not running, so nothing would run the backfill; start it with `make up`.")
+        if not self.home.database.exists():
+            raise StackFailed(f"There is no Airflow in {self.home.path} yet; start it with `make up`.")
+        environment = self.home.environment(bool(self.record().get("scheduled")))
+        return subprocess.run([sys.executable, "-m", "airflow", *arguments], env=environment, check=False).returncode
 
     def stop(self) -> None:
         """End every recorded process and all its descendants; harmless when nothing runs.
