@@ -18,10 +18,10 @@ def account_for_landing(report: LandingReport) -> Account:
     new = [entry for entry in report.landed if entry.outcome == "landed"]
     rows, held = sum(entry.rows_landed for entry in new), sum(entry.rows_quarantined for entry in new)
     same = len(report.landed) - len(new)
-    sentences = [
-        f"{report.source} of {report.batch_date}: {rows:,} rows of {len(new)} deliveries landed, {held:,} quarantined;"
-        f" {same} deliveries were in the lake before."
-    ]
+    came = f"{_count(rows, 'row')} of {_count(len(new), 'delivery', 'deliveries')} landed, {held:,} quarantined"
+    known = f"{_count(same, 'delivery', 'deliveries')} known before" if same else ""
+    did = "; ".join(part for part in (came if new else "", known) if part) or "nothing new was delivered"
+    sentences = [f"{report.source} up to {report.batch_date}: {did}."]
     sentences += [entry.difference for entry in report.landed if entry.difference]
     sentences += report.warnings
     figures = {"rows_landed": rows, "rows_quarantined": held, "deliveries": len(new), "unchanged": same}
@@ -30,7 +30,7 @@ def account_for_landing(report: LandingReport) -> Account:
 
 def account_for_build(batch_date: date) -> Account:
     """What dbt made; what the gate says of it comes with the next step."""
-    return Account(f"The warehouse is built as of {batch_date}, from every delivery in the lake.")
+    return Account(f"Built the warehouse as of {batch_date}.")
 
 
 def account_for_publication(done: Publication) -> Account:
@@ -39,9 +39,11 @@ def account_for_publication(done: Publication) -> Account:
 
     tables = open_published(done.set_name, version=done.version).manifest["tables"]
     rows = sum(entry["rows"] for entry in tables.values())
-    state = "published" if done.is_new else "was published before, with the same content"
+    state = "Published" if done.is_new else "Already published, with the same content:"
     current = "readers see it" if done.is_current else "a later business date stays current"
-    sentence = f"{done.set_name} {done.version} {state}: {len(tables)} tables, {rows:,} rows; {current}."
+    sentence = (
+        f"{state} {done.set_name} {done.version}, {_count(len(tables), 'table')}, {_count(rows, 'row')}; {current}."
+    )
     figures = {"set": done.set_name, "version": done.version, "tables": len(tables), "rows": rows}
     return Account(sentence, {**figures, "is_new": done.is_new, "is_current": done.is_current})
 
@@ -53,3 +55,7 @@ def account_for_scores(report: ScoringReport) -> Account:
     sentence = f"{report}, which {trained}; left out: {left_out}."
     figures = {"version": report.path.parent.name, "model_version": report.model_version, "scored": report.customers}
     return Account(sentence, {**figures, "excluded": dict(report.excluded)})
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -33,6 +33,7 @@ PASSING_FAULTS: list[type[BaseException] | str] = [
 
 ARGUMENTS: dict[str, Any] = {
     "owner": "data-platform",
+    "do_xcom_push": False,  # what a step did is in the ledger, the log and the event; no step reads another's result
     "retries": 2,
     "retry_delay": timedelta(minutes=1),
     "retry_policy": ExceptionRetryPolicy(

@@ -5,11 +5,11 @@ The edge of the platform: the only reader of the clock, and of what Airflow know
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from airflow.sdk import Asset, get_current_context
 
 from ingestion.foundation import BUSINESS_TIMEZONE, load_settings
@@ -17,7 +17,7 @@ from ingestion.foundation import BUSINESS_TIMEZONE, load_settings
 if TYPE_CHECKING:
     from ingestion.foundation.runs import Account
 
-log = logging.getLogger("dags.recording")
+log = structlog.get_logger("dags.recording")
 PLATFORM = {"ingestion", "quality", "features", "dags"}
 
 
@@ -52,13 +52,13 @@ def perform(work: Callable[[date], Account], sends: Asset | None = None, is_last
     except BaseException as error:
         failed = Account(_tell(error, context["ti"].task_id), {"error": type(error).__name__})
         record_step(stage, run_id, RunState.FAILED, failed, _now(), settings)
-        log.error("%s", failed.sentence)
+        log.error(failed.sentence)
         raise
     state = RunState.SUCCEEDED if is_last else RunState.RUNNING
     record_step(stage, run_id, state, account, _now(), settings)
     if sends is not None:
         context["outlet_events"][sends].extra = {"batch_date": str(batch_date), **account.figures}
-    log.info("%s", account.sentence)
+    log.info(account.sentence)
     return account.sentence
 
 

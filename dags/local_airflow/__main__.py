@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from dags.local_airflow.home import AirflowHome, AirflowHomeUnusable
-from dags.local_airflow.runs import CHAIN
-from dags.local_airflow.stack import Stack, StackFailed
-from ingestion.contract import list_sources
+from dags.local_airflow.progress import Progress
+from dags.local_airflow.runs import list_dags
+from dags.local_airflow.stack import Stack, StackFailed, bring_up
 from ingestion.foundation import Settings, SettingsInvalid, load_settings
 from ingestion.foundation.command_line import run_command
 
@@ -54,11 +54,11 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
         case "demo":
             from dags.local_airflow.demo import show_demo
 
-            return show_demo(stack, settings, given.customers, given.days, given.seed, given.again)
+            with Progress() as progress:
+                return show_demo(stack, settings, given.customers, given.days, given.seed, given.again, progress)
         case "up":
-            if not stack.is_up():
-                stack.start(given.scheduled)
-            stack.await_dags({*(f"ingest_{source}" for source, _ in list_sources(settings)), *CHAIN})
+            with Progress() as progress:
+                bring_up(stack, list_dags(settings), progress, given.scheduled)
             print(f"Airflow is up at {stack.url} (no login); stop it with `make down`.")
         case "down":
             stack.stop()

@@ -7,8 +7,8 @@ import time
 from datetime import date, timedelta
 
 from dags.local_airflow.progress import Progress
-from dags.local_airflow.runs import CHAIN, outcome, run_date
-from dags.local_airflow.stack import Stack
+from dags.local_airflow.runs import list_dags, outcome, run_date
+from dags.local_airflow.stack import Stack, bring_up
 from dags.local_airflow.summary import announce, summarise
 from ingestion.contract import list_sources
 from ingestion.foundation import Settings
@@ -16,7 +16,9 @@ from ingestion.simulation import GO_LIVE, delivered_days, simulate
 from quality.warehouse import write_docs
 
 
-def show_demo(stack: Stack, settings: Settings, customers: int, days: int, seed: int, again: bool) -> int:
+def show_demo(
+    stack: Stack, settings: Settings, customers: int, days: int, seed: int, again: bool, progress: Progress
+) -> int:
     """Run every business date that has not ended yet (all of them when `again`), then show the summary.
 
     Idempotent: a date that was scored or refused before is not run again. Airflow is left as it was found, running or
@@ -28,28 +30,29 @@ def show_demo(stack: Stack, settings: Settings, customers: int, days: int, seed:
     was_up = stack.is_up()
     has_begun = False
     try:
-        with Progress() as progress:
-            for number, day in enumerate(dates, 1):
-                done = None if again else outcome(settings, sources, day)
-                if done:
-                    progress.say(f"{day}  {done} before")
-                    continue
-                if not has_begun:
-                    progress.say(announce(dates, customers))
-                    has_begun = True
-                _deliver(settings, customers, number, seed, progress)
-                _start(stack, sources, progress)
-                if not _run(stack, settings, sources, day, again, progress):
-                    return 1
+        for number, day in enumerate(dates, 1):
+            done = None if again else outcome(settings, sources, day)
+            if done:
+                progress.say(f"{day}  {done} before")
+                continue
+            if not has_begun:
+                progress.say(announce(dates, customers))
+                has_begun = True
+            _deliver(settings, customers, number, seed, progress)
+            bring_up(stack, list_dags(settings), progress)
+            if not _run(stack, settings, sources, day, again, progress):
+                return 1
     finally:
         if not was_up:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            stack.stop()
-    if not any((settings.reports / "dbt").rglob("index.html")):
-        write_docs(dates[-1], settings)
-    print(summarise(settings, dates, stack.home.url))
-    print(f"\nDone in {time.monotonic() - began:.0f} s.")
+            with progress.doing("Airflow is stopping"):
+                stack.stop()
+    with progress.doing("the documentation is written"):
+        if not any((settings.reports / "dbt").rglob("index.html")):
+            write_docs(dates[-1], settings)
+        summary = summarise(settings, dates, stack.home.url)
+    progress.say(f"{summary}\n\nDone in {time.monotonic() - began:.0f} s.")
     return 0
 
 
@@ -60,23 +63,12 @@ def _deliver(settings: Settings, customers: int, days: int, seed: int, progress:
             simulate(customers, days, seed, settings.home, progress=lambda _: None)
 
 
-def _start(stack: Stack, sources: list[str], progress: Progress) -> None:
-    if stack.is_up():
-        return
-    began = time.monotonic()
-    progress.say("Starting Airflow (scheduler, LocalExecutor) ...")
-    with progress.doing("Airflow is starting"):
-        stack.start()
-        stack.await_dags({*(f"ingest_{source}" for source in sources), *CHAIN})
-    progress.say(f"Airflow is up at {stack.url} ({time.monotonic() - began:.0f} s)")
-
-
 def _run(stack: Stack, settings: Settings, sources: list[str], day: date, again: bool, progress: Progress) -> bool:
     """Run one business date; False when it failed for another reason than a refusal."""
     began = time.monotonic()
-    progress.say(f"{day}  {len(sources)} sources: rows landed (quarantined)")
+    progress.say(f"{day}  {len(sources)} sources, rows landed (quarantined); Airflow is at {stack.url}")
     failed = run_date(stack, settings, sources, day, again, progress)
     if failed:
         progress.say(f"  {'REFUSED' if failed.refused else 'FAILED'}: {failed.sentence}")
-    progress.say(f"{day}  {'done' if not failed else 'ended'} after {time.monotonic() - began:.0f} s")
+    progress.say(f"{day}  {'ended' if failed else 'done'} after {time.monotonic() - began:.0f} s")
     return failed is None or failed.refused

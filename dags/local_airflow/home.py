@@ -53,6 +53,8 @@ class AirflowHome:
             "NO_PROXY": _joined(",", os.environ.get("NO_PROXY"), local),
             "no_proxy": _joined(",", os.environ.get("no_proxy"), local),
             "PLATFORM_SCHEDULE": "on" if scheduled else "off",
+            # dbt leaves semaphores behind in a task's process, which ends at once; in a log that looks like an error.
+            "PYTHONWARNINGS": _joined(",", os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"),
             "DO_NOT_TRACK": "1",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "GX_ANALYTICS_ENABLED": "false",
@@ -112,7 +114,7 @@ def _configuration(home: AirflowHome, port: int, kept: dict[str, str]) -> dict[s
             "dag_processor_child_process_log_directory": str(home.logs / "dag_processor"),
             "logging_level": "WARNING",
             # What a stage says of its own work is in its task's log, Airflow's own bookkeeping is not.
-            "namespace_levels": "dags.recording=INFO",
+            "namespace_levels": "task=INFO, dags.recording=INFO",
             "uvicorn_logging_level": "WARNING",
             "colored_console_log": "False",
         },

@@ -16,11 +16,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError
 
-from dags.local_airflow.landed import count_landed, describe_changes
+from dags.local_airflow.landed import Lake, count_landed, describe_changes
 from dags.local_airflow.progress import Progress
 from dags.local_airflow.stack import Stack, StackFailed, call
+from ingestion.contract import list_sources
 from ingestion.foundation import Settings
-from ingestion.foundation.runs import RunState, newest_runs, read_runs
+from ingestion.foundation.runs import Run, RunState, newest_runs, read_runs
 
 CHAIN = ("warehouse", "features", "scoring")
 REFUSALS = {"PublicationRefused"}
@@ -76,12 +77,13 @@ def run_date(
     before = _list_runs(stack, batch_date)
     ledger = newest_runs(settings, batch_date)
     done = {stage for stage, run in ledger.items() if run.state is RunState.SUCCEEDED and not again}
-    wanted = {f"ingest_{source}": source for source in sources}
+    wanted = [f"ingest_{source}" for source in sources]
     for stage in wanted:
         if stage not in done and (again or not _is_under_way(before.get(stage))):
             _trigger(stack, stage, batch_date)
     for stage in (*wanted, *CHAIN):
         if stage in done:
+            _say_result(settings, ledger[stage], lake, progress)
             continue
         old = before.get(stage)
         if stage in CHAIN and not again and old and old.ended and not _comes_by_its_assets(stack, old, batch_date):
@@ -89,14 +91,26 @@ def run_date(
         passed = None if old and not old.ended and not again else old
         with progress.doing(f"{stage} of {batch_date} is running"):
             run = _await_end(stack, stage, batch_date, passed)
+        held = _find_run(settings, run, batch_date)
         if run.state == "failed":
-            return _read_failure(stack, settings, run, batch_date)
-        if stage in wanted:
-            for line in describe_changes(lake, count_landed(settings), wanted[stage], batch_date):
-                progress.say(line)
-        else:
-            progress.say(f"  {stage}: {_read_detail(settings, run, batch_date)}")
+            return _explain(stack, run, held, batch_date)
+        if held:
+            _say_result(settings, held, lake, progress)
     return None
+
+
+def list_dags(settings: Settings) -> set[str]:
+    """Every dag that the declarations make."""
+    return {*(f"ingest_{source}" for source, _ in list_sources(settings)), *CHAIN}
+
+
+def _say_result(settings: Settings, run: Run, lake: Lake, progress: Progress) -> None:
+    """What stands of a source by the count of the summary, or what a stage below the lake said of itself."""
+    if run.stage in CHAIN:
+        progress.say(f"  {run.stage}: {run.detail}")
+        return
+    for line in describe_changes(lake, count_landed(settings), run.stage.removeprefix("ingest_"), run.batch_date):
+        progress.say(line)
 
 
 def _is_under_way(run: Asked | None) -> bool:
@@ -158,15 +172,14 @@ def _await_end(stack: Stack, dag_id: str, batch_date: date, passed: Asked | None
         time.sleep(0.3)
 
 
-def _read_detail(settings: Settings, run: Asked, batch_date: date) -> str:
-    """What a run reported of itself, the sentence of its last step last."""
-    told = [held for held in read_runs(settings, batch_date) if (held.stage, held.run_id) == (run.dag_id, run.run_id)]
-    return told[-1].detail if told else ""
+def _find_run(settings: Settings, run: Asked, batch_date: date) -> Run | None:
+    """What the ledger holds of a run of Airflow."""
+    held = (held for held in read_runs(settings, batch_date) if held.stage == run.dag_id)
+    return next((found for found in held if found.run_id == run.run_id), None)
 
 
-def _read_failure(stack: Stack, settings: Settings, run: Asked, batch_date: date) -> Failure:
-    for held in read_runs(settings, batch_date):
-        if (held.stage, held.run_id, held.state) == (run.dag_id, run.run_id, RunState.FAILED):
-            return Failure(str(held.extras["error"]), " ".join(held.detail.split()))
+def _explain(stack: Stack, run: Asked, held: Run | None, batch_date: date) -> Failure:
+    if held and held.state is RunState.FAILED:
+        return Failure(str(held.extras["error"]), " ".join(held.detail.split()))
     where = f"{stack.url}/dags/{run.dag_id}/runs/{run.run_id}"
     return Failure("", f"{run.dag_id} of {batch_date} was stopped before it could say why; see {where}.")

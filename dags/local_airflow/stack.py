@@ -18,6 +18,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # comes with Airflow; types-psutil is not installed
 
 from dags.local_airflow.home import POOLS, AirflowHome, prepare_database, write_configuration
+from dags.local_airflow.progress import Progress
 
 COMPONENTS = {
     "api-server": ["api-server"],
@@ -222,6 +223,19 @@ class Stack:
                 time.sleep(0.05)
         self.children.clear()
         self.file.unlink(missing_ok=True)
+
+
+def bring_up(stack: Stack, dags: set[str], progress: Progress, scheduled: bool = False) -> None:
+    """Start Airflow unless it runs, and wait until it knows every one of the dags.
+
+    Raises: StackFailed when it does not start, or a dag file cannot be imported.
+    """
+    if not stack.is_up():
+        progress.say("Starting Airflow (scheduler, LocalExecutor) ...")
+        with progress.doing("Airflow is starting"):
+            stack.start(scheduled)
+    with progress.doing("Airflow is reading the dags"):
+        stack.await_dags(dags)
 
 
 def _signal(processes: list[int], number: signal.Signals) -> None:

@@ -55,6 +55,7 @@ def summarise(settings: Settings, dates: list[date], url: str) -> str:
         lines += ["", *_customer_and_bridge(held), "", *_scores(settings, dates)]
     places = {
         "reports": settings.reports / "index.html",
+        "dbt docs": settings.reports / "dbt" / "index.html",
         "gate reports": settings.reports / "quality",
         "warehouse": held.database if held else settings.published,
         "notebook": PROJECT / "notebooks" / "01_first_look.ipynb",
