@@ -12,7 +12,8 @@ from dags.local_airflow.stack import Stack, bring_up
 from dags.local_airflow.summary import announce, summarise
 from ingestion.contract import list_sources
 from ingestion.foundation import Settings
-from ingestion.simulation import GO_LIVE, delivered_days, simulate
+from ingestion.simulation import GO_LIVE, SimulationInvalid, delivered_days, simulate
+from ingestion.simulation.horizon import FUTURE_DAYS
 from quality.warehouse import write_docs
 
 
@@ -23,7 +24,11 @@ def show_demo(
 
     Idempotent: a date that was scored or refused before is not run again. Airflow is left as it was found, running or
     stopped. Returns 1 when a run failed for another reason than a refusal.
+
+    Raises: SimulationInvalid when the group delivers fewer days.
     """
+    if days > FUTURE_DAYS:
+        raise SimulationInvalid(f"The simulated group delivers {FUTURE_DAYS} days at most; ask for fewer than {days}.")
     sources = [source for source, _ in list_sources(settings)]
     dates = [GO_LIVE + timedelta(days=day) for day in range(days)]
     began = time.monotonic()

@@ -21,7 +21,7 @@ class Progress:
         self._ended = threading.Event()
         self._spoke = time.monotonic()
         self._doing: tuple[str, float] | None = None
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

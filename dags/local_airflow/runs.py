@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError
 
-from dags.local_airflow.landed import Lake, count_landed, describe_changes
+from dags.local_airflow.lake_rows import Lake, count_lake_rows, describe_changes
 from dags.local_airflow.progress import Progress
 from dags.local_airflow.stack import Stack, StackFailed, call
 from ingestion.contract import list_sources
@@ -73,7 +73,7 @@ def run_date(
     Only what is missing or failed is asked for, so an interrupted date continues where it stopped; `again`
     asks for everything. A refused publication is a Failure whose `refused` is true; the date ends there.
     """
-    lake = count_landed(settings)
+    lake = count_lake_rows(settings)
     before = _list_runs(stack, batch_date)
     ledger = newest_runs(settings, batch_date)
     done = {stage for stage, run in ledger.items() if run.state is RunState.SUCCEEDED and not again}
@@ -109,7 +109,7 @@ def _say_result(settings: Settings, run: Run, lake: Lake, progress: Progress) ->
     if run.stage in CHAIN:
         progress.say(f"  {run.stage}: {run.detail}")
         return
-    for line in describe_changes(lake, count_landed(settings), run.stage.removeprefix("ingest_"), run.batch_date):
+    for line in describe_changes(lake, count_lake_rows(settings), run.stage.removeprefix("ingest_"), run.batch_date):
         progress.say(line)
 
 

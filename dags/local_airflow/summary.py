@@ -8,7 +8,7 @@ from itertools import groupby
 
 import duckdb
 
-from dags.local_airflow.landed import count_landed
+from dags.local_airflow.lake_rows import count_lake_rows
 from dags.local_airflow.runs import REFUSALS
 from ingestion.foundation import PROJECT, Settings
 from ingestion.foundation.runs import RunState, newest_runs
@@ -65,7 +65,7 @@ def summarise(settings: Settings, dates: list[date], url: str) -> str:
 
 
 def _landed(settings: Settings, dates: list[date]) -> Iterator[str]:
-    cells = count_landed(settings)
+    cells = count_lake_rows(settings)
     sources = sorted({source for _, source in cells})
     yield "  " + " " * 16 + "".join(f"{day!s:>15}" for day in dates)
     for source in sources:
@@ -89,7 +89,7 @@ def _gates(settings: Settings, dates: list[date]) -> Iterator[str]:
 def _fault(settings: Settings) -> Iterator[str]:
     """The simulated fault, as far as the ledger knows of its refusal and of its correction."""
     refused = newest_runs(settings, CONFUSED_DATE).get("warehouse")
-    corrected = count_landed(settings).get((CONFUSED_DATE, CONFUSED_SOURCE))
+    corrected = count_lake_rows(settings).get((CONFUSED_DATE, CONFUSED_SOURCE))
     after = newest_runs(settings, RESENT_WITH).get("warehouse")
     if refused is None or refused.extras.get("error") not in REFUSALS:
         yield f"  {CONFUSED_DATE}  was not refused, although {FAULT}"

@@ -14,7 +14,7 @@ from ingestion.foundation.ledger import deliveries, open_ledger
 
 
 @dataclass(frozen=True)
-class Landed:
+class LakeRows:
     """What stands of a source for a business date; `replaced` counts deliveries that a later one superseded."""
 
     rows: int
@@ -25,10 +25,10 @@ class Landed:
         return f"{self.rows:,} ({self.quarantined}){'*' * self.replaced}"
 
 
-Lake = Mapping[tuple[date, str], Landed]
+Lake = Mapping[tuple[date, str], LakeRows]
 
 
-def count_landed(settings: Settings) -> Lake:
+def count_lake_rows(settings: Settings) -> Lake:
     """Rows landed and quarantined by (business date, source), of deliveries that nothing has superseded."""
     stands = deliveries.c.superseded_at.is_(None)
     counted = sa.select(
@@ -41,8 +41,8 @@ def count_landed(settings: Settings) -> Lake:
     ledger = open_ledger(settings)
     with ledger.connect() as connection:
         rows: Sequence[tuple[Any, ...]] = connection.execute(counted).tuples().all()
-    found: dict[tuple[date, str], Landed] = {
-        (day, source): Landed(landed, held, replaced) for day, source, landed, held, replaced in rows
+    found: dict[tuple[date, str], LakeRows] = {
+        (day, source): LakeRows(landed, held, replaced) for day, source, landed, held, replaced in rows
     }
     ledger.dispose()
     return found
