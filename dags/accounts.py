@@ -53,7 +53,11 @@ def account_for_scores(report: ScoringReport) -> Account:
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in sorted(report.excluded.items())) or "nobody"
     trained = "was trained for it" if report.trained else "had been trained before"
     sentence = f"{report}, which {trained}; left out: {left_out}."
-    figures = {"version": report.path.parent.name, "model_version": report.model_version, "scored": report.customers}
+    figures = {
+        "version": report.path.parents[1].name,
+        "model_version": report.model_version,
+        "scored": report.customers,
+    }
     return Account(sentence, {**figures, "excluded": dict(report.excluded)})
 
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from http import HTTPStatus
-from typing import Any
-from urllib.error import HTTPError
 
 from dags.local_airflow.lake_rows import Lake, count_lake_rows, describe_changes
 from dags.local_airflow.progress import Progress
-from dags.local_airflow.stack import Stack, StackFailed, call
+from dags.local_airflow.stack import Stack, StackFailed
 from ingestion.contract import list_sources
 from ingestion.foundation import Settings
 from ingestion.foundation.runs import Run, RunState, newest_runs, read_runs
@@ -26,7 +22,6 @@ from ingestion.foundation.runs import Run, RunState, newest_runs, read_runs
 CHAIN = ("warehouse", "features", "scoring")
 REFUSALS = {"PublicationRefused"}
 STEP_SECONDS = 3600.0
-BUSY_TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,7 @@ def _is_under_way(run: Asked | None) -> bool:
 def _list_runs(stack: Stack, batch_date: date) -> dict[str, Asked]:
     """The newest run of every dag for a business date, by dag id."""
     query = f"partition_key_pattern={batch_date}&order_by=-id&limit=100"
-    listed = _ask_until_free(lambda: call(f"{stack.url}/api/v2/dags/~/dagRuns?{query}"))["dag_runs"]
+    listed = stack.ask(f"dags/~/dagRuns?{query}")["dag_runs"]
     return {run["dag_id"]: Asked(run["dag_id"], run["dag_run_id"], run["state"]) for run in reversed(listed)}
 
 
@@ -134,30 +129,7 @@ def _trigger(stack: Stack, dag_id: str, batch_date: date) -> None:
     """Ask for a run whose id begins with its business date; asking twice by one id makes one run."""
     run_id = f"{batch_date}__{uuid.uuid4().hex[:8]}"
     body = {"logical_date": None, "partition_key": str(batch_date), "dag_run_id": run_id}
-
-    def ask() -> None:
-        try:
-            call(f"{stack.url}/api/v2/dags/{dag_id}/dagRuns", "POST", body)
-        except HTTPError as error:
-            if error.code != HTTPStatus.CONFLICT:
-                raise
-
-    try:
-        _ask_until_free(ask)
-    except OSError as error:
-        raise StackFailed(f"Airflow did not take the run of {dag_id} for {batch_date}: {error}.") from error
-
-
-def _ask_until_free(ask: Callable[[], Any]) -> Any:
-    """Ask Airflow again while it is busy: on SQLite it answers 500 while another of its processes writes."""
-    for attempt in range(1, BUSY_TRIES):
-        try:
-            return ask()
-        except HTTPError as error:
-            if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise
-            time.sleep(attempt)
-    return ask()
+    stack.ask(f"dags/{dag_id}/dagRuns", "POST", body)
 
 
 def _await_end(stack: Stack, dag_id: str, batch_date: date, passed: Asked | None) -> Asked:

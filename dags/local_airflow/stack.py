@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # comes with Airflow; types-psutil is not installed
@@ -31,6 +32,7 @@ STOP_ORDER = ("scheduler", "triggerer", "dag-processor", "api-server")
 HEALTHY = ("metadatabase", "scheduler", "dag_processor")
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+ASKED_TIMES = 6
 LAST_PORT = 65535
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -167,12 +169,34 @@ class Stack:
         if len(self._alive()) < len(COMPONENTS) or any(child.poll() is not None for child in self.children):
             raise StackFailed(f"A process of Airflow ended by itself; read the logs in {self.home.path}.")
 
+    def ask(self, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
+        """Ask Airflow's REST API; again while it is busy, for on SQLite it answers 500 while another process writes.
+
+        A POST of what is there already (an earlier try was taken after all) returns None.
+
+        Raises: StackFailed when Airflow refuses, does not answer, or a process of it has ended.
+        """
+        for attempt in range(1, ASKED_TIMES + 1):
+            try:
+                return call(f"{self.url}/api/v2/{path}", method, body)
+            except urllib.error.HTTPError as error:
+                if method == "POST" and error.code == HTTPStatus.CONFLICT:
+                    return None
+                if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise StackFailed(f"Airflow refused {method} {path} ({error}); see {self.url}.") from None
+                reason = str(error)
+            except OSError as error:
+                reason = str(error)
+            self.check()
+            time.sleep(attempt)
+        raise StackFailed(f"Airflow does not answer {method} {path} ({reason}); read the logs in {self.home.path}.")
+
     def _configure(self) -> None:
-        known = {pool["name"] for pool in call(f"{self.url}/api/v2/pools")["pools"]}
+        known = {pool["name"] for pool in self.ask("pools")["pools"]}
         for name, (description, slots) in POOLS.items():
             if name not in known:
                 pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
-                call(f"{self.url}/api/v2/pools", "POST", pool)
+                self.ask("pools", "POST", pool)
 
     def await_dags(self, expected: set[str]) -> None:
         """Wait until Airflow has parsed every expected dag, and unpause them all.
@@ -180,15 +204,14 @@ class Stack:
         Raises: StackFailed with the import error of a dag file, or with the dags that never came.
         """
         until = time.monotonic() + START_SECONDS
-        dags = f"{self.url}/api/v2/dags"
-        while missing := expected - {dag["dag_id"] for dag in call(f"{dags}?limit=100")["dags"]}:
-            for error in call(f"{self.url}/api/v2/importErrors")["import_errors"]:
+        while missing := expected - {dag["dag_id"] for dag in self.ask("dags?limit=100")["dags"]}:
+            for error in self.ask("importErrors")["import_errors"]:
                 reason = str(error["stack_trace"]).strip().splitlines()[-1]
                 raise StackFailed(f"{error['filename']} cannot be imported: {reason}")
             if time.monotonic() > until:
                 raise StackFailed(f"Airflow did not find the dags {', '.join(sorted(missing))}.")
             time.sleep(0.25)
-        call(f"{dags}?dag_id_pattern=%25&update_mask=is_paused", "PATCH", {"is_paused": False})
+        self.ask("dags?dag_id_pattern=%25&update_mask=is_paused", "PATCH", {"is_paused": False})
 
     def run_command(self, arguments: list[str]) -> int:
         """Run one command of Airflow itself on this home, with its output as it comes; returns its exit code.

@@ -27,7 +27,7 @@ FAULT = f"{CONFUSED_SOURCE} sent its payouts 100 times too high (分 as 元)"
 def announce(dates: list[date], customers: int) -> str:
     """What the demo will do, and what to watch."""
     lines = [
-        f"A simulated group of {customers:,} customers delivers {len(dates)} business dates, {dates[0]} to {dates[-1]};"
+        f"A simulated group of {customers:,} customers delivers {len(dates)} business dates from {dates[0]} on;"
         " the real dags run them on a real Airflow.",
         "A date: every source lands its files, the warehouse is built, gated and published, then features and scores.",
     ]
@@ -104,12 +104,13 @@ def _fault(settings: Settings) -> Iterator[str]:
 
 def _customer_and_bridge(warehouse: Published) -> Iterator[str]:
     with duckdb.connect(str(warehouse.database), read_only=True) as connection:
-        customer = connection.sql(
+        customer = connection.execute(
             f"select {CUSTOMER} from customer_360 where lifecycle_stage = 'overdue' order by customer_id limit 1"
         )
+        names = [column[0] for column in customer.description or ()]
         yield "One customer (客户360, masked)"
         for row in customer.fetchall():
-            yield "  " + ", ".join(f"{name} {value}" for name, value in zip(customer.columns, row, strict=True))
+            yield "  " + ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True))
         yield ""
         yield "One bridge (BR-01, 代偿前后余额)"
         bridge = connection.sql("select * from mtr_balance_bridge__daily order by as_of_date desc limit 1").fetchall()

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
+from dags.local_airflow.home import AirflowHome
 from dags.local_airflow.lake_rows import LakeRows, count_lake_rows, describe_changes
 from dags.local_airflow.progress import Progress
 from dags.local_airflow.runs import outcome
+from dags.local_airflow.stack import COMPONENTS, Stack, StackFailed
 from ingestion.foundation import PROJECT, Settings
 from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.foundation.runs import Account, RunState, begin_run, record_step
@@ -93,6 +100,61 @@ def test_a_silent_step_shows_that_it_lives_and_a_talking_one_does_not(capsys: py
     assert talking == ["a source landed"] * 10
     assert capsys.readouterr().out == ""
     assert not any(thread.name == "progress" for thread in threading.enumerate())
+
+
+@contextmanager
+def answering(*codes: int) -> Iterator[tuple[str, list[str]]]:
+    """A server that answers one code after the other, and what it was asked."""
+    left, asked = list(codes), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            asked.append(f"{self.command} {self.path}")
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(left.pop(0))
+            self.end_headers()
+            self.wfile.write(b'{"answer": 1}')
+
+        do_GET = do_POST = answer  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def stack_at(home: Path, url: str) -> Stack:
+    """A stack whose processes all live, at an address."""
+    home.mkdir()
+    me = [os.getpid(), psutil.Process().create_time()]
+    (home / "processes.json").write_text(json.dumps({"url": url, "processes": dict.fromkeys(COMPONENTS, me)}))
+    return Stack(AirflowHome(home))
+
+
+def test_a_busy_airflow_is_asked_again_and_a_run_that_it_took_is_not_asked_for_twice(tmp_path: Path) -> None:
+    with answering(500, 409, 503, 200) as (url, asked):
+        stack = stack_at(tmp_path / "airflow", url)
+        assert stack.ask("dags/x/dagRuns", "POST", {"dag_run_id": "1"}) is None
+        assert stack.ask("pools") == {"answer": 1}
+    assert asked == ["POST /api/v2/dags/x/dagRuns"] * 2 + ["GET /api/v2/pools"] * 2
+
+
+def test_an_airflow_that_refuses_or_is_gone_is_named_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(404) as (url, _):
+        stack = stack_at(tmp_path / "airflow", url)
+        with pytest.raises(StackFailed, match=r"^Airflow refused GET dags/x \(HTTP Error 404: Not Found\); see "):
+            stack.ask("dags/x")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(StackFailed, match=r"^Airflow does not answer GET dags/x .*; read the logs in "):
+        stack.ask("dags/x")
+    stack.file.write_text(json.dumps({"url": url, "processes": {}}))
+    with pytest.raises(StackFailed, match="ended by itself; read the logs in"):
+        stack.ask("dags/x")
 
 
 def deliver(settings: Settings, version: int, day: date, rows: int, superseded: bool = False) -> None:

@@ -148,6 +148,9 @@ def check_pages(url: str) -> None:
     assert "every_loan_matches_the_bank" in ended["warehouse", "2026-03-04"]
     assert "Published warehouse 2026-03-03-" in ended["warehouse", "2026-03-03"]
     events = call(f"{url}/api/v2/assets/events?limit=100&order_by=-timestamp")["asset_events"]
+    for event in events:
+        if event["group"] == "published":
+            assert event["extra"]["version"].startswith(event["extra"]["batch_date"]), event
     published = next(event for event in events if event["name"] == "published/warehouse")
     assert (published["group"], published["extra"]["batch_date"]) == ("published", "2026-03-03")
     assert published["extra"]["version"].startswith("2026-03-03-") and published["extra"]["rows"] > 1000
