@@ -113,7 +113,9 @@ def _customer_and_bridge(warehouse: Published) -> Iterator[str]:
             yield "  " + ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True))
         yield ""
         yield "One bridge (BR-01, 代偿前后余额)"
-        bridge = connection.sql("select * from mtr_balance_bridge__daily order by as_of_date desc limit 1").fetchall()
+        bridge = connection.execute(
+            "select * from mtr_balance_bridge__daily order by as_of_date desc limit 1"
+        ).fetchall()
     for day, before, after, difference, compensated, bought_back, unexplained in bridge:
         yield f"  {day}  before {before:,} - after {after:,} = {difference:,}"
         yield f"  = compensated {compensated:,} + bought back {bought_back:,} + unexplained {unexplained:,}"
