@@ -114,7 +114,7 @@ def _configuration(home: AirflowHome, port: int, kept: dict[str, str]) -> dict[s
             "dag_processor_child_process_log_directory": str(home.logs / "dag_processor"),
             "logging_level": "WARNING",
             # What a stage says of its own work is in its task's log, Airflow's own bookkeeping is not.
-            "namespace_levels": "task=INFO, dags.recording=INFO",
+            "namespace_levels": "task=INFO, dags.recording=INFO, platform=INFO",
             "uvicorn_logging_level": "WARNING",
             "colored_console_log": "False",
         },

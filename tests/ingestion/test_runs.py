@@ -34,6 +34,9 @@ def test_a_failure_says_only_why_and_a_retry_is_the_newest_run(settings: Setting
     retried = newest_runs(settings, DAY)["features"]
     assert (retried.run_id, retried.state, retried.detail, retried.ended_at) == ("run-1", RunState.RUNNING, "", None)
     assert retried.sequence > other.sequence
+    record_step("features", "run-1", RunState.FAILED, Account("Refused.", {"error": "E"}), ELEVEN, settings)
+    begin_run("features", DAY, "run-1", ELEVEN, settings)
+    assert newest_runs(settings, DAY)["features"].sequence > retried.sequence, "a number is never given twice"
     assert len(read_runs(settings, DAY)) == 2
     assert read_runs(settings, date(2026, 3, 3)) == []
 
