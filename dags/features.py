@@ -16,7 +16,7 @@ from dags.words import describe_stage
 from ingestion.foundation import load_settings
 
 WAREHOUSE, PUBLISHED = (Asset(f"published/{name}", group="published") for name in ("warehouse", "features"))
-WORDS = describe_stage("特征 Features", __doc__, load_settings().views, "features")
+WORDS = describe_stage("特征 Features", __doc__, load_settings().views.rglob("*.yml"), "features")
 
 with stage_dag("features", WAREHOUSE, timedelta(hours=1), WORDS):
 

@@ -16,7 +16,7 @@ from dags.words import describe_stage
 from ingestion.foundation import load_settings
 
 FEATURES, PUBLISHED = (Asset(f"published/{name}", group="published") for name in ("features", "scores"))
-WORDS = describe_stage("评分 Scoring", __doc__, load_settings().views, "scoring")
+WORDS = describe_stage("评分 Scoring", __doc__, load_settings().views.rglob("*.yml"), "scoring")
 
 with stage_dag("scoring", FEATURES, timedelta(hours=1), WORDS):
 

@@ -19,7 +19,7 @@ from ingestion.foundation.runs import Account
 
 LAKE = [Asset(f"lake/{card.source}", group="lake") for card in read_cards()]
 PUBLISHED = Asset("published/warehouse", group="published")
-WORDS = describe_stage("建仓与发布 Warehouse", __doc__, load_settings().suites, "warehouse")
+WORDS = describe_stage("建仓与发布 Warehouse", __doc__, load_settings().suites.rglob("*.yml"), "warehouse")
 
 with stage_dag("warehouse", AssetAll(*LAKE), timedelta(hours=2), WORDS, pool="warehouse_write"):
 

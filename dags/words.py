@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ Owner 责任人: `{card.owner}`. Due {card.available_at or card.cron} (Shanghai)
     }
 
 
-def describe_stage(name: str, text: str, declarations: Path, *tags: str) -> dict[str, Any]:
+def describe_stage(name: str, text: str, declarations: Iterable[Path], *tags: str) -> dict[str, Any]:
     """The words of a stage below the lake: its file's docstring, and as tags the owners of what it is declared by."""
     headline, _, rest = text.partition("\n")
     what = headline.partition(": ")[2] or headline
@@ -47,10 +48,10 @@ def describe_stage(name: str, text: str, declarations: Path, *tags: str) -> dict
     }
 
 
-def _read_owners(folder: Path) -> set[str]:
-    """Every `owner` that the declarations in a folder name; what cannot be read is for their own check to report."""
+def _read_owners(declarations: Iterable[Path]) -> set[str]:
+    """Every `owner` that the declarations name; what cannot be read is for their own check to report."""
     owners = set()
-    for path in sorted(folder.rglob("*.yml")):
+    for path in declarations:
         try:
             owners.add(str(read_yaml(path)["owner"]))
         except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):

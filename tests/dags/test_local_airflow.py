@@ -72,7 +72,8 @@ def test_a_port_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
     for nonsense in ("http", "70000", "0", "-1"):
         done = run(tmp_path / "home", "up", port=nonsense)
-        assert done.stderr == f"PLATFORM_AIRFLOW_PORT is {nonsense!r}; set a port number from 1 to 65535.\n"
+        assert done.stderr.startswith(f"PLATFORM_AIRFLOW_PORT is {nonsense!r}; set a port ")
+        assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["demo", "up", "down"])
