@@ -139,6 +139,7 @@ def check_pages(url: str) -> None:
         health = call(f"{url}/api/v2/monitor/health")
     assert {part: state["status"] for part, state in health.items()} == dict.fromkeys(health, "healthy")
     assert call(f"{url}/ui/config")["default_wrap"] is True
+    assert [call(f"{url}/api/v2/{path}")["total_entries"] for path in ("importErrors", "dagWarnings")] == [0, 0]
     runs = call(f"{url}/api/v2/dags/~/dagRuns?limit=100")["dag_runs"]
     assert len(runs) >= 3 * 14
     for run in runs:
