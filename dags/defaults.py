@@ -8,10 +8,19 @@ exception: the scheduler gives its task the ordinary retries.
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    DAG,
+    Asset,
+    AssetAll,
+    ExceptionRetryPolicy,
+    IdentityMapper,
+    PartitionedAssetTimetable,
+    RetryAction,
+    RetryRule,
+)
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
@@ -24,6 +33,7 @@ PASSING_FAULTS: list[type[BaseException] | str] = [
 
 ARGUMENTS: dict[str, Any] = {
     "owner": "data-platform",
+    "do_xcom_push": False,  # what a step did is in the ledger, the log and the event; no step reads another's result
     "retries": 2,
     "retry_delay": timedelta(minutes=1),
     "retry_policy": ExceptionRetryPolicy(
@@ -46,14 +56,14 @@ def late_after(interval: timedelta) -> DeadlineAlert:
     )
 
 
-def batch_date_of(partition_key: str | None) -> date:
-    """The business date of a run.
-
-    Raises: ValueError when the run was triggered without a partition key, or with one that is not a date.
-    """
-    try:
-        return date.fromisoformat(partition_key or "")
-    except ValueError:
-        raise ValueError(
-            f"The partition key is {partition_key!r}; trigger the dag with a business date (yyyy-mm-dd)."
-        ) from None
+def stage_dag(dag_id: str, after: Asset | AssetAll, late: timedelta, words: dict[str, Any], **task: Any) -> DAG:
+    """A dag that runs once a business date, when all of `after` was sent; `task` adds to its tasks' arguments."""
+    return DAG(
+        dag_id=dag_id,
+        schedule=PartitionedAssetTimetable(assets=after, default_partition_mapper=IdentityMapper()),
+        catchup=False,
+        max_active_runs=1,
+        default_args={**ARGUMENTS, **task},
+        deadline=late_after(late),
+        **words,
+    )

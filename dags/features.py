@@ -1,27 +1,30 @@
-"""The Airflow dag `features`: build, audit and publish the feature tables of a published warehouse date."""
+"""The Airflow dag `features`: build, audit and publish the feature tables of a published warehouse date.
+
+One table a view, and the wide table that scoring reads, as of the end of the business date and by what was known then.
+Only customers whose consent covers the purpose are in it.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, IdentityMapper, PartitionedAssetTimetable, task
+from airflow.sdk import Asset, task
 
-from dags.defaults import ARGUMENTS, batch_date_of, late_after
+from dags.defaults import stage_dag
+from dags.recording import perform
+from dags.words import describe_stage
+from ingestion.foundation import list_files, load_settings
 
-with DAG(
-    dag_id="features",
-    schedule=PartitionedAssetTimetable(assets=Asset("published/warehouse"), default_partition_mapper=IdentityMapper()),
-    catchup=False,
-    max_active_runs=1,
-    default_args=ARGUMENTS,
-    deadline=late_after(timedelta(hours=1)),
-    tags=["features"],
-):
+WAREHOUSE, PUBLISHED = (Asset(f"published/{name}", group="published") for name in ("warehouse", "features"))
+WORDS = describe_stage("特征 Features", __doc__, list_files(load_settings().views, "*.yml").values(), "features")
 
-    @task(outlets=[Asset("published/features")])
-    def build_features(partition_key: str | None = None) -> str:
+with stage_dag("features", WAREHOUSE, timedelta(hours=1), WORDS):
+
+    @task(outlets=[PUBLISHED])
+    def build_features() -> str:
+        from dags.accounts import account_for_publication
         from features.publish import build_features
 
-        return str(build_features(batch_date_of(partition_key)))
+        return perform(lambda day: account_for_publication(build_features(day)), sends=PUBLISHED)
 
     build_features()

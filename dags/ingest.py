@@ -6,36 +6,40 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronPartitionTimetable, task
 
-from dags.defaults import ARGUMENTS, CLOCK_ENDS, batch_date_of, late_after
-from ingestion.contract import list_sources
+from dags.defaults import ARGUMENTS, CLOCK_ENDS, late_after
+from dags.recording import perform
+from dags.words import describe_source
+from ingestion.contract.cards import SourceCard, read_cards
 
 DATE_KEY = "%Y-%m-%d"
 
 
-def ingest_dag(source: str, cron: str) -> DAG:
-    """The dag `ingest_<source>`: a run a business date, started by `cron` (Shanghai) on the day after it."""
+def ingest_dag(card: SourceCard) -> DAG:
+    """The dag `ingest_<source>`: a run a business date, started by its cron (Shanghai) on the day after it."""
     with DAG(
-        dag_id=f"ingest_{source}",
+        dag_id=f"ingest_{card.source}",
         schedule=CronPartitionTimetable(
-            cron, timezone="Asia/Shanghai", run_offset=-1, run_immediately=timedelta(0), key_format=DATE_KEY
+            card.cron, timezone="Asia/Shanghai", run_offset=-1, run_immediately=timedelta(0), key_format=DATE_KEY
         ),
         catchup=False,
         max_active_runs=1,
         end_date=CLOCK_ENDS,
-        default_args=ARGUMENTS,
+        default_args={**ARGUMENTS, "owner": card.owner or ARGUMENTS["owner"]},
         deadline=late_after(timedelta(hours=2)),
-        tags=["ingest"],
+        **describe_source(card),
     ) as dag:
+        lake = Asset(f"lake/{card.source}", group="lake")
 
-        @task(outlets=[Asset(f"lake/{source}")])
-        def land(partition_key: str | None = None) -> str:
+        @task(outlets=[lake])
+        def land() -> str:
+            from dags.accounts import account_for_landing
             from ingestion.landing import land_source
 
-            return str(land_source(source, batch_date_of(partition_key)))
+            return perform(lambda day: account_for_landing(land_source(card.source, day)), sends=lake)
 
         land()
     return dag
 
 
-for _source, _cron in list_sources():
-    globals()[f"ingest_{_source}"] = ingest_dag(_source, _cron)
+for _card in read_cards():
+    globals()[f"ingest_{_card.source}"] = ingest_dag(_card)

@@ -1,27 +1,30 @@
-"""The Airflow dag `scoring`: score every eligible customer on the published features of a business date."""
+"""The Airflow dag `scoring`: score every eligible customer on the published features of a business date.
+
+The scores are a set of their own, behind a gate of their own. A model is trained only when none of the features'
+version was trained by the date.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, IdentityMapper, PartitionedAssetTimetable, task
+from airflow.sdk import Asset, task
 
-from dags.defaults import ARGUMENTS, batch_date_of, late_after
+from dags.defaults import stage_dag
+from dags.recording import perform
+from dags.words import describe_stage
+from ingestion.foundation import list_files, load_settings
 
-with DAG(
-    dag_id="scoring",
-    schedule=PartitionedAssetTimetable(assets=Asset("published/features"), default_partition_mapper=IdentityMapper()),
-    catchup=False,
-    max_active_runs=1,
-    default_args=ARGUMENTS,
-    deadline=late_after(timedelta(hours=1)),
-    tags=["scoring"],
-):
+FEATURES, PUBLISHED = (Asset(f"published/{name}", group="published") for name in ("features", "scores"))
+WORDS = describe_stage("评分 Scoring", __doc__, list_files(load_settings().views, "*.yml").values(), "scoring")
 
-    @task
-    def score(partition_key: str | None = None) -> str:
+with stage_dag("scoring", FEATURES, timedelta(hours=1), WORDS):
+
+    @task(outlets=[PUBLISHED])
+    def score() -> str:
+        from dags.accounts import account_for_scores
         from features.scorecard import score
 
-        return str(score(batch_date_of(partition_key)))
+        return perform(lambda day: account_for_scores(score(day)), sends=PUBLISHED)
 
     score()

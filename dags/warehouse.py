@@ -6,35 +6,41 @@ the last good version. The next date has its own run and is not held back.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
-from airflow.sdk import DAG, Asset, AssetAll, IdentityMapper, PartitionedAssetTimetable, task
+from airflow.sdk import Asset, AssetAll, task
 
-from dags.defaults import ARGUMENTS, batch_date_of, late_after
-from ingestion.contract import list_sources
+from dags.defaults import stage_dag
+from dags.recording import perform
+from dags.words import describe_stage
+from ingestion.contract.cards import read_cards
+from ingestion.foundation import list_files, load_settings
+from ingestion.foundation.runs import Account
 
-LAKE = [Asset(f"lake/{source}") for source, _ in list_sources()]
+LAKE = [Asset(f"lake/{card.source}", group="lake") for card in read_cards()]
+PUBLISHED = Asset("published/warehouse", group="published")
+WORDS = describe_stage(
+    "建仓与发布 Warehouse", __doc__, list_files(load_settings().suites, "*/*.yml").values(), "warehouse"
+)
 
-with DAG(
-    dag_id="warehouse",
-    schedule=PartitionedAssetTimetable(assets=AssetAll(*LAKE), default_partition_mapper=IdentityMapper()),
-    catchup=False,
-    max_active_runs=1,
-    default_args={**ARGUMENTS, "pool": "warehouse_write"},
-    deadline=late_after(timedelta(hours=2)),
-    tags=["warehouse"],
-):
+with stage_dag("warehouse", AssetAll(*LAKE), timedelta(hours=2), WORDS, pool="warehouse_write"):
 
     @task
-    def build(partition_key: str | None = None) -> None:
+    def build() -> str:
+        from dags.accounts import account_for_build
         from quality.warehouse import build
 
-        build(batch_date_of(partition_key))
+        def work(batch_date: date) -> Account:
+            build(batch_date)
+            return account_for_build(batch_date)
 
-    @task(outlets=[Asset("published/warehouse")])
-    def gate_and_publish(partition_key: str | None = None) -> str:
+        return perform(work, is_last=False)
+
+    @task(outlets=[PUBLISHED])
+    def gate_and_publish() -> str:
+        from dags.accounts import account_for_publication
         from quality.publication import audit_and_publish
 
-        return str(audit_and_publish("warehouse", batch_date_of(partition_key)))
+        return perform(lambda day: account_for_publication(audit_and_publish("warehouse", day)), sends=PUBLISHED)
 
     build() >> gate_and_publish()

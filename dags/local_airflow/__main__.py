@@ -1,104 +1,100 @@
-"""`python -m dags.local_airflow demo|up|down`: run the platform's dags on this machine."""
+"""`python -m dags.local_airflow demo|up|down|airflow`: run the platform's dags on this machine."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
-import time
-from datetime import timedelta
+from collections.abc import Sequence
+from typing import NoReturn
 
 from dags.local_airflow.home import AirflowHome, AirflowHomeUnusable
-from dags.local_airflow.runs import CHAIN, outcome, run_date
-from dags.local_airflow.stack import Stack, StackFailed
-from dags.local_airflow.summary import summarise
-from ingestion.contract import list_sources
+from dags.local_airflow.progress import Progress
+from dags.local_airflow.runs import list_dags
+from dags.local_airflow.stack import Stack, StackFailed, bring_up
 from ingestion.foundation import Settings, SettingsInvalid, load_settings
-from ingestion.simulation import GO_LIVE, SimulationInvalid, delivered_days, simulate
-from quality.warehouse import write_docs
+from ingestion.foundation.command_line import run_command
+
+INTERRUPTED = 130
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m dags.local_airflow", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.\n")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Parser(prog="python -m dags.local_airflow", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="run business dates one after the other, then stop Airflow")
-    demo.add_argument("--customers", type=int, default=5000, help="size of the simulated group")
-    demo.add_argument("--days", type=int, default=4, help="business dates, from the go-live of the contracts")
-    demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--customers", type=_count, default=5000, help="size of the simulated group")
+    demo.add_argument("--days", type=_count, default=4, help="business dates, from the go-live of the contracts")
+    demo.add_argument("--seed", type=_count, default=1)
     demo.add_argument("--again", action="store_true", help="run finished dates once more")
     up = commands.add_parser("up", help="start Airflow and leave it running")
     up.add_argument("--scheduled", action="store_true", help="let the clock create runs too")
     commands.add_parser("down", help="stop what `up` started")
-    return parser.parse_args()
+    airflow = commands.add_parser("airflow", help="a command of Airflow itself, on this home", add_help=False)
+    airflow.add_argument("arguments", nargs=argparse.REMAINDER, help="as in `airflow backfill create ...`")
+    return parser.parse_args(argv)
 
 
-def _show(progress: str) -> None:
-    print(f"  {progress}", end="\n" + " " * 10, flush=True)
+def _run(given: argparse.Namespace, settings: Settings) -> int:
+    stack = Stack(AirflowHome(settings.home / "airflow"))
+    match given.command:
+        case "demo":
+            from dags.local_airflow.demo import show_demo
 
-
-def _demo(stack: Stack, settings: Settings, arguments: argparse.Namespace) -> int:
-    sources = [source for source, _ in list_sources(settings)]
-    dates = [GO_LIVE + timedelta(days=day) for day in range(arguments.days)]
-    began = time.monotonic()
-    running = stack.is_up()
-    try:
-        for number, day in enumerate(dates, 1):
-            done = None if arguments.again else outcome(stack.home, sources, day)
-            if done:
-                print(f"{day}  {done} before", flush=True)
-                continue
-            # A day's files arrive before its run, not earlier: the confused payouts file first, then its correction.
-            if delivered_days(settings.home) < number:
-                simulate(arguments.customers, number, arguments.seed, settings.home, progress=lambda _: None)
-            if not stack.is_up():
-                print("Starting Airflow (scheduler, LocalExecutor) ...", flush=True)
-                stack.start()
-                stack.await_dags({*(f"ingest_{source}" for source in sources), *CHAIN})
-                print(f"Airflow is up at {stack.url} ({time.monotonic() - began:.0f} s)", flush=True)
-            started = time.monotonic()
-            print(f"{day}", end="", flush=True)
-            failed = run_date(stack, sources, day, arguments.again, _show)
-            if failed:
-                _show(f"{'REFUSED' if failed.refused else 'FAILED'}: {failed.sentence}")
-            print(f"  {time.monotonic() - started:.0f} s", flush=True)
-            if failed and not failed.refused:
-                return 1
-    finally:
-        if not running:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            with Progress() as progress:
+                return show_demo(stack, settings, given.customers, given.days, given.seed, given.again, progress)
+        case "up":
+            with Progress() as progress:
+                bring_up(stack, list_dags(settings), progress, given.scheduled)
+            print(f"Airflow is up at {stack.url} (no login); stop it with `make down`.")
+        case "down":
             stack.stop()
-    if not (settings.reports / "dbt" / "index.html").exists():
-        write_docs(dates[-1], settings)
-    print(summarise(settings, dates, stack.home.url))
-    print(f"\nDone in {time.monotonic() - began:.0f} s.")
+        case "airflow":
+            return stack.run_command(given.arguments)
     return 0
 
 
-def main() -> int:
-    """Run the command; user errors are one sentence on stderr and exit status 1, an interrupt is 130."""
-    arguments = _arguments()
+def _open_home(settings: Settings) -> Settings:
+    """Raises: SettingsInvalid when nothing can be written under home."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        if not os.access(settings.home, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise SettingsInvalid(
+            f"PLATFORM_HOME {settings.home} cannot be written ({error.strerror}); name a folder of your own."
+        ) from None
+    return settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; user errors are one sentence on stderr and exit status 1 (arguments 2), an interrupt is 130."""
+    given = _parse(argv)
     for interrupt in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interrupt, signal.default_int_handler)
+    from ingestion.simulation import SimulationInvalid
+
     try:
-        settings = load_settings()
-        stack = Stack(AirflowHome(settings.home / "airflow"))
-        if arguments.command == "demo":
-            return _demo(stack, settings, arguments)
-        if arguments.command == "up":
-            if not stack.is_up():
-                stack.start(arguments.scheduled)
-            stack.await_dags({*(f"ingest_{source}" for source, _ in list_sources()), *CHAIN})
-            print(f"Airflow is up at {stack.url} (no login); stop it with `make down`.")
-        else:
-            stack.stop()
-        return 0
-    except (StackFailed, AirflowHomeUnusable, SettingsInvalid, SimulationInvalid) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return run_command(
+            lambda: _run(given, _open_home(load_settings())),
+            dict.fromkeys((StackFailed, AirflowHomeUnusable, SettingsInvalid, SimulationInvalid), 1),
+        )
     except KeyboardInterrupt:
         print("Interrupted; run the same command again to continue.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ class AirflowHome:
             "NO_PROXY": _joined(",", os.environ.get("NO_PROXY"), local),
             "no_proxy": _joined(",", os.environ.get("no_proxy"), local),
             "PLATFORM_SCHEDULE": "on" if scheduled else "off",
+            # dbt leaves semaphores behind in a task's process, which ends at once; in a log that looks like an error.
+            "PYTHONWARNINGS": _joined(",", os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"),
             "DO_NOT_TRACK": "1",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "GX_ANALYTICS_ENABLED": "false",
@@ -72,6 +74,7 @@ def _configuration(home: AirflowHome, port: int, kept: dict[str, str]) -> dict[s
         "core": {
             "executor": "LocalExecutor",
             "dags_folder": str(REPOSITORY / "dags"),
+            "plugins_folder": str(REPOSITORY / "dags" / "plugins"),
             "load_examples": "False",
             "parallelism": "2",
             "max_active_tasks_per_dag": "2",
@@ -90,6 +93,8 @@ def _configuration(home: AirflowHome, port: int, kept: dict[str, str]) -> dict[s
             "base_url": url,
             "secret_key": kept["secret_key"],
             "enable_swagger_ui": "False",
+            # A refusal is one long line; it is read whole, not scrolled.
+            "default_wrap": "True",
         },
         "api_auth": {"jwt_secret": kept["jwt_secret"]},
         "scheduler": {
@@ -108,6 +113,8 @@ def _configuration(home: AirflowHome, port: int, kept: dict[str, str]) -> dict[s
             "base_log_folder": str(home.logs),
             "dag_processor_child_process_log_directory": str(home.logs / "dag_processor"),
             "logging_level": "WARNING",
+            # What a stage says of its own work is in its task's log, Airflow's own bookkeeping is not.
+            "namespace_levels": "task=INFO, dags.recording=INFO, platform=INFO",
             "uvicorn_logging_level": "WARNING",
             "colored_console_log": "False",
         },

@@ -13,21 +13,27 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # comes with Airflow; types-psutil is not installed
 
 from dags.local_airflow.home import POOLS, AirflowHome, prepare_database, write_configuration
+from dags.local_airflow.progress import Progress
 
 COMPONENTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
+    # No task defers, so nothing needs it; without it Airflow's home page shows a red triggerer, and has no switch.
+    "triggerer": ["triggerer", "--skip-serve-logs", "--capacity", "1"],
 }
-STOP_ORDER = ("scheduler", "dag-processor", "api-server")
+STOP_ORDER = ("scheduler", "triggerer", "dag-processor", "api-server")
 HEALTHY = ("metadatabase", "scheduler", "dag_processor")
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+ASKED_TIMES = 6
+LAST_PORT = 65535
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -43,16 +49,22 @@ def call(url: str, method: str = "GET", body: Mapping[str, Any] | None = None) -
         return json.load(answer)
 
 
-def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
+def _choose_port() -> int:
+    """The port that PLATFORM_AIRFLOW_PORT names, or else 8080 or, where that is taken, any free one.
+
+    Raises: StackFailed when the named port is no port, or cannot be had.
+    """
+    asked = os.environ.get("PLATFORM_AIRFLOW_PORT")
+    if asked is not None and not (asked.isdecimal() and 0 < int(asked) <= LAST_PORT):
+        raise StackFailed(f"PLATFORM_AIRFLOW_PORT is {asked!r}; set a port number from 1 to {LAST_PORT}.")
+    for port in (8080, 0) if asked is None else (int(asked),):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise StackFailed("No local port is free for Airflow; stop a program that holds one and retry.")
+                return int(probe.getsockname()[1])
+    named = "No local port is free" if asked is None else f"Port {asked} is in use or not allowed"
+    raise StackFailed(f"{named}; stop the program that holds it, or set another PLATFORM_AIRFLOW_PORT.")
 
 
 def _members(session: int) -> Iterator[int]:
@@ -115,7 +127,7 @@ class Stack:
         Raises: StackFailed when a process ends or nothing is healthy after START_SECONDS.
         """
         self.stop()
-        port = _free_port(int(os.environ.get("PLATFORM_AIRFLOW_PORT", "8080")))
+        port = _choose_port()
         write_configuration(self.home, port)
         prepare_database(self.home)
         processes = {}
@@ -132,7 +144,8 @@ class Stack:
             self.children.append(child)
             processes[name] = [child.pid, psutil.Process(child.pid).create_time()]
             self.file.write_text(
-                json.dumps({"url": f"http://127.0.0.1:{port}", "processes": processes}), encoding="utf-8"
+                json.dumps({"url": f"http://127.0.0.1:{port}", "scheduled": scheduled, "processes": processes}),
+                encoding="utf-8",
             )
         try:
             self._await_start()
@@ -156,12 +169,34 @@ class Stack:
         if len(self._alive()) < len(COMPONENTS) or any(child.poll() is not None for child in self.children):
             raise StackFailed(f"A process of Airflow ended by itself; read the logs in {self.home.path}.")
 
+    def ask(self, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
+        """Ask Airflow's REST API; again while it is busy, for on SQLite it answers 500 while another process writes.
+
+        A POST of what is there already (an earlier try was taken after all) returns None.
+
+        Raises: StackFailed when Airflow refuses, does not answer, or a process of it has ended.
+        """
+        for attempt in range(1, ASKED_TIMES + 1):
+            try:
+                return call(f"{self.url}/api/v2/{path}", method, body)
+            except urllib.error.HTTPError as error:
+                if method == "POST" and error.code == HTTPStatus.CONFLICT:
+                    return None
+                if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise StackFailed(f"Airflow refused {method} {path} ({error}); see {self.url}.") from None
+                reason = str(error)
+            except OSError as error:
+                reason = str(error)
+            self.check()
+            time.sleep(attempt)
+        raise StackFailed(f"Airflow does not answer {method} {path} ({reason}); read the logs in {self.home.path}.")
+
     def _configure(self) -> None:
-        known = {pool["name"] for pool in call(f"{self.url}/api/v2/pools")["pools"]}
+        known = {pool["name"] for pool in self.ask("pools")["pools"]}
         for name, (description, slots) in POOLS.items():
             if name not in known:
                 pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
-                call(f"{self.url}/api/v2/pools", "POST", pool)
+                self.ask("pools", "POST", pool)
 
     def await_dags(self, expected: set[str]) -> None:
         """Wait until Airflow has parsed every expected dag, and unpause them all.
@@ -169,15 +204,26 @@ class Stack:
         Raises: StackFailed with the import error of a dag file, or with the dags that never came.
         """
         until = time.monotonic() + START_SECONDS
-        dags = f"{self.url}/api/v2/dags"
-        while missing := expected - {dag["dag_id"] for dag in call(f"{dags}?limit=100")["dags"]}:
-            for error in call(f"{self.url}/api/v2/importErrors")["import_errors"]:
+        while missing := expected - {dag["dag_id"] for dag in self.ask("dags?limit=100")["dags"]}:
+            for error in self.ask("importErrors")["import_errors"]:
                 reason = str(error["stack_trace"]).strip().splitlines()[-1]
                 raise StackFailed(f"{error['filename']} cannot be imported: {reason}")
             if time.monotonic() > until:
                 raise StackFailed(f"Airflow did not find the dags {', '.join(sorted(missing))}.")
             time.sleep(0.25)
-        call(f"{dags}?dag_id_pattern=%25&update_mask=is_paused", "PATCH", {"is_paused": False})
+        self.ask("dags?dag_id_pattern=%25&update_mask=is_paused", "PATCH", {"is_paused": False})
+
+    def run_command(self, arguments: list[str]) -> int:
+        """Run one command of Airflow itself on this home, with its output as it comes; returns its exit code.
+
+        Raises: StackFailed when there is no Airflow yet, or none is running that would take up a backfill.
+        """
+        if arguments[:1] == ["backfill"] and not self.is_up():
+            raise StackFailed("Airflow is not running, so nothing would run the backfill; start it with `make up`.")
+        if not self.home.database.exists():
+            raise StackFailed(f"There is no Airflow in {self.home.path} yet; start it with `make up`.")
+        environment = self.home.environment(bool(self.record().get("scheduled")))
+        return subprocess.run([sys.executable, "-m", "airflow", *arguments], env=environment, check=False).returncode
 
     def stop(self) -> None:
         """End every recorded process and all its descendants; harmless when nothing runs.
@@ -200,6 +246,19 @@ class Stack:
                 time.sleep(0.05)
         self.children.clear()
         self.file.unlink(missing_ok=True)
+
+
+def bring_up(stack: Stack, dags: set[str], progress: Progress, scheduled: bool = False) -> None:
+    """Start Airflow unless it runs, and wait until it knows every one of the dags.
+
+    Raises: StackFailed when it does not start, or a dag file cannot be imported.
+    """
+    if not stack.is_up():
+        progress.say("Starting Airflow (scheduler, LocalExecutor) ...")
+        with progress.doing("Airflow is starting"):
+            stack.start(scheduled)
+    with progress.doing("Airflow is reading the dags"):
+        stack.await_dags(dags)
 
 
 def _signal(processes: list[int], number: signal.Signals) -> None:

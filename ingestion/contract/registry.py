@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
-
+from ingestion.contract.cards import read_cards
 from ingestion.contract.profiles import Contract, ContractInvalid, Dataset
 from ingestion.contract.reading import read_contract
-from ingestion.foundation import Settings, list_files, load_settings
-from ingestion.foundation.declarations import Problem, read_yaml
+from ingestion.foundation import Settings, list_files
+from ingestion.foundation.declarations import Problem
 
 
 @dataclass(frozen=True)
@@ -75,19 +73,4 @@ def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
 
     A contract that does not parse here is left out; `python -m ingestion check` tells why.
     """
-    settings = settings or load_settings()
-    found = []
-    for path in list_files(settings.contracts, "*.yml").values():
-        cron = _cron(path)
-        if cron:
-            found.append((path.stem, cron))
-    return found
-
-
-def _cron(path: Path) -> str | None:
-    try:
-        document = read_yaml(path)
-        profiles = {item["property"]: item["value"] for item in document["customProperties"]}
-        return str(profiles["source"]["cron"])
-    except (yaml.YAMLError, KeyError, TypeError):
-        return None
+    return [(card.source, card.cron) for card in read_cards(settings)]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -17,10 +18,14 @@ from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import TimeRestriction
 
 from ingestion.contract import list_sources
+from ingestion.contract.cards import SourceCard, read_cards
+from ingestion.foundation import load_settings
+from ingestion.foundation.declarations import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "dags"
 SOURCES = [source for source, _ in list_sources()]
+SETTINGS = load_settings({})
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 HEAVY = ["duckdb", "polars", "great_expectations", "dbt", "pandas", "pyarrow"]
 
@@ -38,7 +43,7 @@ def test_bag_holds_exactly_the_expected_dags(bag: DagBag) -> None:
 
 def test_files_are_short_and_discoverable() -> None:
     files = sorted(FOLDER.glob("*.py"))
-    assert len(files) == 6
+    assert len(files) == 9
     for file in files:
         text = file.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= 80, file.name
@@ -78,7 +83,7 @@ def test_ingest_key_is_the_day_before_its_run_in_shanghai(bag: DagBag, source: s
             {"build": [], "gate_and_publish": ["published/warehouse"]},
         ),
         ("features", ["published/warehouse"], {"build_features": ["published/features"]}),
-        ("scoring", ["published/features"], {"score": []}),
+        ("scoring", ["published/features"], {"score": ["published/scores"]}),
     ],
 )
 def test_downstream_runs_once_per_key_of_all_its_assets(
@@ -121,6 +126,45 @@ def test_every_dag_has_a_deadline_from_when_it_was_queued(bag: DagBag) -> None:
         (deadline,) = cast("list[DeadlineAlert]", dag.deadline)
         assert deadline.reference.reference_name == "DagRunQueuedAtDeadline"
         assert deadline.callback.path == "dags.lateness.record_lateness"
+
+
+@pytest.mark.parametrize("card", read_cards(), ids=lambda card: card.source)
+def test_a_source_says_who_delivers_what_and_who_owns_it(bag: DagBag, card: SourceCard) -> None:
+    dag = bag.dags[f"ingest_{card.source}"]
+    assert (dag.dag_display_name, dag.description, dag.owner) == (f"入湖 {card.name}", card.purpose, card.owner)
+    assert dag.tags == {"ingest", card.source, card.domain, card.owner}
+    assert card.datasets and card.owner and card.domain and card.purpose
+    assert dag.doc_md is not None
+    for name, text, where in card.datasets:
+        assert f"| {name} | {text} | `{where}` |" in dag.doc_md
+
+
+def test_a_stage_says_what_it_does_and_whose_declarations_it_serves(bag: DagBag) -> None:
+    for dag_id, folder in (("warehouse", SETTINGS.suites), ("features", SETTINGS.views), ("scoring", SETTINGS.views)):
+        dag = bag.dags[dag_id]
+        owners = {read_yaml(path)["owner"] for path in folder.rglob("*.yml")}
+        assert len(owners) > 1
+        assert dag.tags == {dag_id, *owners}
+        assert dag.dag_display_name.lower().endswith(dag_id)
+        assert dag.description and dag.description in (dag.doc_md or "")
+
+
+def test_assets_are_grouped_by_where_they_lie(bag: DagBag) -> None:
+    assets = [asset for dag in bag.dags.values() for task in dag.tasks for asset in task.outlets]
+    assert len(assets) == len(SOURCES) + 3
+    assert {(asset.name.partition("/")[0], asset.group) for asset in assets} == {  # type: ignore[union-attr]
+        ("lake", "lake"),
+        ("published", "published"),
+    }
+
+
+def test_a_contract_that_cannot_be_read_in_full_keeps_its_dag(tmp_path: Path) -> None:
+    """The run says what is wrong; without a dag nobody would, and the warehouse would not wait."""
+    text = (SETTINGS.contracts / "bank_a.yml").read_text(encoding="utf-8")
+    (tmp_path / "bank_a.yml").write_text(text.replace("- property: delivery", "- propperty: delivery"), "utf-8")
+    (tmp_path / "bank_b.yml").write_text("name: [", "utf-8")
+    (card,) = read_cards(replace(SETTINGS, contracts=tmp_path))
+    assert (card.source, card.cron, card.datasets) == ("bank_a", "0 7 * * *", ())
 
 
 def outlets(dag: object) -> dict[str, list[str]]:

@@ -1,0 +1,230 @@
+"""The commands of the local Airflow: what a user meets when something is wrong, and what the demo counts and shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from dags.local_airflow.home import AirflowHome
+from dags.local_airflow.lake_rows import LakeRows, count_lake_rows, describe_changes
+from dags.local_airflow.progress import Progress
+from dags.local_airflow.runs import outcome
+from dags.local_airflow.stack import COMPONENTS, Stack, StackFailed
+from ingestion.foundation import PROJECT, Settings
+from ingestion.foundation.ledger import deliveries, open_ledger
+from ingestion.foundation.runs import Account, RunState, begin_run, record_step
+
+DAY, NEXT = date(2026, 3, 4), date(2026, 3, 5)
+AT = "2026-03-05T09:00:00+08:00"
+
+
+def run(home: Path, *arguments: str, port: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PLATFORM"))}
+    environment |= {"PLATFORM_HOME": str(home)} | ({"PLATFORM_AIRFLOW_PORT": port} if port else {})
+    command = [sys.executable, "-m", "dags.local_airflow", *arguments]
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "The following arguments are required: COMMAND"),
+        (["demmo"], "Argument COMMAND: invalid choice: 'demmo'"),
+        (["demo", "--days", "0"], "Argument --days: '0' is not a whole number from 1"),
+        (["demo", "--customers", "many"], "Argument --customers: 'many' is not a whole number from 1"),
+        (["up", "--now"], "Unrecognized arguments: --now"),
+        (["demo", "--days", "1000"], "The simulated group delivers"),
+        (["airflow", "dags", "list"], "There is no Airflow in"),
+        (["airflow", "backfill", "create", "--dag-id", "x"], "Airflow is not running, so nothing would run"),
+    ],
+)
+def test_a_wrong_command_is_answered_in_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    done = run(tmp_path / "home", *arguments)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(sentence)
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_port_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = str(holder.getsockname()[1])
+        done = run(tmp_path / "home", "up", port=taken)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Port {taken} is in use or not allowed; stop the program that holds it")
+    assert len(done.stderr.splitlines()) == 1
+    for nonsense in ("http", "70000", "0", "-1"):
+        done = run(tmp_path / "home", "up", port=nonsense)
+        assert done.stderr.startswith(f"PLATFORM_AIRFLOW_PORT is {nonsense!r}; set a port ")
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["demo", "up", "down"])
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(tmp_path / "file" / "home", command)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"PLATFORM_HOME {tmp_path / 'file' / 'home'} cannot be written (")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_silent_step_shows_that_it_lives_and_a_talking_one_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(silent_seconds=0.2) as progress:
+        with progress.doing("the warehouse is built"):
+            time.sleep(0.7)
+        between = capsys.readouterr().out.splitlines()
+        with progress.doing("sources land"):
+            for _ in range(10):
+                progress.say("a source landed")
+                time.sleep(0.05)
+        talking = capsys.readouterr().out.splitlines()
+        time.sleep(0.5)
+    assert 2 <= len(between) <= 4
+    assert all(line.startswith("    … the warehouse is built (") for line in between)
+    assert talking == ["a source landed"] * 10
+    assert capsys.readouterr().out == ""
+    assert not any(thread.name == "progress" for thread in threading.enumerate())
+
+
+@contextmanager
+def answering(*codes: int) -> Iterator[tuple[str, list[str]]]:
+    """A server that answers one code after the other, and what it was asked."""
+    left, asked = list(codes), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            asked.append(f"{self.command} {self.path}")
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(left.pop(0))
+            self.end_headers()
+            self.wfile.write(b'{"answer": 1}')
+
+        do_GET = do_POST = answer  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def stack_at(home: Path, url: str) -> Stack:
+    """A stack whose processes all live, at an address."""
+    home.mkdir()
+    me = [os.getpid(), psutil.Process().create_time()]
+    (home / "processes.json").write_text(json.dumps({"url": url, "processes": dict.fromkeys(COMPONENTS, me)}))
+    return Stack(AirflowHome(home))
+
+
+def test_a_busy_airflow_is_asked_again_and_a_run_that_it_took_is_not_asked_for_twice(tmp_path: Path) -> None:
+    with answering(500, 409, 503, 200) as (url, asked):
+        stack = stack_at(tmp_path / "airflow", url)
+        assert stack.ask("dags/x/dagRuns", "POST", {"dag_run_id": "1"}) is None
+        assert stack.ask("pools") == {"answer": 1}
+    assert asked == ["POST /api/v2/dags/x/dagRuns"] * 2 + ["GET /api/v2/pools"] * 2
+
+
+def test_an_airflow_that_refuses_or_is_gone_is_named_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(404) as (url, _):
+        stack = stack_at(tmp_path / "airflow", url)
+        with pytest.raises(StackFailed, match=r"^Airflow refused GET dags/x \(HTTP Error 404: Not Found\); see "):
+            stack.ask("dags/x")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(StackFailed, match=r"^Airflow does not answer GET dags/x .*; read the logs in "):
+        stack.ask("dags/x")
+    stack.file.write_text(json.dumps({"url": url, "processes": {}}))
+    with pytest.raises(StackFailed, match="ended by itself; read the logs in"):
+        stack.ask("dags/x")
+
+
+def deliver(settings: Settings, version: int, day: date, rows: int, superseded: bool = False) -> None:
+    ledger = open_ledger(settings)
+    with ledger.begin() as connection:
+        connection.execute(
+            sa.insert(deliveries).values(
+                delivery_id=f"{day}-{version}",
+                source="bank_a",
+                dataset="loans",
+                batch_date=day,
+                sequence=version,
+                version=version,
+                content_hash=f"{version}",
+                contract_version="1",
+                state="landed",
+                received_at=AT,
+                superseded_at=AT if superseded else None,
+                file_name="f",
+                file_size=1,
+                file_mtime_ns=1,
+                rows_in=rows + 1,
+                rows_landed=rows,
+                rows_quarantined=1,
+            )
+        )
+    ledger.dispose()
+
+
+def test_a_line_of_the_demo_and_the_summary_count_what_stands(settings: Settings) -> None:
+    before = count_lake_rows(settings)
+    deliver(settings, 1, DAY, 1000)
+    first = count_lake_rows(settings)
+    assert list(describe_changes(before, first, "bank_a", DAY)) == ["  2026-03-04  bank_a                 1,000 (1)"]
+    ledger = open_ledger(settings)
+    with ledger.begin() as connection:
+        connection.execute(sa.update(deliveries).values(superseded_at=AT))
+    ledger.dispose()
+    deliver(settings, 2, DAY, 990)
+    deliver(settings, 1, NEXT, 7)
+    second = count_lake_rows(settings)
+    assert second == {(DAY, "bank_a"): LakeRows(990, 1, 1), (NEXT, "bank_a"): LakeRows(7, 1, 0)}
+    assert list(describe_changes(first, second, "bank_a", NEXT)) == [
+        "  2026-03-05  bank_a                     7 (1)",
+        "  2026-03-04  bank_a                  990 (1)*  a corrected file superseded the first one; before: 1,000 (1)",
+    ]
+
+
+def test_how_a_date_ended_is_read_from_the_ledger_alone(settings: Settings) -> None:
+    def end(stage: str, day: date, state: RunState, **figures: object) -> None:
+        begin_run(stage, day, f"{stage}-{day}", AT, settings)
+        record_step(stage, f"{stage}-{day}", state, Account("Said.", figures), AT, settings)
+
+    assert outcome(settings, ["bank_a"], DAY) is None
+    end("ingest_bank_a", DAY, RunState.SUCCEEDED)
+    end("warehouse", DAY, RunState.FAILED, error="WarehouseBuildFailed")
+    assert outcome(settings, ["bank_a"], DAY) is None, "a fault is not an end"
+    end("warehouse", DAY, RunState.FAILED, error="PublicationRefused")
+    assert outcome(settings, ["bank_a"], DAY) == "refused"
+    for stage in ("warehouse", "features", "scoring"):
+        end(stage, DAY, RunState.SUCCEEDED)
+    assert outcome(settings, ["bank_a"], DAY) == "scored"
+    assert outcome(settings, ["bank_a", "bank_b"], DAY) is None
+    assert not (settings.home / "airflow").exists()
+
+
+def test_no_sql_runs_on_airflows_database_and_no_log_is_read() -> None:
+    """Airflow's tables and logs are its own; only the journal mode of the file that it made is set."""
+    for path in sorted((PROJECT / "dags").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for word in ("dag_run ", "task_instance ", "xcom ", "error_detail", "attempt="):
+            assert f"from {word}" not in text and f'"{word}' not in text, (path, word)
