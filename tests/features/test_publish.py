@@ -26,7 +26,7 @@ from features.clock import scoring_as_of
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
 from features.scorecard import ScorecardNotTrainable, label_loans, score, train
 from features.store import PurposeRefused, ScoringFrameMissing
-from ingestion.foundation import Settings, load_settings
+from ingestion.foundation import Settings, list_files, load_settings
 from quality.gate import audit_rows
 from quality.layout import Layout
 from quality.override import override_verdict
@@ -131,12 +131,12 @@ def publish_warehouse(settings: Settings, batch_date: date, change: str = "") ->
     for name, (key, at) in HISTORIES.items():
         keys[name] = (key, *(["term_number"] if "clearances" in name else []), "_known_at")
         layouts[name] = Layout(bucket_by="customer_id", sort_by=("customer_id", at, "_known_at"))
-    (settings.suites / "core").mkdir(parents=True, exist_ok=True)
+    (settings.home / "suites" / "core").mkdir(parents=True, exist_ok=True)
     for name, layout in layouts.items():
         text = {"owner": "test", "version": 1, "description": "test", "term": "测试"}
         suite = Suite(table=name, gate="core", key=keys[name], layout=layout, **text)
         held = suite.model_dump(mode="json", exclude={"checks"}, exclude_none=True)
-        (settings.suites / "core" / f"{name}.yml").write_text(json.dumps(held), encoding="utf-8")
+        (settings.home / "suites" / "core" / f"{name}.yml").write_text(json.dumps(held), encoding="utf-8")
     write_set(settings, "warehouse", gates=["core"], tables=sorted(layouts))
     settings.warehouse.unlink(missing_ok=True)
     with duckdb.connect(str(settings.warehouse)) as connection:
@@ -145,9 +145,9 @@ def publish_warehouse(settings: Settings, batch_date: date, change: str = "") ->
 
 
 def write_set(settings: Settings, name: str, **declared: Any) -> None:
-    settings.sets.mkdir(parents=True, exist_ok=True)
+    (settings.home / "sets").mkdir(parents=True, exist_ok=True)
     text = {"set": name, "owner": "test", "description": "A set of a test.", "term": "测试", **declared}
-    (settings.sets / f"{name}.yml").write_text(json.dumps(text), encoding="utf-8")
+    (settings.home / "sets" / f"{name}.yml").write_text(json.dumps(text), encoding="utf-8")
 
 
 def settings_at(home: Path, views: Path = SHIPPED) -> Settings:
@@ -156,11 +156,13 @@ def settings_at(home: Path, views: Path = SHIPPED) -> Settings:
         patch.setenv("PLATFORM_HOME", str(home))
         product = load_settings()
     made = dataclasses.replace(product, views=views, suites=home / "suites", sets=home / "sets")
-    if not made.sets.exists():
-        shutil.copytree(product.suites / "scores", made.suites / "scores")
-        made.sets.mkdir()
+    if not (home / "sets").exists():
+        (home / "suites" / "scores").mkdir(parents=True)
+        (home / "sets").mkdir()
+        for name, path in list_files(product.suites, "scores/*.yml").items():
+            shutil.copyfile(path, home / "suites" / name)
         for name in ("features.yml", "scores.yml"):
-            shutil.copyfile(product.sets / name, made.sets / name)
+            shutil.copyfile(list_files(product.sets, "*.yml")[name], home / "sets" / name)
     return made
 
 

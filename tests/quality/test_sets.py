@@ -75,7 +75,7 @@ def test_all_errors_of_all_files_are_reported_at_once(settings: Settings) -> Non
         "typo.yml: tabels: is not a key that exists here": "write tables",
         "short.yml: owner: is missing": "add it",
         "twice.yml: tables: names a twice": "name it once",
-        "kind.yml: rows: is 'somewhere'": "'warehouse' or 'stage'",
+        "kind.yml: rows: is 'somewhere'": "write warehouse or stage",
         "torn.yml: (file): is not readable YAML": "correct the syntax",
         "list.yml: (file): is not a mapping": "start it with `set:`",
         "warehouse.yml: gates: names core, which guards shared": "give each set gates of its own",

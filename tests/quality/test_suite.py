@@ -86,10 +86,10 @@ def test_all_errors_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
         load_suites(tmp_path)
     lines = str(caught.value).splitlines()
     expected = {
-        "core/fct_loans.yml: checks[amount_is_positive].severity": "'fail' or 'warn'",
+        "core/fct_loans.yml: checks[amount_is_positive].severity": "write fail or warn",
         "core/fct_loans.yml: checks[amount_is_positive].rule": "names no rule: M99; write M",
         "core/other.yml: checks[amount_is_positive].arguments.column:": "is missing; add it",
-        "core/other.yml: checks[amount_is_positive].arguments.colum:": "correct its spelling",
+        "core/other.yml: checks[amount_is_positive].arguments.colum:": "exists here; write column",
         "core/dup.yml: (file)": "key `owner` is given twice",
         "core/near.yml: checks[amount_is_positive].arguments": "expect_column_values_to_be_between",
         "metrics/fct_loans.yml: gate": "write metrics or move the file",
