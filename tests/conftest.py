@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -33,6 +34,13 @@ def make_settings(home: Path, go_live: str | None = None) -> Settings:
         (tenant / "tenant.toml").write_text('without = ["contracts"]\n')
         environment["PLATFORM_TENANT"] = str(tenant)
     return load_settings(environment)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens() -> None:
+    """Airflow configures structlog when it is imported; a test that runs after that in the same process is quiet."""
+    if "structlog" in sys.modules:
+        sys.modules["structlog"].reset_defaults()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from airflow.timetables.base import TimeRestriction
 
 from ingestion.contract import list_sources
 from ingestion.contract.cards import SourceCard, read_cards
-from ingestion.foundation import load_settings
+from ingestion.foundation import list_files, load_settings
 from ingestion.foundation.declarations import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -140,9 +140,9 @@ def test_a_source_says_who_delivers_what_and_who_owns_it(bag: DagBag, card: Sour
 
 
 def test_a_stage_says_what_it_does_and_whose_declarations_it_serves(bag: DagBag) -> None:
-    for dag_id, folder in (("warehouse", SETTINGS.suites), ("features", SETTINGS.views), ("scoring", SETTINGS.views)):
+    for dag_id, where in (("warehouse", SETTINGS.suites), ("features", SETTINGS.views), ("scoring", SETTINGS.views)):
         dag = bag.dags[dag_id]
-        owners = {read_yaml(path)["owner"] for path in folder.rglob("*.yml")}
+        owners = {read_yaml(path)["owner"] for path in list_files(where, "**/*.yml").values()}
         assert len(owners) > 1
         assert dag.tags == {dag_id, *owners}
         assert dag.dag_display_name.lower().endswith(dag_id)
@@ -160,7 +160,7 @@ def test_assets_are_grouped_by_where_they_lie(bag: DagBag) -> None:
 
 def test_a_contract_that_cannot_be_read_in_full_keeps_its_dag(tmp_path: Path) -> None:
     """The run says what is wrong; without a dag nobody would, and the warehouse would not wait."""
-    text = (SETTINGS.contracts / "bank_a.yml").read_text(encoding="utf-8")
+    text = list_files(SETTINGS.contracts)["bank_a.yml"].read_text(encoding="utf-8")
     (tmp_path / "bank_a.yml").write_text(text.replace("- property: delivery", "- propperty: delivery"), "utf-8")
     (tmp_path / "bank_b.yml").write_text("name: [", "utf-8")
     (card,) = read_cards(replace(SETTINGS, contracts=tmp_path))

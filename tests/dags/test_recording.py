@@ -18,7 +18,7 @@ from dags.plugins.run_notes import RunNotes
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.runs import Account, RunState, read_runs
 from ingestion.landing import LandingReport
-from ingestion.landing.sources import Landed
+from ingestion.landing.sources import Arrival
 from quality.publication import PublicationRefused
 
 DAY = date(2026, 3, 2)
@@ -41,8 +41,8 @@ def context(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return held
 
 
-def landed(day: date, rows: int, outcome: str = "landed") -> Landed:
-    return Landed("bank_a", "loans", day, 1, rows + 2, rows, 2, outcome)
+def landed(day: date, rows: int, outcome: str = "landed") -> Arrival:
+    return Arrival("bank_a", "loans", day, 1, rows + 2, rows, 2, outcome)
 
 
 def test_a_success_says_what_it_did_and_sends_its_figures(platform: Settings, context: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ def test_only_the_bank_s_own_tables_and_the_platform_s_are_built(warehouse):
     own = {path.stem for kind in ("models", "seeds") for path in (TENANT / kind).rglob("*.*") if path.suffix != ".yml"}
     assert built == own | {path.stem for path in (PROJECT / "dbt_project" / "models" / "platform").glob("*.sql")}
     views = "select table_name from information_schema.tables where table_type = 'VIEW'"
-    assert all(name.startswith("stg_dept_") for (name,) in warehouse.sql(views).fetchall())
+    assert all(name.startswith(("stg_dept_", "stg_platform__")) for (name,) in warehouse.sql(views).fetchall())
 
 
 @pytest.mark.parametrize("entities", RECONCILED)
