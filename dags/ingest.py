@@ -32,10 +32,9 @@ def ingest_dag(card: SourceCard) -> DAG:
 
         @task(outlets=[lake])
         def land() -> str:
-            from dags.accounts import account_for_landing
-            from ingestion.landing import land_source
+            from dags.accounts import land_and_account
 
-            return perform(lambda day: account_for_landing(land_source(card.source, day)), sends=lake)
+            return perform(lambda day: land_and_account(card.source, day), sends=lake)
 
         land()
     return dag

@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +19,7 @@ from features.scorecard import ModelMissing, ScorecardNotTrainable, score, train
 from features.store import PurposeRefused, ScoringFrameMissing, scoring_frame, training_frame
 from features.values import SourceInvalid
 from features.view import Feature
-from ingestion.foundation import Settings
+from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import BUSINESS_DATE, NO, WRONG, Command, ExitCodes, argument, run_program
 from quality.publication import PublicationRefused
 from quality.published import NothingPublished
@@ -49,7 +49,7 @@ def _check(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _build(given: argparse.Namespace, settings: Settings) -> None:
-    publication = build_features(given.date, settings)
+    publication = build_features(given.date, settings, _today())
     print(f"Published {publication.set_name} {publication.version}.")
 
 
@@ -82,7 +82,7 @@ def _train(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _score(given: argparse.Namespace, settings: Settings) -> None:
-    report = score(given.date, settings)
+    report = score(given.date, settings, _today())
     excluded = ", ".join(f"{rows} {reason}" for reason, rows in report.excluded.items()) or "nobody"
     print(f"Scored {report.customers} customers with {report.model_version}; excluded: {excluded}.")
     print(report.path)
@@ -94,7 +94,7 @@ def _frame(given: argparse.Namespace, settings: Settings) -> None:
     if given.spine is not None and given.publish:
         if given.views or given.purpose:
             raise SpineInvalid(f"Set {given.publish} declares its views and purpose; leave out --views and --purpose.")
-        publication = build_feature_table(_read_spine(given.spine), given.publish, settings)
+        publication = build_feature_table(_read_spine(given.spine), given.publish, settings, _today())
         print(f"Published {publication.set_name} {publication.version}.")
         return
     if given.date is not None:
@@ -106,6 +106,11 @@ def _frame(given: argparse.Namespace, settings: Settings) -> None:
     else:
         frame.write_parquet(given.out)
         print(f"Wrote {frame.height} rows to {given.out}.")
+
+
+def _today() -> date:
+    """The day on which overrides of the gate are judged."""
+    return datetime.now(BUSINESS_TIMEZONE).date()
 
 
 def _read_spine(path: Path) -> pl.DataFrame:
@@ -175,7 +180,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("features").setLevel(logging.INFO)
     return run_program("python -m features", "Feature views, training sets and scores.", COMMANDS, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
