@@ -14,11 +14,12 @@ import polars as pl
 from features.consent import UnknownPurpose
 from features.point_in_time import SpineInvalid
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
-from features.registry import UnknownView, load_views
+from features.registry import UnknownView, ViewsInvalid, load_views
 from features.scorecard import ModelMissing, ScorecardNotTrainable, score, train
 from features.store import PurposeRefused, ScoringFrameMissing, scoring_frame, training_frame
 from features.values import SourceInvalid
 from features.view import Feature
+from ingestion.contract.owners import Named, find_unknown_owners
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import BUSINESS_DATE, NO, WRONG, Command, ExitCodes, argument, run_program
 from quality.publication import PublicationRefused
@@ -44,7 +45,11 @@ def _exit_codes() -> ExitCodes:
 
 def _check(given: argparse.Namespace, settings: Settings) -> None:
     del given
-    for view in load_views(settings.views).views:
+    views = load_views(settings.views).views
+    named = (Named(f"{view.view}.yml", "owner", view.owner) for view in views)
+    if problems := find_unknown_owners(named, settings.seeds):
+        raise ViewsInvalid(problems)
+    for view in views:
         print(f"{view.view}  {view.feature_version}  {len(view.shown())} features")
 
 
