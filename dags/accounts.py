@@ -5,30 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ingestion.foundation import load_settings
 from ingestion.foundation.runs import Account
 
 if TYPE_CHECKING:
     from features.scorecard import ScoringReport
     from ingestion.landing import LandingReport
     from quality.publication import Publication
-
-
-def land_and_account(source: str, batch_date: date) -> Account:
-    """Land a source and say what came of it; a delivery that is refused has its page at once.
-
-    Raises: as `land_source`.
-    """
-    from ingestion.delivery import DeliveryRefused
-    from ingestion.landing import land_source
-    from quality.landing import write_refusals
-
-    settings = load_settings()
-    try:
-        return account_for_landing(land_source(source, batch_date, settings))
-    except DeliveryRefused:
-        write_refusals(settings)
-        raise
 
 
 def account_for_landing(report: LandingReport) -> Account:
