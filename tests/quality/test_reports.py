@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -91,7 +93,7 @@ def test_an_override_is_written_into_the_page_of_what_it_accepts_and_into_the_in
 
 
 def test_a_refused_delivery_has_its_page_before_anything_is_published(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(command_line, "load_settings", lambda: settings)
     failure = Failure("control_totals", "fail", "L6", "12.00, allowed 11.00", "the totals are not those of the sender")
@@ -103,5 +105,9 @@ def test_a_refused_delivery_has_its_page_before_anything_is_published(
     assert "control_totals (L6)" in page.read_text(encoding="utf-8")
     assert f"quality/landing/{DAY}/" in (settings.reports / "index.html").read_text(encoding="utf-8")
     page.unlink()
+    broken = tmp_path / "contracts"
+    broken.mkdir()
+    (broken / "bank_a.yml").write_text("id: bank_a\n", encoding="utf-8")
+    monkeypatch.setattr(command_line, "load_settings", lambda: replace(settings, contracts=broken))
     assert quality(["verdicts", "--gate", "landing"]) == 1
     assert page.is_file(), "whoever asks for the verdicts has the page too"
