@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from airflow.sdk import DAG, Asset, CronPartitionTimetable, task
 
@@ -10,6 +10,8 @@ from dags.defaults import ARGUMENTS, CLOCK_ENDS, late_after
 from dags.recording import perform
 from dags.words import describe_source
 from ingestion.contract.cards import SourceCard, read_cards
+from ingestion.foundation import load_settings
+from ingestion.foundation.runs import Account
 
 DATE_KEY = "%Y-%m-%d"
 
@@ -32,13 +34,28 @@ def ingest_dag(card: SourceCard) -> DAG:
 
         @task(outlets=[lake])
         def land() -> str:
-            from dags.accounts import account_for_landing
-            from ingestion.landing import land_source
-
-            return perform(lambda day: account_for_landing(land_source(card.source, day)), sends=lake)
+            return perform(lambda day: land_and_account(card.source, day), sends=lake)
 
         land()
     return dag
+
+
+def land_and_account(source: str, batch_date: date) -> Account:
+    """Land a source and say what came of it; a delivery that is refused has its page at once.
+
+    Raises: as `land_source`.
+    """
+    from dags.accounts import account_for_landing
+    from ingestion.delivery import DeliveryRefused
+    from ingestion.landing import land_source
+    from quality.landing import write_refusals
+
+    settings = load_settings()
+    try:
+        return account_for_landing(land_source(source, batch_date, settings))
+    except DeliveryRefused:
+        write_refusals(settings)
+        raise
 
 
 for _card in read_cards():

@@ -11,7 +11,7 @@ from datetime import timedelta
 from airflow.sdk import Asset, task
 
 from dags.defaults import stage_dag
-from dags.recording import perform
+from dags.recording import perform, today
 from dags.words import describe_stage
 from ingestion.foundation import list_files, load_settings
 
@@ -25,6 +25,6 @@ with stage_dag("scoring", FEATURES, timedelta(hours=1), WORDS):
         from dags.accounts import account_for_scores
         from features.scorecard import score
 
-        return perform(lambda day: account_for_scores(score(day)), sends=PUBLISHED)
+        return perform(lambda day: account_for_scores(score(day, overrides_as_of=today())), sends=PUBLISHED)
 
     score()

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from airflow.sdk import Asset, AssetAll, task
 
 from dags.defaults import stage_dag
-from dags.recording import perform
+from dags.recording import perform, today
 from dags.words import describe_stage
 from ingestion.contract.cards import read_cards
 from ingestion.foundation import list_files, load_settings
@@ -41,6 +41,9 @@ with stage_dag("warehouse", AssetAll(*LAKE), timedelta(hours=2), WORDS, pool="wa
         from dags.accounts import account_for_publication
         from quality.publication import audit_and_publish
 
-        return perform(lambda day: account_for_publication(audit_and_publish("warehouse", day)), sends=PUBLISHED)
+        def work(batch_date: date) -> Account:
+            return account_for_publication(audit_and_publish("warehouse", batch_date, as_of=today()))
+
+        return perform(work, sends=PUBLISHED)
 
     build() >> gate_and_publish()

@@ -31,11 +31,14 @@ class FeatureBuildRefused(RuntimeError):
     """The features of a date cannot be built from what is published."""
 
 
-def build_features(batch_date: date, settings: Settings | None = None) -> Publication:
+def build_features(
+    batch_date: date, settings: Settings | None = None, overrides_as_of: date | None = None
+) -> Publication:
     """Publish the features of every eligible, consenting customer as of `scoring_as_of(batch_date)`.
 
     One table per view that serves LIMIT_MGMT, the wide table `scoring`, `feature_versions` (lineage) and
-    `exclusions` (who was left out, by reason). Idempotent: the same inputs give the same version.
+    `exclusions` (who was left out, by reason). Idempotent: the same inputs give the same version. An override of
+    the gate counts on the day `overrides_as_of`, by default the business date.
 
     Raises: FeatureBuildRefused when the published warehouse is of another date; PublicationRefused by the
     gate.
@@ -59,16 +62,29 @@ def build_features(batch_date: date, settings: Settings | None = None) -> Public
     report_event("features_built", batch_date=batch_date, rows=spine.height)
     asked = everybody.select("customer_id").with_columns(as_of=pl.lit(as_of))
     return _publish(
-        asked, spine, views, FEATURE_SET, SCORING_TABLE, SCORING_PURPOSE, excluded, warehouse, settings, as_of
+        asked,
+        spine,
+        views,
+        FEATURE_SET,
+        SCORING_TABLE,
+        SCORING_PURPOSE,
+        excluded,
+        warehouse,
+        settings,
+        as_of,
+        overrides_as_of,
     )
 
 
-def build_feature_table(spine: pl.DataFrame, set_name: str, settings: Settings | None = None) -> Publication:
+def build_feature_table(
+    spine: pl.DataFrame, set_name: str, settings: Settings | None = None, overrides_as_of: date | None = None
+) -> Publication:
     """Publish the features of any spine (entity, `as_of`, more) as a declared set: a table per view and `frame`.
 
     The set's file declares purpose and views (`features.suite.TrainingSet`). The date of the publication is that
     of the newest set the views read. Rows are unique over (entity, as_of); when a view rests on consent, rows
-    without it at their `as_of` are left out and counted.
+    without it at their `as_of` are left out and counted. An override counts on the day `overrides_as_of`, by
+    default the business date.
 
     Raises: as `training_frame`; SetUnknown or SetsInvalid when the set is not declared as one of training rows;
     FeatureBuildRefused for views of several entities; PublicationRefused by the gate.
@@ -84,7 +100,9 @@ def build_feature_table(spine: pl.DataFrame, set_name: str, settings: Settings |
     if any(view.legal_basis == "consent" for view in chosen):
         judged = judge(spine, purpose, published.scan(CONSENTS))
         excluded, spine = count_reasons(judged, purpose), spine.filter(judged.is_null())
-    return _publish(asked, spine, chosen, set_name, FRAME, purpose, excluded, published, settings, None)
+    return _publish(
+        asked, spine, chosen, set_name, FRAME, purpose, excluded, published, settings, None, overrides_as_of
+    )
 
 
 def _eligible(everybody: pl.DataFrame, as_of: datetime, consents: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -120,6 +138,7 @@ def _publish(
     published: Published,
     settings: Settings,
     as_of: datetime | None,
+    overrides_as_of: date | None,
 ) -> Publication:
     frame = evaluate(spine, views, sources(settings), purpose)
     key = (views[0].entity, "as_of")
@@ -130,7 +149,7 @@ def _publish(
     rows: dict[str, Rows] = {name: table.to_arrow() for name, table in tables.items()}
     if any(view.legal_basis == "consent" for view in views):
         rows[CONSENT_SOURCE] = ParquetFiles(tuple(published.bucket_paths(CONSENTS)))
-    return audit_and_publish(set_name, published.batch_date, settings, rows=rows)
+    return audit_and_publish(set_name, published.batch_date, settings, rows=rows, as_of=overrides_as_of)
 
 
 def _names(views: Sequence[View], purpose: str) -> list[str]:

@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -37,6 +36,7 @@ from features.values import ZONE, in_business_zone
 from features.view import Feature, View, combined_version
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
+from ingestion.foundation.files import replace_atomically
 from quality.publication import Publication, audit_and_publish
 from quality.published import Published, open_published
 from quality.source import ParquetFiles, Rows
@@ -170,17 +170,19 @@ def train(cutoff: date, settings: Settings | None = None) -> Model:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     model = {"model_version": f"scorecard-{hashlib.sha256(text.encode()).hexdigest()[:12]}", **content}
     path = _models(settings) / f"{model['model_version']}.json"
-    _replace(path, (json.dumps(model, indent=2, ensure_ascii=False) + "\n").encode())
+    with replace_atomically(path) as draft:
+        draft.write_text(json.dumps(model, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     log.info("trained %s: %s", model["model_version"], model["metrics"])
     return model
 
 
-def score(batch_date: date, settings: Settings | None = None) -> ScoringReport:
+def score(batch_date: date, settings: Settings | None = None, overrides_as_of: date | None = None) -> ScoringReport:
     """Score the gated scoring frame of a date, and publish the scores through a gate of their own as the set
     `scores`.
 
     A row for each customer of the scoring frame, sorted by customer. Trains only when no model of the
-    features' version was trained by the date. Atomic and idempotent.
+    features' version was trained by the date. Atomic and idempotent. An override of the gate counts on the day
+    `overrides_as_of`, by default the business date.
 
     Raises: as `scoring_frame` and `train`; ModelMissing when the views have changed since the features were
     built; PublicationRefused by the gate.
@@ -211,7 +213,7 @@ def score(batch_date: date, settings: Settings | None = None) -> ScoringReport:
         pl.lit(warehouse_version).alias("warehouse_version"),
         frame["as_of"],
     )
-    done = _publish(scores, published, settings)
+    done = _publish(scores, published, settings, overrides_as_of)
     counted = published.scan("exclusions").collect()
     excluded = {str(row["reason"]): int(row["rows"]) for row in counted.iter_rows(named=True)}
     report_event("customers_scored", batch_date=batch_date, rows=scores.height, version=str(model["model_version"]))
@@ -227,13 +229,15 @@ def score(batch_date: date, settings: Settings | None = None) -> ScoringReport:
     )
 
 
-def _publish(scores: pl.DataFrame, features: Published, settings: Settings) -> Publication:
+def _publish(
+    scores: pl.DataFrame, features: Published, settings: Settings, overrides_as_of: date | None
+) -> Publication:
     """Audit scores beside the features they come from, then publish them."""
     rows: dict[str, Rows] = {
         SCORES: scores.to_arrow(),
         SCORING_TABLE: ParquetFiles(tuple(features.bucket_paths(SCORING_TABLE))),
     }
-    return audit_and_publish(SCORES, features.batch_date, settings, rows=rows)
+    return audit_and_publish(SCORES, features.batch_date, settings, rows=rows, as_of=overrides_as_of)
 
 
 def usable_features(views: Sequence[View]) -> tuple[Feature, ...]:
@@ -377,10 +381,3 @@ def _read_model(path: Path) -> Model:
     except ValueError:
         raise ModelMissing(f"{path} is no model file any more; remove it, and train again.") from None
     return model
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pending = path.with_suffix(".pending")
-    pending.write_bytes(content)
-    os.replace(pending, path)  # noqa: PTH105

@@ -47,7 +47,7 @@ def make_view_suites(declared: GatedSet, batch_date: date, settings: Settings) -
     """Suites of the features of every eligible customer at a business date: what scoring is served."""
     views = select_views(settings, None, SCORING_PURPOSE)
     as_of = scoring_as_of(batch_date)
-    return _suites(declared.gates[0], SCORING_TABLE, views, SCORING_PURPOSE, settings, as_of)
+    return _suites(declared, SCORING_TABLE, views, SCORING_PURPOSE, settings, as_of)
 
 
 def make_training_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
@@ -55,7 +55,7 @@ def make_training_suites(declared: GatedSet, batch_date: date, settings: Setting
     del batch_date
     training = read_training_set(declared)
     views = select_views(settings, training.views, training.purpose)
-    suites = _suites(declared.gates[0], FRAME, views, training.purpose, settings, None)
+    suites = _suites(declared, FRAME, views, training.purpose, settings, None)
     return [
         suite if suite.may_lose == "all" else suite.model_copy(update={"may_lose": training.may_lose})
         for suite in suites
@@ -90,18 +90,30 @@ def read_training_set(declared: GatedSet) -> TrainingSet:
 
 
 def _suites(
-    gate: str, wide: str, views: Sequence[View], purpose: str, settings: Settings, as_of: datetime | None
+    of: GatedSet, wide: str, views: Sequence[View], purpose: str, settings: Settings, as_of: datetime | None
 ) -> list[Suite]:
     """One suite for the wide table, one for each view, and those of lineage and exclusions."""
+    gate, owner = of.gates[0], of.owner
     declared = [feature.name for view in load_views(settings.views).views for feature in view.features]
     return [
-        _suite_of(wide, views, purpose, gate, as_of, _whole_population(), _undeclared(wide, views, purpose, declared)),
+        _suite_of(
+            wide, views, purpose, gate, as_of, _whole_population(), _undeclared(wide, views, purpose, declared), owner
+        ),
         *(
-            _suite_of(view.view, [view], purpose, gate, as_of, _same_rows(wide, view.entity), _exactly(view, purpose))
+            _suite_of(
+                view.view,
+                [view],
+                purpose,
+                gate,
+                as_of,
+                _same_rows(wide, view.entity),
+                _exactly(view, purpose),
+                view.owner,
+            )
             for view in views
         ),
-        lineage_suite(len(views), gate),
-        exclusion_suite(gate, wide),
+        lineage_suite(len(views), gate, owner),
+        exclusion_suite(gate, wide, owner),
     ]
 
 
@@ -113,6 +125,7 @@ def _suite_of(
     as_of: datetime | None,
     population: Check,
     columns: Sequence[Check],
+    owner: str,
 ) -> Suite:
     """Checks of one feature table: a row for each (entity, as_of), exactly the columns that were declared for
     the purpose, every row of the population, values within their declared bounds, nobody without consent.
@@ -149,7 +162,7 @@ def _suite_of(
     return Suite(
         table=table,
         gate=gate,
-        owner=views[0].owner if len(views) == 1 else "risk",
+        owner=owner,
         version=max(view.version for view in views),
         description=f"Generated from the feature views {', '.join(view.view for view in views)}.",
         term="特征表",
@@ -243,12 +256,12 @@ def _exactly(view: View, purpose: str) -> list[Check]:
     ]
 
 
-def lineage_suite(rows: int, gate: str) -> Suite:
+def lineage_suite(rows: int, gate: str, owner: str) -> Suite:
     """Checks of the table that says of each view which source version it was computed from."""
     return Suite(
         table=LINEAGE,
         gate=gate,
-        owner="risk",
+        owner=owner,
         version=1,
         description="A row for each view: its definition, source version and newest source row.",
         term="特征版本",
@@ -275,12 +288,12 @@ def lineage_suite(rows: int, gate: str) -> Suite:
     )
 
 
-def exclusion_suite(gate: str, wide: str) -> Suite:
+def exclusion_suite(gate: str, wide: str, owner: str) -> Suite:
     """Checks of the table that counts, by reason, who was left out of the population."""
     return Suite(
         table=EXCLUSIONS,
         gate=gate,
-        owner="risk",
+        owner=owner,
         version=1,
         description="Rows left out of the population of this feature set, counted by reason.",
         term="剔除原因统计",

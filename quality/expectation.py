@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ingestion.foundation import BUSINESS_TIMEZONE
-from quality.layout import Column, quote, quote_text
+from ingestion.foundation.sql import quote_name, quote_text
+from quality.layout import Column
 
 PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows", "least_rows")
 Scalar = bool | int | float | str
@@ -37,7 +38,7 @@ class Scope:
     def render(self, text: str) -> str:
         """Replace every placeholder."""
         values = {
-            "table": f"main.{quote(self.table)}",
+            "table": f"main.{quote_name(self.table)}",
             "batch_date": self.batch_date.isoformat(),
             "day_end": self.day_end.isoformat(sep=" "),
             "last_published_rows": str(self.last_published_rows),
@@ -111,14 +112,14 @@ class ValuesNotNull(ColumnArguments):
     expectation: Literal["expect_column_values_to_not_be_null"] = "expect_column_values_to_not_be_null"
 
     def failing_condition(self, _scope: Scope) -> str:
-        return f"{quote(self.column)} is null"
+        return f"{quote_name(self.column)} is null"
 
 
 class ValuesNull(ColumnArguments):
     expectation: Literal["expect_column_values_to_be_null"] = "expect_column_values_to_be_null"
 
     def failing_condition(self, _scope: Scope) -> str:
-        return f"{quote(self.column)} is not null"
+        return f"{quote_name(self.column)} is not null"
 
 
 class ValuesUnique(ColumnArguments):
@@ -149,7 +150,7 @@ class ValuesInSet(ColumnArguments):
     value_set: tuple[Scalar, ...] = Field(min_length=1)
 
     def failing_condition(self, _scope: Scope) -> str:
-        return f"{quote(self.column)} not in ({_literals(self.value_set)})"
+        return f"{quote_name(self.column)} not in ({_literals(self.value_set)})"
 
 
 class ValuesNotInSet(ColumnArguments):
@@ -157,7 +158,7 @@ class ValuesNotInSet(ColumnArguments):
     value_set: tuple[Scalar, ...] = Field(min_length=1)
 
     def failing_condition(self, _scope: Scope) -> str:
-        return f"{quote(self.column)} in ({_literals(self.value_set)})"
+        return f"{quote_name(self.column)} in ({_literals(self.value_set)})"
 
 
 class ValuesMatchRegex(ColumnArguments):
@@ -167,7 +168,7 @@ class ValuesMatchRegex(ColumnArguments):
     regex: str = Field(min_length=1)
 
     def failing_condition(self, _scope: Scope) -> str:
-        return f"not regexp_matches({quote(self.column)}, {quote_text(self.regex)})"
+        return f"not regexp_matches({quote_name(self.column)}, {quote_text(self.regex)})"
 
 
 class _Bounds(BaseModel):
@@ -201,7 +202,7 @@ class ValuesBetween(ColumnArguments, _Bounds):
     expectation: Literal["expect_column_values_to_be_between"] = "expect_column_values_to_be_between"
 
     def failing_condition(self, _scope: Scope) -> str:
-        column = quote(self.column)
+        column = quote_name(self.column)
         low, high = _scope.bound(self.min_value), _scope.bound(self.max_value)
         terms = []
         if low is not None:
@@ -216,7 +217,7 @@ class LengthsEqual(ColumnArguments):
     value: int = Field(ge=0)
 
     def failing_condition(self, _scope: Scope) -> str:
-        return f"length({quote(self.column)}) <> {self.value}"
+        return f"length({quote_name(self.column)}) <> {self.value}"
 
 
 class PairGreater(Arguments):
@@ -240,7 +241,7 @@ class PairGreater(Arguments):
         return (self.column_A, self.column_B)
 
     def failing_condition(self, _scope: Scope) -> str:
-        return f"not ({quote(self.column_A)} {'>=' if self.or_equal else '>'} {quote(self.column_B)})"
+        return f"not ({quote_name(self.column_A)} {'>=' if self.or_equal else '>'} {quote_name(self.column_B)})"
 
 
 class RowCountBetween(Arguments, _Bounds):
@@ -356,8 +357,8 @@ def canonical_name(name: str) -> str:
 
 
 def _repeated(scope: Scope, columns: tuple[str, ...]) -> str:
-    listed = ", ".join(quote(column) for column in columns)
-    present = " and ".join(f"{quote(column)} is not null" for column in columns) if len(columns) == 1 else "true"
+    listed = ", ".join(quote_name(column) for column in columns)
+    present = " and ".join(f"{quote_name(column)} is not null" for column in columns) if len(columns) == 1 else "true"
     return f"select * from {scope.render('{table}')} where {present} qualify count(*) over (partition by {listed}) > 1"
 
 

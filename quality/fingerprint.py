@@ -15,7 +15,7 @@ import json
 
 import duckdb
 
-from quality.layout import quote
+from ingestion.foundation.sql import quote_name
 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection, table: str) -> str:
@@ -23,7 +23,7 @@ def fingerprint(connection: duckdb.DuckDBPyConnection, table: str) -> str:
 
     Costs about 3.5 CPU seconds for 5 M rows of 10 columns. `table` is quoted here; it may not be qualified.
     """
-    return fingerprint_relation(connection, quote(table))
+    return fingerprint_relation(connection, quote_name(table))
 
 
 def fingerprint_relation(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
@@ -52,7 +52,7 @@ def _encode(name: str, kind: str) -> str:
     1970, so the session's time zone is immaterial (infinities, which have none, are spelled). An enumeration
     counts as the text that Parquet makes of it.
     """
-    column = quote(name)
+    column = quote_name(name)
     if kind == "VARCHAR":
         text = f"{column}::varchar"
         return f"coalesce(strlen({text}) || ':' || {text}, '~')"

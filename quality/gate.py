@@ -14,17 +14,17 @@ from pathlib import Path
 import duckdb
 
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.sql import quote_name, quote_text
 from quality.contents import Contents
 from quality.expectation import Scope, UnexpectedRows
+from quality.failing_rows import locate_failing_rows, locate_report
 from quality.gx_duckdb import CheckResult, GateRun
-from quality.layout import quote, quote_text
+from quality.pages import draw_page
 from quality.register import Register, find_other_version, last_published_rows, read_earlier_publications
-from quality.reports import write_gate_page, write_index
-from quality.reports.gate_page import locate_failing_rows
 from quality.sets import GatedSet, find_guarded_set, load_suites_in_force
 from quality.source import Rows, connect, expose, list_tables, open_warehouse, run
 from quality.suite import KEEPS_ITS_ROWS, Suite
-from quality.verdict import LANDING, Failure, Verdict, read_verdicts, record_verdicts
+from quality.verdict import LANDING, Failure, Verdict, record_verdicts
 
 SAMPLE = 5
 ABSENT = "absent"
@@ -35,12 +35,17 @@ class GateUnusable(Exception):
 
 
 def audit(
-    gate: str, batch_date: date, settings: Settings | None = None, tables: Sequence[str] | None = None
+    gate: str,
+    batch_date: date,
+    settings: Settings | None = None,
+    tables: Sequence[str] | None = None,
+    as_of: date | None = None,
 ) -> list[Verdict]:
     """Audit the warehouse file with every suite of a gate; one recorded verdict per table, sorted by table.
 
     Clock: `batch_date` is the business date in Asia/Shanghai; nothing reads the wall clock. Idempotent. The
     file is held read-only from the first check to the last fingerprint, so a verdict speaks of one content.
+    `as_of` is the day on which the page judges overrides, by default the business date.
 
     Raises:
         SetUnknown, SetsInvalid, SuitesInvalid: no set has the gate, or a declaration is wrong.
@@ -62,11 +67,15 @@ def audit(
             )
         suites = [suite for suite in suites if suite.table in tables]
     with open_warehouse(settings) as connection:
-        return audit_relations(declared, gate, suites, batch_date, connection, settings, every)
+        return audit_relations(declared, gate, suites, batch_date, connection, settings, every, as_of)
 
 
 def audit_rows(
-    gate: str, batch_date: date, rows: Mapping[str, Rows], settings: Settings | None = None
+    gate: str,
+    batch_date: date,
+    rows: Mapping[str, Rows],
+    settings: Settings | None = None,
+    as_of: date | None = None,
 ) -> list[Verdict]:
     """Audit what a stage made, under the names that the suites use; one recorded verdict per suite of the gate.
 
@@ -82,9 +91,9 @@ def audit_rows(
     with _scratch(settings) as scratch, connect(scratch / f"{gate}.duckdb", settings) as connection:
         for name, source in sorted(rows.items()):
             expose(connection, f"source_of_{name}", source)
-            materialise = f"create table main.{quote(name)} as select * from {quote(f'source_of_{name}')}"
+            materialise = f"create table main.{quote_name(name)} as select * from {quote_name(f'source_of_{name}')}"
             run(connection, materialise)
-        return audit_relations(declared, gate, suites, batch_date, connection, settings, suites)
+        return audit_relations(declared, gate, suites, batch_date, connection, settings, suites, as_of)
 
 
 @contextlib.contextmanager
@@ -117,13 +126,14 @@ def audit_relations(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
     described: Sequence[Suite],
+    as_of: date | None = None,
 ) -> list[Verdict]:
     """Audit the tables of schema `main` of an open connection, record the verdicts and write the reports.
 
     Reports: `<reports>/quality/<gate>/<batch_date>/index.html` with all failing rows as Parquet beside it, and the
     index of all reports.
     """
-    folder = settings.reports / "quality" / gate / batch_date.isoformat()
+    folder = locate_report(gate, batch_date, settings)
     contents = Contents(connection, list_tables(connection))
     earlier = read_earlier_publications(declared.set, batch_date, settings)
     decided: list[Verdict] = []
@@ -134,10 +144,7 @@ def audit_relations(
             else:
                 decided.append(_refuse_absent(suite, batch_date))
     record_verdicts(decided, settings)
-    known = {suite.table for suite in described}
-    latest = [verdict for verdict in read_verdicts(settings, batch_date, gate) if verdict.table in known]
-    write_gate_page(gate, batch_date, latest, described, folder)
-    write_index(settings)
+    draw_page(gate, batch_date, described, settings, as_of)
     return decided
 
 
@@ -154,7 +161,7 @@ def _decide(
     content, beside = contents.of(suite.table), contents.beside(suite)
     failing_rows = locate_failing_rows(folder, (content, beside, suite.suite_version), suite.table)
     shutil.rmtree(failing_rows, ignore_errors=True)
-    rows = int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0])
+    rows = int(run(connection, f"select count(*) from main.{quote_name(suite.table)}")[0][0])
     before = find_other_version(suite.table, content, earlier, batch_date)
     least = suite.least_rows(before.row_counts.get(suite.table, 0)) if before else 0
     scope = Scope(suite.table, batch_date, last_published_rows(suite.table, earlier, batch_date), least)
@@ -235,4 +242,4 @@ def _describe_failure(
 
 
 def _list(columns: Iterable[str]) -> str:
-    return ", ".join(quote(column) for column in columns)
+    return ", ".join(quote_name(column) for column in columns)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from ingestion.foundation.sql import quote_name
 from ingestion.foundation.verdict import Severity
 from quality.check import Check
 from quality.expectation import (
@@ -28,7 +29,6 @@ from quality.expectation import (
     ValuesNotNull,
     ValuesUnique,
 )
-from quality.layout import quote
 
 Kind = Literal["history", "fact", "dimension", "daily", "reconciliation", "plain"]
 KNOWN_AT = "_known_at"
@@ -67,7 +67,7 @@ def _refuse_future(kind: Kind, event: str) -> Check:
     """An instant (`_at`) is bounded by the end of the business date, a date by the business date itself."""
     bound = "timestamptz '{day_end}'" if event.endswith("_at") else "date '{batch_date}'"
     operator = ">=" if event.endswith("_at") else ">"
-    rows = UnexpectedRows(query=f"select * from {{table}} where {quote(event)} {operator} {bound}")
+    rows = UnexpectedRows(query=f"select * from {{table}} where {quote_name(event)} {operator} {bound}")
     if kind == "daily":
         return _fail("no_future_day", rows, "a figure for a day that has not ended is a forecast", "F90")
     because = "an event after the business date is a wrong clock or a wrong file, and would leak into features"
@@ -78,7 +78,7 @@ def _imply_versions(key: Sequence[str]) -> Iterator[Check]:
     ended = UnexpectedRows(query="select * from {table} where _superseded_at <= _known_at")
     because = "a version that ends before it begins is visible at no time, so a restatement would vanish"
     yield _fail("superseded_after_known", ended, because, "M62")
-    entity = ", ".join(quote(column) for column in key if column != KNOWN_AT)
+    entity = ", ".join(quote_name(column) for column in key if column != KNOWN_AT)
     current = UnexpectedRows(
         query=f"select {entity}, count(*) as current_versions from {{table}}\n"
         f"where _superseded_at is null\ngroup by {entity} having count(*) > 1"

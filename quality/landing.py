@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ingestion.contract import load_contract
+from ingestion.contract import Contract, ContractInvalid, load_contract
 from ingestion.foundation import Settings
 from quality.check import Check
-from quality.reports import write_gate_page, write_index
+from quality.pages import draw_page
 from quality.verdict import LANDING, Verdict, read_verdicts
 
 
@@ -25,25 +26,34 @@ class ContractedDataset:
 
 
 def write_landing_report(batch_date: date, settings: Settings) -> Path | None:
-    """Write `<reports>/quality/landing/<batch_date>/index.html` and `.md`; None where no delivery was judged.
-
-    Raises:
-        ContractInvalid: a contract has problems.
-    """
+    """Write `<reports>/quality/landing/<batch_date>/index.html` and `.md`; None where no delivery was judged."""
     verdicts = read_verdicts(settings, batch_date, LANDING)
     if not verdicts:
         return None
-    described = [_describe(verdict, settings) for verdict in verdicts]
-    folder = settings.reports / "quality" / LANDING / batch_date.isoformat()
-    page = write_gate_page(LANDING, batch_date, verdicts, described, folder)
-    write_index(settings)
-    return page
+    sources = {verdict.table.partition(".")[0] for verdict in verdicts}
+    contracts = {source: _read_contract(source, settings) for source in sources}
+    described = [_describe(verdict, contracts) for verdict in verdicts]
+    return draw_page(LANDING, batch_date, described, settings)
 
 
-def _describe(verdict: Verdict, settings: Settings) -> ContractedDataset:
+def write_refusals(settings: Settings) -> list[Path]:
+    """Write the page of every date with a delivery that stands refused: it is read before anything is published."""
+    refused = {verdict.batch_date for verdict in read_verdicts(settings, gate=LANDING) if not verdict.passed}
+    return [page for day in sorted(refused) if (page := write_landing_report(day, settings)) is not None]
+
+
+def _read_contract(source: str, settings: Settings) -> Contract | None:
+    """The contract as it is now, for its words alone; a verdict is shown whatever became of it."""
+    try:
+        return load_contract(source, settings)
+    except ContractInvalid:
+        return None
+
+
+def _describe(verdict: Verdict, contracts: Mapping[str, Contract | None]) -> ContractedDataset:
     source, _, name = verdict.table.partition(".")
-    contract = load_contract(source, settings)
+    contract = contracts[source]
     dataset = next((one for one in contract.datasets if one.name == name), None) if contract else None
     if contract is None or dataset is None:
-        return ContractedDataset(verdict.table, "交付", "", "Its contract is gone.")
+        return ContractedDataset(verdict.table, "交付", "", "Its contract is gone, or has problems.")
     return ContractedDataset(verdict.table, "交付", contract.owner, dataset.description)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ingestion.foundation.sql import quote_name
+
 BUCKETS = 16
 
 Column = Annotated[str, Field(pattern=r"^\w+$")]
@@ -27,29 +29,19 @@ class Layout(BaseModel):
         return BUCKETS if self.bucket_by else 1
 
 
-def quote(identifier: str) -> str:
-    """Quote an SQL identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def quote_text(text: str) -> str:
-    """Quote an SQL text literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def bucket_expression(column: str, buckets: int = BUCKETS) -> str:
     """SQL of the bucket of an entity value: first 8 hexadecimal digits of its MD5, modulo `buckets`.
 
     Portable: the same number comes out of Python's `int(md5(v)[:8], 16) % buckets` and of Spark.
     """
-    return f"(cast('0x' || substr(md5(cast({quote(column)} as varchar)), 1, 8) as bigint) % {buckets})"
+    return f"(cast('0x' || substr(md5(cast({quote_name(column)} as varchar)), 1, 8) as bigint) % {buckets})"
 
 
 def order_expression(layout: Layout | None, key: tuple[str, ...]) -> str:
     """SQL of the total order in which rows are written: bucket, `sort_by`, then the rest of the key."""
     columns = [*(layout.sort_by if layout else ()), *key]
     unique = list(dict.fromkeys(columns))
-    terms = [f"{quote(column)} asc nulls last" for column in unique]
+    terms = [f"{quote_name(column)} asc nulls last" for column in unique]
     if layout and layout.bucket_by:
         terms.insert(0, bucket_expression(layout.bucket_by))
     return ", ".join(terms)

@@ -81,16 +81,22 @@ def judge_overrides(verdicts: Sequence[Verdict], settings: Settings, as_of: date
 
 
 def override_verdict(
-    verdict_id: str, by: str, reason: str, until: date, recorded_at: str, settings: Settings
+    verdict_id: str,
+    by: str,
+    reason: str,
+    until: date,
+    recorded_at: str,
+    settings: Settings,
+    as_of: date | None = None,
 ) -> tuple[Verdict, Override]:
     """Record that a person accepts one failed verdict; the content it speaks of may then be published.
 
     `verdict_id` may be shortened to what is unique. It holds for one content: another one needs a verdict and an
-    override of its own. `recorded_at` comes from the edge. Idempotent.
+    override of its own. `recorded_at` and the day `as_of` come from the edge. Idempotent.
 
     Raises:
         OverrideRefused: no verdict, or several, begin so; it passed; its table does not exist; it is of a
-            delivery; the reason is too short; or the day has passed before the verdict's date.
+            delivery; the reason is too short; or `until` lies before the day `as_of` or the verdict's date.
     """
     verdict = _find(verdict_id, settings)
     named = f"Verdict {verdict.verdict_id[:SHORT]} on {verdict.table} of {verdict.batch_date}"
@@ -107,6 +113,8 @@ def override_verdict(
         raise OverrideRefused(f"The reason {reason!r} is too short; say in {LEAST_REASON} characters or more why.")
     if until < verdict.batch_date:
         raise OverrideRefused(f"{named} cannot be overridden until {until}, an earlier day; choose a later --until.")
+    if as_of is not None and until < as_of:
+        raise OverrideRefused(f"{named} cannot be overridden until {until}, for it is {as_of}; choose a later --until.")
     given = Override(verdict.verdict_id, by, reason, until, recorded_at)
     with use_ledger(settings) as ledger:
         ledger.execute(sa.delete(overrides).where(overrides.c.override_id == given.override_id))

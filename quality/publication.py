@@ -13,13 +13,11 @@ replace; killed anywhere, the old pointer still leads to a complete version and 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -31,11 +29,14 @@ import duckdb
 from ingestion.delivery import mark_published
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
+from ingestion.foundation.files import replace_atomically
+from ingestion.foundation.locks import hold_lock
+from ingestion.foundation.sql import quote_name, quote_text
 from quality.contents import Contents, read_beside
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import audit, audit_rows
 from quality.landing import write_landing_report
-from quality.layout import Layout, bucket_expression, order_expression, quote, quote_text
+from quality.layout import Layout, bucket_expression, order_expression
 from quality.objections import decide, describe_decisions, find_unlisted
 from quality.override import Decision
 from quality.published import (
@@ -66,6 +67,7 @@ __all__ = [
 ]
 
 KEPT_VERSIONS = 5
+LOCK = ".lock"
 ROW_GROUP = 122_880
 _INEXACT = ("HUGEINT", "UHUGEINT", "BIGNUM", "INTERVAL", "BIT", "TIME WITH TIME ZONE")
 
@@ -99,12 +101,14 @@ def audit_and_publish(
     settings: Settings | None = None,
     run_id: str | None = None,
     rows: Mapping[str, Rows] | None = None,
+    as_of: date | None = None,
 ) -> Publication:
     """Audit every gate of a set, then publish it.
 
     `rows` are the tables of a set that a stage makes, and whatever else the queries of its suites read; the
     tables of the warehouse are in its file. Idempotent. What a gate audits and the set does not list
-    (reconciliations) can refuse the set, but is not written.
+    (reconciliations) can refuse the set, but is not written. An override counts on the day `as_of`, by default
+    the business date.
 
     Raises:
         PublicationRefused: a verdict failed; the last good version stays and is marked as a fallback.
@@ -116,10 +120,10 @@ def audit_and_publish(
         write_landing_report(batch_date, settings)
     for gate in declared.gates:
         if declared.rows == "warehouse":
-            audit(gate, batch_date, settings)
+            audit(gate, batch_date, settings, as_of=as_of)
         else:
-            audit_rows(gate, batch_date, rows or {}, settings)
-    done = publish(set_name, batch_date, settings, run_id, rows)
+            audit_rows(gate, batch_date, rows or {}, settings, as_of)
+    done = publish(set_name, batch_date, settings, run_id, rows, as_of)
     if declared.rows == "warehouse":
         mark_published(_built_deliveries(settings), done.version, settings)
         write_docs(batch_date, done.version, settings)
@@ -165,7 +169,7 @@ def publish(
     layouts = {suite.table: suite for suite in suites if suite.table in members}
     folder = settings.published / set_name
     folder.mkdir(parents=True, exist_ok=True)
-    with _exclusive(folder), connect(":memory:", settings) as connection:
+    with hold_lock(folder / LOCK), connect(":memory:", settings) as connection:
         try:
             contents = Contents(connection, _expose_rows(connection, declared, suites, rows, settings))
             decisions, reasons = decide(declared, suites, batch_date, as_of or batch_date, contents, settings)
@@ -241,7 +245,7 @@ def point_to(set_name: str, version: str, settings: Settings | None = None) -> P
     """
     settings = settings or load_settings()
     chosen = open_published(set_name, settings, version)
-    with _exclusive(settings.published / set_name):
+    with hold_lock(settings.published / set_name / LOCK):
         _write_pointer(settings.published / set_name, version, chosen.batch_date)
     return open_published(set_name, settings)
 
@@ -249,7 +253,7 @@ def point_to(set_name: str, version: str, settings: Settings | None = None) -> P
 def _find_inexact_columns(connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> list[str]:
     reasons = []
     for name in tables:
-        for column, kind, *_ in run(connection, f"describe {quote(name)}"):
+        for column, kind, *_ in run(connection, f"describe {quote_name(name)}"):
             if kind in _INEXACT:
                 reasons.append(f"{name}.{column} has type {kind}, inexact in Parquet; cast it in its model")
     return reasons
@@ -296,7 +300,7 @@ def _write_tables(
         order = order_expression(suite.layout, suite.key)
         run(
             connection,
-            f"create table staged.main.{quote(name)} as select * from {quote(name)} order by {order}",
+            f"create table staged.main.{quote_name(name)} as select * from {quote_name(name)} order by {order}",
         )
         (folder / name).mkdir()
         copies += _plan_files(connection, folder / name, name, suite.layout)
@@ -317,7 +321,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 def _plan_files(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, layout: Layout | None) -> list[str]:
     """One COPY per file; a bucket is a range of row ids, because the staged rows lie in bucket order."""
-    staged = f"staged.main.{quote(name)}"
+    staged = f"staged.main.{quote_name(name)}"
     options = f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
     if layout is None or layout.bucket_by is None:
         return [f"copy (select * from {staged}) to {quote_text(str(folder / 'part-00.parquet'))} {options}"]
@@ -385,11 +389,10 @@ def _renew_manifest(target: Path, manifest: Mapping[str, Any]) -> None:
         held = {}  # damaged: what it says is known
     renewed = {**manifest, "run": held.get("run", manifest["run"])}
     if held != renewed:
-        fresh = target / f".{MANIFEST}.new"
-        _write_json(fresh, renewed)
-        fresh.chmod(0o444)
-        _sync(fresh)
-        fresh.replace(target / MANIFEST)
+        with replace_atomically(target / MANIFEST) as draft:
+            _write_json(draft, renewed)
+            draft.chmod(0o444)
+            _sync(draft)
         _sync(target)
 
 
@@ -411,10 +414,9 @@ def _write_pointer(folder: Path, version: str, batch_date: date, refused: date |
     }
     if read_pointer(folder) == content:
         return
-    fresh = folder / f".{POINTER}.new"
-    _write_json(fresh, content)
-    _sync(fresh)
-    fresh.replace(folder / POINTER)
+    with replace_atomically(folder / POINTER) as draft:
+        _write_json(draft, content)
+        _sync(draft)
     _sync(folder)
 
 
@@ -428,14 +430,6 @@ def _drop_old_versions(folder: Path, set_name: str, settings: Settings) -> None:
             (folder / version).rename(folder / f".{version}.removed")
     for leftover in [*folder.glob(".*.removed"), *folder.glob(".*.partial")]:
         shutil.rmtree(leftover)
-
-
-@contextlib.contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """Let one publisher of a set work at a time; the lock dies with its process."""
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ingestion.contract.owners import Named, find_unknown_owners
 from ingestion.foundation import Settings, list_files
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, load_declarations
 from ingestion.foundation.verdict import LANDING
@@ -162,13 +163,16 @@ def check_sets(settings: Settings) -> list[tuple[GatedSet, list[Suite]]]:
     """Every set with its suites, as of an arbitrary date.
 
     Raises:
-        SetsInvalid: with all problems of all sets.
+        SetsInvalid: with all problems of all sets, and every owner that is not in the list of owners.
         SuitesInvalid: with all problems of all suite files.
     """
     declared = load_sets(settings)
-    load_suites(settings.suites)
+    suites = load_suites(settings.suites)
     collected = {name: _collect(one, ANY_DATE, settings) for name, one in declared.items()}
     problems = [problem for _, found in collected.values() for problem in found]
+    named = [Named(f"{one.set}.yml", "owner", one.owner) for one in declared.values()]
+    named += [Named(f"{suite.gate}/{suite.table}.yml", "owner", suite.owner) for suite in suites]
+    problems += find_unknown_owners(named, settings.seeds)
     if problems:
         raise SetsInvalid(problems)
     return [(declared[name], suites) for name, (suites, _) in collected.items()]

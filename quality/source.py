@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from ingestion.foundation import Settings
-from quality.layout import quote, quote_text
+from ingestion.foundation.sql import quote_name, quote_text
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,15 @@ def expose(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None
     match rows:
         case WarehouseTable(database, table):
             attached = attach(connection, database)
-            run(
-                connection,
-                f"create or replace temp view {quote(name)} as select * from {quote(attached)}.main.{quote(table)}",
-            )
+            held = f"{quote_name(attached)}.main.{quote_name(table)}"
+            run(connection, f"create or replace temp view {quote_name(name)} as select * from {held}")
         case ParquetFiles(paths):
-            run(connection, f"create or replace temp view {quote(name)} as select * from {parquet(paths)}")
+            run(connection, f"create or replace temp view {quote_name(name)} as select * from {parquet(paths)}")
         case arrow:
             connection.register(f"arrow_{name}", arrow)
             run(
                 connection,
-                f"create or replace temp view {quote(name)} as select * from {quote(f'arrow_{name}')}",
+                f"create or replace temp view {quote_name(name)} as select * from {quote_name(f'arrow_{name}')}",
             )
 
 

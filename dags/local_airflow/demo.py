@@ -16,10 +16,8 @@ from ingestion.simulation import GO_LIVE, SimulationInvalid, delivered_days, sim
 from ingestion.simulation.horizon import FUTURE_DAYS
 
 
-def show_demo(
-    stack: Stack, settings: Settings, customers: int, days: int, seed: int, again: bool, progress: Progress
-) -> int:
-    """Run every business date that has not ended yet (all of them when `again`), then show the summary.
+def show_demo(stack: Stack, settings: Settings, customers: int, days: int, seed: int, progress: Progress) -> int:
+    """Run every business date that has not ended yet, then show the summary.
 
     Idempotent: a date that was scored or refused before is not run again. Airflow is left as it was found, running or
     stopped. Returns 1 when a run failed for another reason than a refusal.
@@ -35,7 +33,7 @@ def show_demo(
     has_begun = False
     try:
         for number, day in enumerate(dates, 1):
-            done = None if again else outcome(settings, sources, day)
+            done = outcome(settings, sources, day)
             if done:
                 progress.say(f"{day}  {done} before")
                 continue
@@ -44,7 +42,7 @@ def show_demo(
                 has_begun = True
             _deliver(settings, customers, number, seed, progress)
             bring_up(stack, list_dags(settings), progress)
-            if not _run(stack, settings, sources, day, again, progress):
+            if not _run(stack, settings, sources, day, progress):
                 return 1
     finally:
         if not was_up:
@@ -64,11 +62,11 @@ def _deliver(settings: Settings, customers: int, days: int, seed: int, progress:
             simulate(customers, days, seed, settings.home, progress=lambda _: None)
 
 
-def _run(stack: Stack, settings: Settings, sources: list[str], day: date, again: bool, progress: Progress) -> bool:
+def _run(stack: Stack, settings: Settings, sources: list[str], day: date, progress: Progress) -> bool:
     """Run one business date; False when it failed for another reason than a refusal."""
     began = time.monotonic()
     progress.say(f"{day}  {len(sources)} sources, rows landed (quarantined); Airflow is at {stack.url}")
-    failed = run_date(stack, settings, sources, day, again, progress)
+    failed = run_date(stack, settings, sources, day, progress)
     if failed:
         progress.say(f"  {'REFUSED' if failed.refused else 'FAILED'}: {failed.sentence}")
     progress.say(f"{day}  {'ended' if failed else 'done'} after {time.monotonic() - began:.0f} s")

@@ -61,29 +61,29 @@ def outcome(settings: Settings, sources: list[str], batch_date: date) -> str | N
 
 
 def run_date(
-    stack: Stack, settings: Settings, sources: list[str], batch_date: date, again: bool, progress: Progress
+    stack: Stack, settings: Settings, sources: list[str], batch_date: date, progress: Progress
 ) -> Failure | None:
     """Bring one business date through ingestion, warehouse, features and scoring; None when nothing failed.
 
-    Only what is missing or failed is asked for, so an interrupted date continues where it stopped; `again`
-    asks for everything. A refused publication is a Failure whose `refused` is true; the date ends there.
+    Only what is missing or failed is asked for, so an interrupted date continues where it stopped. A
+    refused publication is a Failure whose `refused` is true; the date ends there.
     """
     lake = count_lake_rows(settings)
     before = _list_runs(stack, batch_date)
     ledger = newest_runs(settings, batch_date)
-    done = {stage for stage, run in ledger.items() if run.state is RunState.SUCCEEDED and not again}
+    done = {stage for stage, run in ledger.items() if run.state is RunState.SUCCEEDED}
     wanted = [f"ingest_{source}" for source in sources]
     for stage in wanted:
-        if stage not in done and (again or not _is_under_way(before.get(stage))):
+        if stage not in done and not _is_under_way(before.get(stage)):
             _trigger(stack, stage, batch_date)
     for stage in (*wanted, *CHAIN):
         if stage in done:
             _say_result(settings, ledger[stage], lake, progress)
             continue
         old = before.get(stage)
-        if stage in CHAIN and not again and old and old.ended and not _comes_by_its_assets(stack, old, batch_date):
+        if stage in CHAIN and old and old.ended and not _comes_by_its_assets(stack, old, batch_date):
             _trigger(stack, stage, batch_date)
-        passed = None if old and not old.ended and not again else old
+        passed = None if old and not old.ended else old
         with progress.doing(f"{stage} of {batch_date} is running"):
             run = _await_end(stack, stage, batch_date, passed)
         held = _find_run(settings, run, batch_date)

@@ -1,4 +1,4 @@
-"""`python -m ingestion check`: what is wrong with the contracts and the code tables."""
+"""`python -m ingestion check`: what is wrong with the contracts, the code tables and the owners."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import argparse
 
 from ingestion.contract import ContractInvalid, load_registry
 from ingestion.contract.code_tables import find_untranslated
+from ingestion.contract.owners import find_unowned
 from ingestion.foundation import Settings
 from ingestion.foundation.command_line import DONE, Command
 
 
 def check(_given: argparse.Namespace, settings: Settings) -> int:
-    """Read every contract and the code tables; report all problems of all files."""
+    """Read every contract, the code tables and the owners; report all problems of all files."""
     registry = load_registry(settings)
-    if untranslated := find_untranslated(registry, settings):
-        raise ContractInvalid(untranslated)
+    if problems := find_untranslated(registry, settings) + find_unowned(registry, settings.seeds):
+        raise ContractInvalid(problems)
     print(f"{len(registry.contracts)} contracts, {len(registry.datasets)} datasets: no problem found.")
     return DONE
 

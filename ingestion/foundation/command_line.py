@@ -51,7 +51,7 @@ class Command:
     """One command: what it does, an example that is shown and tested, and what its expected errors mean.
 
     `run` returns the exit code, or None for done. `exit_codes` is asked only when an error has come, so that it may
-    import what raises.
+    import what raises. One that `passes_on` hands its words to another program, `--help` among them.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Command:
     example: str
     arguments: tuple[Argument, ...] = ()
     exit_codes: Callable[[], ExitCodes] = field(default=lambda: {})
+    passes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,10 @@ def _add_commands(parser: CommandParser, commands: Sequence[Command | Group], pr
             group = below.add_parser(entry.name, help=entry.summary, description=entry.summary)
             _add_commands(group, entry.commands, program)
             continue
-        _declare(below.add_parser(entry.name, help=entry.summary, description=entry.summary), entry, program)
+        options: dict[str, Any] = {"help": entry.summary, "description": entry.summary}
+        if entry.passes_on:
+            options |= {"add_help": False, "prefix_chars": "\0"}  # so that no word looks like an option
+        _declare(below.add_parser(entry.name, **options), entry, program)
 
 
 def _declare(parser: CommandParser, command: Command, program: str) -> None:

@@ -22,10 +22,12 @@ from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger, use_ledger
 from ingestion.foundation.ledger.tables import openings, replays
 from ingestion.foundation.sql import quote_text
+from ingestion.foundation.verdict import write_verdicts
 from ingestion.lake import parquet_options
 from ingestion.landing.committing import commit_delivery, lock_source
 from ingestion.landing.kept_out import RAW, ROWS
 from ingestion.landing.parsing import LANDED, PART, QUARANTINED, Parsed, parse_delivery
+from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import load_keys
 from ingestion.protection.sealing import unseal_quarantine
 
@@ -115,7 +117,9 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         again = replace(original, content_hash=digest, mtime_ns=moment, contract_version=contract.version)
         keys = load_keys(settings.key_file, settings.token_algorithm)
         parsed = parse_delivery(contract, original, settings, keys, Path(work), lands_as=again)
+        verdict = form_verdict(parsed.judgement, again, contract, parsed.rows_in)
         if parsed.judgement.refusal is not None:
+            write_verdicts([verdict], ledger)
             raise DeliveryRefused(parsed.judgement.refusal)
         wanted = show(held.delivery_id, settings)["line_number"]
         parsed = _restrict(parsed, wanted, Path(work), parquet_options(original.dataset))
@@ -124,6 +128,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
                 f"none of the {wanted.len()} rows of {original} passes the present contract; correct it, or ask the"
                 " party for a corrected re-send."
             )
+        write_verdicts([replace(verdict, rows=parsed.rows_in)], ledger)
         commit_delivery(again, parsed, settings)
         record(again, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
         with ledger.begin() as connection:

@@ -10,11 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
-import duckdb
-
 from ingestion.foundation.files import replace_atomically
-from ingestion.foundation.sql import quote_text
 from quality.check import Check
+from quality.failing_rows import read_failing_rows
+from quality.override import Decision
 from quality.reports.rendering import write_page
 from quality.verdict import Failure, Outcome, Verdict
 
@@ -49,44 +48,54 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class TableSection:
-    """One table of a page: its verdict, what failed, and what held."""
+    """One table of a page: its verdict, who overrode it, what failed, and what held."""
 
-    verdict: Verdict
+    decision: Decision
     described: Described
     failed: tuple[FailedCheck, ...] = ()
     held: tuple[Check, ...] = field(default=())
 
+    @property
+    def verdict(self) -> Verdict:
+        return self.decision.verdict
 
-def locate_failing_rows(folder: Path, verdict_of: tuple[str, str, str], table: str) -> Path:
-    """Folder of the failing rows of one table, content and suite: another audit of the date has another one."""
-    digest = hashlib.sha256("\x1f".join(verdict_of).encode()).hexdigest()[:8]
-    return folder / "failing_rows" / table / digest
+    @property
+    def outcome(self) -> Outcome:
+        return self.decision.outcome
 
 
 def write_gate_page(
-    gate: str, batch_date: date, verdicts: Sequence[Verdict], described: Sequence[Described], folder: Path
+    gate: str, batch_date: date, decisions: Sequence[Decision], described: Sequence[Described], folder: Path
 ) -> Path:
     """Write the page of an audit into `folder` and return the path of `index.html`, which shows the latest one.
 
     Every audit keeps a page of its own, `<digest of its verdicts>.html`: a later audit of the same date does not
-    erase what was refused. `verdicts.md` says the same in plain text, `<digest>.json` what an index needs.
+    erase what was refused; an override is written into the page of what it accepts. `verdicts.md` says the same in
+    plain text, `<digest>.json` what an index needs.
     """
     by_table = {entry.table: entry for entry in described}
     sections = sorted(
-        (_describe(verdict, by_table[verdict.table], folder) for verdict in verdicts),
-        key=lambda section: (WORST_FIRST.index(section.verdict.outcome), section.verdict.table),
+        (_describe(decision, by_table[decision.verdict.table], folder) for decision in decisions),
+        key=lambda section: (WORST_FIRST.index(section.outcome), section.verdict.table),
     )
-    worst = sections[0].verdict.outcome if sections else Outcome.PASS
-    digest = hashlib.sha256("".join(sorted(verdict.verdict_id for verdict in verdicts)).encode()).hexdigest()[:8]
-    failed = [section.verdict.table for section in sections if not section.verdict.passed]
+    worst = sections[0].outcome if sections else Outcome.PASS
+    digest = hashlib.sha256("".join(sorted(section.verdict.verdict_id for section in sections)).encode()).hexdigest()[
+        :8
+    ]
+    failed = [section for section in sections if section.outcome is Outcome.FAIL]
     summary = {
         "gate": gate,
         "batch_date": batch_date.isoformat(),
         "audit": digest,
         "outcome": worst.value,
         "tables": len(sections),
-        "failed": failed,
-        "checks": [failure.check for section in sections for failure in section.verdict.failing_checks],
+        "failed": [section.verdict.table for section in failed],
+        "checks": [failure.check for section in failed for failure in section.verdict.failing_checks],
+        "overridden": [
+            {"table": section.verdict.table, **section.decision.override.describe()}
+            for section in sections
+            if section.decision.override
+        ],
     }
     with replace_atomically(folder / f"{digest}.json") as draft:
         draft.write_text(json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
@@ -105,18 +114,16 @@ def read_summaries(folder: Path) -> list[dict[str, Any]]:
     )
 
 
-def _describe(verdict: Verdict, described: Described, folder: Path) -> TableSection:
-    rows = locate_failing_rows(folder, (verdict.fingerprint, verdict.beside, verdict.suite_version), verdict.table)
-    failed = tuple(_read_rows(failure, rows / f"{failure.check}.parquet", folder) for failure in verdict.failures)
+def _describe(decision: Decision, described: Described, folder: Path) -> TableSection:
+    verdict = decision.verdict
+    failed = tuple(_read_rows(verdict, failure, folder) for failure in verdict.failures)
     names = {failure.check for failure in verdict.failures}
     held = tuple(check for check in described.all_checks if check.name not in names)
-    return TableSection(verdict, described, failed, () if "table_is_present" in names else held)
+    return TableSection(decision, described, failed, () if "table_is_present" in names else held)
 
 
-def _read_rows(failure: Failure, path: Path, folder: Path) -> FailedCheck:
-    if not path.is_file():
+def _read_rows(verdict: Verdict, failure: Failure, folder: Path) -> FailedCheck:
+    failing = read_failing_rows(verdict, failure, folder, SHOWN_ROWS)
+    if failing is None:
         return FailedCheck(failure)
-    with duckdb.connect(":memory:") as connection:
-        read = connection.sql(f"select columns(*)::varchar from read_parquet({quote_text(path)}) limit {SHOWN_ROWS}")
-        rows = tuple(tuple("" if value is None else str(value) for value in row) for row in read.fetchall())
-        return FailedCheck(failure, path.relative_to(folder).as_posix(), tuple(read.columns), rows)
+    return FailedCheck(failure, failing.path.relative_to(folder).as_posix(), failing.columns, failing.rows)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from ingestion.foundation import Settings
-from quality.published import Published, kept_versions, open_published
+from quality.published import NothingPublished, Published, kept_versions, open_published
 from quality.reports.gate_page import read_summaries
 from quality.reports.rendering import write_page
 
@@ -36,7 +37,11 @@ def _set_names(settings: Settings) -> list[str]:
 
 
 def _list_versions(set_name: str, settings: Settings) -> list[Published]:
-    return [open_published(set_name, settings, version) for version in kept_versions(set_name, settings)]
+    listed = []
+    for version in kept_versions(set_name, settings):
+        with contextlib.suppress(NothingPublished, FileNotFoundError):  # another process published, and dropped it
+            listed.append(open_published(set_name, settings, version))
+    return listed
 
 
 def _link(published: Published, settings: Settings) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from features.__main__ import main as features
+from features.commands import main as features
 from ingestion.commands import main as ingestion
 from ingestion.foundation import PROJECT
 from ingestion.foundation.command_line import PIPE_CLOSED, UNFORESEEN, WRONG, run_command
-from quality.__main__ import main as quality
+from quality.commands import main as quality
 
 GARBAGE = "not what it should be \x00"
 DAY = ["--date", "2026-03-02"]
@@ -134,7 +134,7 @@ def test_without_a_usable_home_the_traceback_is_kept_among_temporary_files(
 
 
 def test_a_reader_that_closes_the_pipe_is_no_error(home: Path) -> None:
-    command = [sys.executable, "-c", "import sys; from quality.__main__ import main; sys.exit(main(['verdicts']))"]
+    command = [sys.executable, "-c", "import sys; from quality.commands import main; sys.exit(main(['verdicts']))"]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from ingestion.contract import load_registry
+from ingestion.contract.owners import read_owners
 from ingestion.contract.registry import staging_model
 from ingestion.foundation import PROJECT, load_settings
 from ingestion.foundation.settings import VARIABLES
+from quality.rules import read_rules
 from quality.suite import load_suites
 
 MODELS = PROJECT / "dbt_project" / "models"
@@ -52,6 +54,25 @@ def test_every_model_is_described_where_it_lives() -> None:
     staging = {staging_model(dataset) for dataset in load_registry(load_settings({})).datasets}
     assert {path.stem for path in models()} - staging == set(described)
     assert all(len(text) > 30 for text in described.values())
+
+
+def test_every_metric_and_reconciliation_has_one_owner_and_a_code_with_words() -> None:
+    """Both are data for catalogues, not words of the description; the suite of a table names the same owner."""
+    seeds = load_settings({}).seeds
+    owners = {name for name, owner in read_owners(seeds)[0].items() if owner.kind != "draft"}
+    described = {
+        model["name"]: model.get("config", {}).get("meta", {})
+        for path in MODELS.rglob("_*.yml")
+        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])
+    }
+    suites = {suite.table: suite.owner for suite in load_suites(PROJECT / "quality" / "suites")}
+    wanted = [path.stem for path in models() if path.stem.startswith(("mtr_", "rec_"))]
+    assert len(wanted) > 8
+    for name in wanted:
+        meta = described[name]
+        assert set(meta) == {"owner", "code"}, name
+        assert meta["owner"] in owners and meta["owner"] == suites[name], name
+        assert meta["code"] in read_rules(), name
 
 
 def test_only_staging_reads_sources_and_one_reconciliation_counts_them() -> None:

@@ -44,13 +44,15 @@ def run(home: Path, *arguments: str, port: str | None = None) -> subprocess.Comp
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "The following arguments are required: COMMAND"),
-        (["demmo"], "Argument COMMAND: invalid choice: 'demmo'"),
-        (["demo", "--days", "0"], "Argument --days: '0' is not a whole number from 1"),
-        (["demo", "--customers", "many"], "Argument --customers: 'many' is not a whole number from 1"),
-        (["up", "--now"], "Unrecognized arguments: --now"),
+        ([], "python -m dags.local_airflow wants a command; it knows demo, up, down, airflow."),
+        (["demmo"], "python -m dags.local_airflow does not know demmo; the nearest that it knows is demo."),
+        (["demo", "--days", "0"], "--days: '0' is not a whole number from 1"),
+        (["demo", "--customers", "many"], "--customers: 'many' is not a whole number from 1"),
+        (["up", "--now"], "python -m dags.local_airflow up does not take --now; it knows "),
         (["demo", "--days", "1000"], "The simulated group delivers"),
         (["airflow", "dags", "list"], "There is no Airflow in"),
+        (["airflow", "--help"], "There is no Airflow in"),
+        (["airflow", "--verbose", "dags", "-h"], "There is no Airflow in"),
         (["airflow", "backfill", "create", "--dag-id", "x"], "Airflow is not running, so nothing would run"),
     ],
 )

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.models.dagrun import DagRun
 from airflow.sdk import Asset
 
 from dags import recording
 from dags.accounts import account_for_landing
+from dags.ingest import land_and_account
 from dags.plugins.run_notes import RunNotes
-from ingestion.foundation import Settings, load_settings
+from ingestion.delivery import DeliveryRefused
+from ingestion.foundation import BUSINESS_TIMEZONE, PROJECT, Settings, load_settings
 from ingestion.foundation.runs import Account, RunState, read_runs
+from ingestion.foundation.verdict import LANDING, Failure, Verdict, record_verdicts
 from ingestion.landing import LandingReport
 from ingestion.landing.sources import Arrival
 from quality.publication import PublicationRefused
@@ -109,3 +113,51 @@ def test_a_note_or_a_configuration_that_somebody_wrote_is_kept(platform: Setting
     notes.on_dag_run_running(run, "")
     notes.on_dag_run_failed(run, "")
     assert (run.note, run.conf) == ("asked for by finance", {}), "its id holds the date already"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "stage", "word"),
+    [
+        ("warehouse", "gate_and_publish", "quality.publication.audit_and_publish", "as_of"),
+        ("features", "build_features", "features.publish.build_features", "overrides_as_of"),
+        ("scoring", "score", "features.scorecard.score", "overrides_as_of"),
+    ],
+)
+def test_a_gate_of_a_dag_judges_overrides_by_the_calendar(
+    platform: Settings,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    dag_id: str,
+    task_id: str,
+    stage: str,
+    word: str,
+) -> None:
+    """A business date is as old as it likes: an override that ended yesterday lets nothing pass today."""
+    asked: list[date] = []
+
+    def refuse(*_given: object, **named: date) -> None:
+        asked.append(named[word])
+        raise PublicationRefused("Set is not published.")
+
+    monkeypatch.setattr(stage, refuse)
+    task = DagBag(PROJECT / "dags" / f"{dag_id}.py").dags[dag_id].get_task(task_id)
+    with pytest.raises(PublicationRefused):
+        task.python_callable()  # type: ignore[attr-defined]
+    assert asked == [datetime.now(BUSINESS_TIMEZONE).date()]
+
+
+def test_a_refused_delivery_has_its_page_when_its_task_ends(
+    platform: Settings, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = Failure("control_totals", "fail", "L6", "12.00, allowed 11.00", "the totals are not those of the sender")
+
+    def refuse(source: str, batch_date: date, settings: Settings) -> LandingReport:
+        refused = Verdict(LANDING, f"{source}.loans", batch_date, "f" * 32, "1.0.0+00000000", 3, 1, (failure,))
+        record_verdicts([refused], settings)
+        raise DeliveryRefused("bank_a.loans of 2026-03-02 was refused.")
+
+    monkeypatch.setattr("ingestion.landing.land_source", refuse)
+    with pytest.raises(DeliveryRefused):
+        recording.perform(lambda day: land_and_account("bank_a", day), sends=LAKE)
+    page = platform.reports / "quality" / "landing" / str(DAY) / "index.html"
+    assert "control_totals" in page.read_text(encoding="utf-8")

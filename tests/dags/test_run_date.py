@@ -61,10 +61,10 @@ class PlayedAirflow:
             self._end(CHAIN[CHAIN.index(stage) + 1], f"asset_triggered__{len(self.runs)}")
 
 
-def run(airflow: PlayedAirflow, again: bool = False) -> Failure | None:
+def run(airflow: PlayedAirflow) -> Failure | None:
     airflow.asked.clear()
     with Progress() as progress:
-        return run_date(cast("Stack", airflow), airflow.settings, SOURCES, DAY, again, progress)
+        return run_date(cast("Stack", airflow), airflow.settings, SOURCES, DAY, progress)
 
 
 def test_sources_are_asked_for_and_the_rest_comes_by_assets(
@@ -79,9 +79,6 @@ def test_sources_are_asked_for_and_the_rest_comes_by_assets(
     assert run(airflow) is None
     assert airflow.asked == [], "what the ledger holds as done is not asked for"
     assert capsys.readouterr().out == said, "and is said in the same words"
-
-    assert run(airflow, again=True) is None
-    assert airflow.asked == INGEST
 
 
 def test_a_refusal_is_reported_by_the_sentence_of_the_ledger(settings: Settings) -> None:

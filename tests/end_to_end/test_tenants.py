@@ -18,7 +18,7 @@ from ingestion.contract import load_registry
 from ingestion.foundation import PROJECT, Settings, load_settings
 from ingestion.foundation.settings import claim_home
 from ingestion.landing import land_source
-from quality.__main__ import main as quality
+from quality.commands import main as quality
 from quality.published import open_published
 from quality.suite import load_suites
 from quality.warehouse import build, freeze_project

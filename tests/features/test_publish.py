@@ -21,8 +21,8 @@ from polars.testing import assert_frame_equal
 
 import features
 from features import scorecard, store
-from features.__main__ import main
 from features.clock import scoring_as_of
+from features.commands import main
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
 from features.scorecard import ScorecardNotTrainable, label_loans, score, train
 from features.store import PurposeRefused, ScoringFrameMissing

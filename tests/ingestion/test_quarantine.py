@@ -7,8 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from ingestion.commands import main
+from ingestion.foundation.ledger import use_ledger
+from ingestion.foundation.ledger.tables import verdicts
+from ingestion.foundation.verdict import LANDING, Verdict
 from ingestion.landing import QuarantineUnknown, list_held, replay, show
 from ingestion.landing.quarantine import unlock
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
@@ -95,6 +99,23 @@ def test_a_replay_lands_what_a_mended_contract_accepts(party: Party) -> None:
     assert (still.delivery_id, still.rows) == (again["delivery_id"], 1)
     party.land()
     assert len(party.ledger()) == 2
+
+
+def test_a_replay_leaves_a_verdict_of_the_gate_landing(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    party.land()
+    declare(party, "1.1.0", "A", "N")
+    replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
+    _, again = party.ledger()
+    with use_ledger(party.settings) as ledger:
+        left = [Verdict.from_row(row) for row in ledger.execute(sa.select(verdicts).order_by(verdicts.c.sequence))]
+    assert [(one.gate, one.table, one.rows, one.passed) for one in left] == [
+        (LANDING, "party.rows", 4, True),
+        (LANDING, "party.rows", 3, True),
+    ]
+    assert left[1].fingerprint == again["delivery_id"]
+    assert left[1].suite_version.startswith("1.1.0+")
 
 
 def test_what_a_replay_left_is_replayed_again(party: Party) -> None:

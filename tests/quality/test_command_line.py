@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
+import polars as pl
 import pytest
 
-from ingestion.foundation import Settings
-from quality import __main__ as command_line
+from ingestion.foundation import BUSINESS_TIMEZONE, Settings
+from ingestion.foundation import command_line as shared
+from quality import commands as command_line
+from quality.verdict import read_verdicts
 
 pytestmark = pytest.mark.usefixtures("book")
 
 
 @pytest.fixture(autouse=True)
 def use_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line, "load_settings", lambda: settings)
+    monkeypatch.setattr(shared, "load_settings", lambda: settings)
 
 
 def test_commands_from_check_to_point(settings: Settings, capsys: pytest.CaptureFixture[str], change: object) -> None:
@@ -103,24 +108,67 @@ def test_failures_are_shown_first_and_an_override_beside_its_verdict(
     capsys.readouterr()
     assert command_line.main(["verdicts"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[3] for line in lines[::3]] == ["rec_loans__funder", "fct_loans"]
     assert lines[1].startswith("    fail  every_loan_matches (X63")
     assert lines[2] == "          X63 核心与资方放款一致 · Loan core and funder agree on every disbursement"
-    assert lines[4].startswith("    warn  funder_is_accepted (I27")
+    assert [line.split() for line in lines[3:5]] == [["loan_id", "break_type"], ["L00001", "amount_diff"]]
+    assert [line.split()[3] for line in (lines[0], lines[6])] == ["rec_loans__funder", "fct_loans"]
+    assert lines[7].startswith("    warn  funder_is_accepted (I27")
     identifier = lines[0].split()[0]
     given = ["override", identifier, "--reason", "confirmed by the bank", "--until", "2026-03-04"]
-    assert command_line.main(given) == 0
+    assert command_line.main([*given, "--as-of", "2026-03-02"]) == 0
     accepted = f"accepted by {getpass.getuser()} until 2026-03-04: confirmed by the bank"
     assert capsys.readouterr().out == f"Verdict {identifier} on rec_loans__funder is {accepted}\n"
-    assert command_line.main(["verdicts"]) == 0
+    assert command_line.main(["verdicts", "--as-of", "2026-03-04"]) == 0
     shown = capsys.readouterr().out
     assert "OVERRIDDEN" in shown
     assert f"    {accepted}\n" in shown
     assert command_line.main(["verdicts", "--as-of", "2026-03-05"]) == 1
     assert f"    no longer {accepted}\n" in capsys.readouterr().out
-    assert command_line.main(["publish", "--date", "2026-03-02"]) == 0
+    assert command_line.main(["publish", "--date", "2026-03-02", "--as-of", "2026-03-04"]) == 0
     assert command_line.main(["published"]) == 0
     assert f"rec_loans__funder was {accepted}\n" in capsys.readouterr().out
+
+
+def test_an_override_ends_by_the_calendar_of_whoever_asks(
+    settings: Settings, capsys: pytest.CaptureFixture[str], change: Callable[[str], None]
+) -> None:
+    """The day that counts is today in Shanghai, however old the business date is."""
+    today = datetime.now(BUSINESS_TIMEZONE).date()
+    yesterday, override = today - timedelta(days=1), ["override", "--reason", "confirmed by the bank"]
+    change("update rec_loans__funder set break_type = 'amount_diff' where loan_id = 'L00001'")
+    assert command_line.main(["publish", "--date", "2026-03-02"]) == 1
+    (failed,) = [verdict for verdict in read_verdicts(settings) if not verdict.passed]
+    over = [*override, failed.verdict_id, "--until", yesterday.isoformat()]
+    capsys.readouterr()
+    assert command_line.main(over) == 2
+    named = f"Verdict {failed.verdict_id[:8]} on rec_loans__funder of 2026-03-02"
+    sentence = f"{named} cannot be overridden until {yesterday}, for it is {today}; choose a later --until.\n"
+    assert capsys.readouterr().err == sentence
+    assert command_line.main([*over, "--as-of", yesterday.isoformat()]) == 0
+    assert command_line.main(["publish", "--date", "2026-03-02"]) == 1
+    assert f"its override ended on {yesterday}" in capsys.readouterr().err
+    assert command_line.main(["verdicts"]) == 1
+    assert command_line.main([*override, failed.verdict_id, "--until", today.isoformat()]) == 0
+    assert command_line.main(["verdicts"]) == 0
+    assert command_line.main(["publish", "--date", "2026-03-02"]) == 0
+
+
+def test_the_first_failing_rows_are_shown_and_where_all_of_them_are(
+    capsys: pytest.CaptureFixture[str], change: Callable[[str], None]
+) -> None:
+    change("update fct_loans set principal_amount = 0, funder = '资金方' where loan_id < 'L00007'")
+    change("update fct_loans set funder = repeat('b', 90) where loan_id = 'L00000'")
+    assert command_line.main(["audit", "--date", "2026-03-02"]) == 1
+    assert command_line.main(["verdicts"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("    fail  principal_is_positive"))
+    shown = [line.split() for line in lines[begin + 2 : begin + 8]]
+    assert shown == [["loan_id", "principal_amount"], *([f"L0000{number}", "0.00"] for number in range(5))]
+    where = re.fullmatch(r" {10}5 of 7 rows, whole in (\S+/principal_is_positive\.parquet)", lines[begin + 8])
+    assert where and pl.read_parquet(where[1]).height == 7
+    begin = next(number for number, line in enumerate(lines) if line.startswith("    warn  funder_is_accepted"))
+    assert lines[begin + 3] == f"          L00000   {'b' * 39}…"
+    assert lines[begin + 4] == "          L00001   资金方"
 
 
 def test_tables_are_audited_by_their_gates(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

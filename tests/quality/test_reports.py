@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from ingestion.foundation import Settings
+from ingestion.foundation import Settings, command_line
+from quality.commands import main as quality
 from quality.gate import audit
+from quality.landing import write_refusals
 from quality.publication import PublicationRefused, audit_and_publish
+from quality.verdict import LANDING, Failure, Verdict, record_verdicts
 from tests.quality.test_publication import DAY
 
 Change = Callable[[str], None]
@@ -62,3 +68,46 @@ def test_every_link_of_the_index_leads_to_a_page(settings: Settings) -> None:
     links = [part.split('"')[0] for part in index.read_text(encoding="utf-8").split('href="')[1:]]
     assert f"quality/warehouse/{published.version}.html" in links
     assert [link for link in links if not (settings.reports / link).is_file()] == []
+
+
+def test_an_override_is_written_into_the_page_of_what_it_accepts_and_into_the_index(
+    settings: Settings, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_line, "load_settings", lambda: settings)
+    change(BROKEN)
+    (failed,) = [verdict for verdict in audit("core", DAY, settings) if not verdict.passed]
+    folder = settings.reports / "quality" / "core" / DAY.isoformat()
+    (page,) = folder.glob("????????.html")
+    assert "OVERRIDDEN" not in page.read_text(encoding="utf-8").partition("<body>")[2]
+    given = ["--reason", "confirmed by the bank", "--by", "li.wei", "--until", "2026-03-04"]
+    assert quality(["override", failed.verdict_id, *given, "--as-of", "2026-03-03"]) == 0
+    accepted = "accepted by li.wei until 2026-03-04: confirmed by the bank"
+    for path in (page, folder / "index.html", folder / "verdicts.md", settings.reports / "index.html"):
+        text = path.read_text(encoding="utf-8").partition("</style>")[2] or path.read_text(encoding="utf-8")
+        assert "OVERRIDDEN" in text and accepted in text, path
+    assert "拒绝发布" not in (settings.reports / "index.html").read_text(encoding="utf-8")
+    audit("core", DAY, settings, as_of=DAY + timedelta(days=3))
+    text = page.read_text(encoding="utf-8")
+    assert f"no longer {accepted}" in text
+    assert "拒绝发布" in (settings.reports / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_refused_delivery_has_its_page_before_anything_is_published(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command_line, "load_settings", lambda: settings)
+    failure = Failure("control_totals", "fail", "L6", "12.00, allowed 11.00", "the totals are not those of the sender")
+    refused = Verdict(LANDING, "bank_a.loans", DAY, "f" * 32, "1.0.0+00000000", 3, 1, (failure,))
+    landed = Verdict(LANDING, "bank_a.loans", DAY + timedelta(days=1), "e" * 32, "1.0.0+00000000", 3, 1)
+    record_verdicts([refused, landed], settings)
+    (page,) = write_refusals(settings)
+    assert page == settings.reports / "quality" / LANDING / DAY.isoformat() / "index.html"
+    assert "control_totals (L6)" in page.read_text(encoding="utf-8")
+    assert f"quality/landing/{DAY}/" in (settings.reports / "index.html").read_text(encoding="utf-8")
+    page.unlink()
+    broken = tmp_path / "contracts"
+    broken.mkdir()
+    (broken / "bank_a.yml").write_text("id: bank_a\n", encoding="utf-8")
+    monkeypatch.setattr(command_line, "load_settings", lambda: replace(settings, contracts=broken))
+    assert quality(["verdicts", "--gate", "landing"]) == 1
+    assert page.is_file(), "whoever asks for the verdicts has the page too"

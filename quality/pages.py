@@ -1,0 +1,43 @@
+"""Drawing the page of a gate from what the ledger holds now: after an audit, and after an override."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from ingestion.foundation import Settings
+from ingestion.foundation.locks import hold_lock
+from quality.failing_rows import locate_report
+from quality.override import judge_overrides
+from quality.reports import Described, write_gate_page, write_index
+from quality.sets import find_guarded_set, load_suites_in_force
+from quality.verdict import Verdict, read_verdicts
+
+
+def draw_page(
+    gate: str, batch_date: date, described: Sequence[Described], settings: Settings, as_of: date | None = None
+) -> Path:
+    """Write the page of a gate's latest verdicts on the tables `described`, and the index of all reports.
+
+    Overrides are judged on the day `as_of`, by default the business date.
+    """
+    known = {entry.table for entry in described}
+    with hold_lock(settings.reports / ".drawing"):  # deliveries land side by side: the last to draw has seen them all
+        latest = [verdict for verdict in read_verdicts(settings, batch_date, gate) if verdict.table in known]
+        decisions = judge_overrides(latest, settings, as_of)
+        page = write_gate_page(gate, batch_date, decisions, described, locate_report(gate, batch_date, settings))
+        write_index(settings)
+        return page
+
+
+def redraw_page(verdict: Verdict, settings: Settings, as_of: date | None = None) -> Path:
+    """Draw the page of the audit that a verdict is of once more, as when an override has come.
+
+    Raises:
+        SetUnknown, SetsInvalid, SuitesInvalid: no set has the gate any more, or a declaration is wrong.
+    """
+    declared = find_guarded_set(verdict.gate, settings)
+    suites = load_suites_in_force(declared, verdict.batch_date, settings)
+    of_gate = [suite for suite in suites if suite.gate == verdict.gate]
+    return draw_page(verdict.gate, verdict.batch_date, of_gate, settings, as_of)
