@@ -22,7 +22,7 @@ from quality.register import Register, find_other_version, last_published_rows, 
 from quality.reports import write_gate_page, write_index
 from quality.reports.gate_page import locate_failing_rows
 from quality.sets import GatedSet, find_guarded_set, load_suites_in_force
-from quality.source import Rows, connect, expose, list_tables, open_warehouse, run
+from quality.source import Rows, connect, demand_built_for, expose, list_tables, open_warehouse, run
 from quality.suite import KEEPS_ITS_ROWS, Suite
 from quality.verdict import LANDING, Failure, Verdict, read_verdicts, record_verdicts
 
@@ -45,7 +45,7 @@ def audit(
     Raises:
         SetUnknown, SetsInvalid, SuitesInvalid: no set has the gate, or a declaration is wrong.
         GateUnusable: the gate does not audit the warehouse, or `tables` names one that has no suite.
-        WarehouseUnusable: the warehouse file is missing, being written, or damaged.
+        WarehouseUnusable: the warehouse file is missing, being written, damaged, or built for another date.
     """
     settings = settings or load_settings()
     if gate == LANDING:
@@ -62,6 +62,7 @@ def audit(
             )
         suites = [suite for suite in suites if suite.table in tables]
     with open_warehouse(settings) as connection:
+        demand_built_for(batch_date, connection)
         return audit_relations(declared, gate, suites, batch_date, connection, settings, every)
 
 
@@ -151,11 +152,12 @@ def _decide(
     batch_date: date,
 ) -> Verdict:
     """Audit one table that exists; its failing rows have a folder of their own for each content and suite."""
-    content, beside = contents.of(suite.table), contents.beside(suite)
+    content = contents.of(suite.table)
+    before = find_other_version(suite.table, content, earlier, batch_date)
+    beside = contents.bind(suite, before)
     failing_rows = locate_failing_rows(folder, (content, beside, suite.suite_version), suite.table)
     shutil.rmtree(failing_rows, ignore_errors=True)
     rows = int(run(connection, f"select count(*) from main.{quote(suite.table)}")[0][0])
-    before = find_other_version(suite.table, content, earlier, batch_date)
     least = suite.least_rows(before.row_counts.get(suite.table, 0)) if before else 0
     scope = Scope(suite.table, batch_date, last_published_rows(suite.table, earlier, batch_date), least)
     results = gate_run.validate(suite, scope)
