@@ -11,6 +11,7 @@ import duckdb
 
 from quality.expectation import UnexpectedRows
 from quality.fingerprint import fingerprint
+from quality.register import Register
 from quality.suite import Suite
 
 
@@ -37,7 +38,21 @@ class Contents:
         A verdict rests on them too: the same loans against other decisions are another question.
         """
         read = {table: self.of(table) for table in sorted(read_beside(suite, self._present))}
-        return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:32] if read else ""
+        return _hash(read) if read else ""
+
+    def bind(self, suite: Suite, before: Register | None) -> str:
+        """What a verdict on the suite's table rests on beside its content; empty where that is nothing.
+
+        The other tables that its queries read, and the published version against which its rows are counted.
+        """
+        beside = self.beside(suite)
+        if before is None:
+            return beside
+        return _hash([beside, before.version, before.row_counts.get(suite.table, 0)])
+
+
+def _hash(described: object) -> str:
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
 
 def read_beside(suite: Suite, present: Iterable[str]) -> frozenset[str]:
@@ -45,5 +60,5 @@ def read_beside(suite: Suite, present: Iterable[str]) -> frozenset[str]:
     words: set[str] = set()
     for check in suite.all_checks:
         if isinstance(check.arguments, UnexpectedRows):
-            words |= set(re.findall(r"\w+", check.arguments.query))
-    return frozenset(words & set(present) - {suite.table})
+            words |= {word.casefold() for word in re.findall(r"\w+", check.arguments.query)}
+    return frozenset(table for table in present if table.casefold() in words and table != suite.table)

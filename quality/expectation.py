@@ -21,6 +21,9 @@ PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows", "least_
 Scalar = bool | int | float | str
 
 
+MEANING = 1  # raise it when the same arguments are judged otherwise than before: verdicts of the old meaning end
+
+
 @dataclass(frozen=True)
 class Scope:
     """What the placeholders of a check stand for in one audit of one table."""

@@ -22,7 +22,7 @@ from quality.gx_duckdb import CheckResult, GateRun
 from quality.pages import draw_page
 from quality.register import Register, find_other_version, last_published_rows, read_earlier_publications
 from quality.sets import GatedSet, find_guarded_set, load_suites_in_force
-from quality.source import Rows, connect, expose, list_tables, open_warehouse, run
+from quality.source import Rows, connect, demand_built_for, expose, list_tables, open_warehouse, run
 from quality.suite import KEEPS_ITS_ROWS, Suite
 from quality.verdict import LANDING, Failure, Verdict, record_verdicts
 
@@ -50,7 +50,7 @@ def audit(
     Raises:
         SetUnknown, SetsInvalid, SuitesInvalid: no set has the gate, or a declaration is wrong.
         GateUnusable: the gate does not audit the warehouse, or `tables` names one that has no suite.
-        WarehouseUnusable: the warehouse file is missing, being written, or damaged.
+        WarehouseUnusable: the warehouse file is missing, being written, damaged, or built for another date.
     """
     settings = settings or load_settings()
     if gate == LANDING:
@@ -67,6 +67,7 @@ def audit(
             )
         suites = [suite for suite in suites if suite.table in tables]
     with open_warehouse(settings) as connection:
+        demand_built_for(batch_date, connection)
         return audit_relations(declared, gate, suites, batch_date, connection, settings, every, as_of)
 
 
@@ -158,11 +159,12 @@ def _decide(
     batch_date: date,
 ) -> Verdict:
     """Audit one table that exists; its failing rows have a folder of their own for each content and suite."""
-    content, beside = contents.of(suite.table), contents.beside(suite)
+    content = contents.of(suite.table)
+    before = find_other_version(suite.table, content, earlier, batch_date)
+    beside = contents.bind(suite, before)
     failing_rows = locate_failing_rows(folder, (content, beside, suite.suite_version), suite.table)
     shutil.rmtree(failing_rows, ignore_errors=True)
     rows = int(run(connection, f"select count(*) from main.{quote_name(suite.table)}")[0][0])
-    before = find_other_version(suite.table, content, earlier, batch_date)
     least = suite.least_rows(before.row_counts.get(suite.table, 0)) if before else 0
     scope = Scope(suite.table, batch_date, last_published_rows(suite.table, earlier, batch_date), least)
     results = gate_run.validate(suite, scope)

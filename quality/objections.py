@@ -8,10 +8,11 @@ from datetime import date
 from ingestion.foundation import Settings
 from quality.contents import Contents
 from quality.override import SHORT, Decision, judge_overrides
-from quality.register import read_earlier_publications
+from quality.published import read_pointer
+from quality.register import find_other_version, published_order, read_earlier_publications
 from quality.sets import GatedSet
 from quality.suite import Suite
-from quality.verdict import Outcome, Verdict, read_history
+from quality.verdict import LANDING, Outcome, Verdict, read_history, read_verdicts
 
 
 def decide(
@@ -29,6 +30,7 @@ def decide(
     the day `as_of`.
     """
     history = read_history(declared.gates, batch_date, settings)
+    earlier = read_earlier_publications(declared.set, batch_date, settings)
     words = {(verdict.gate, verdict.table, verdict.fingerprint): verdict for verdict in history}
     audited = {(verdict.gate, verdict.table) for verdict in history}
     found: list[Verdict] = []
@@ -38,7 +40,9 @@ def decide(
             reasons.append(f"{suite.table} does not exist")
             continue
         verdict = words.get((suite.gate, suite.table, contents.of(suite.table)))
-        objection = _object_to(verdict, suite, batch_date, contents, (suite.gate, suite.table) in audited)
+        before = find_other_version(suite.table, contents.of(suite.table), earlier, batch_date)
+        bound = contents.bind(suite, before)
+        objection = _object_to(verdict, suite, batch_date, bound, (suite.gate, suite.table) in audited)
         if verdict is None or objection:
             reasons.append(objection)
         else:
@@ -46,10 +50,34 @@ def decide(
     decisions = {decision.verdict.table: decision for decision in judge_overrides(found, settings, as_of)}
     reasons += [_say_failed(decision) for decision in decisions.values() if decision.outcome is Outcome.FAIL]
     reasons += _find_missing(declared, suites, history, batch_date, settings)
+    reasons += _find_strangers(declared, settings)
+    if declared.rows == "warehouse":
+        reasons += _find_refused_deliveries(batch_date, as_of, settings)
     return decisions, reasons
 
 
-def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, contents: Contents, was_audited: bool) -> str:
+def _find_strangers(declared: GatedSet, settings: Settings) -> list[str]:
+    """A current version that the ledger does not know: without it nobody would miss what the version holds."""
+    pointer = read_pointer(settings.published / declared.set)
+    if pointer is None or pointer["version"] in published_order(declared.set, settings):
+        return []
+    remedy = "put the ledger that published it back, or move the published folder away"
+    return [f"the ledger does not know the current version {pointer['version']}; {remedy}"]
+
+
+def _find_refused_deliveries(batch_date: date, as_of: date, settings: Settings) -> list[str]:
+    """Datasets of the date whose last delivery was refused at landing and that nobody has overridden."""
+    decisions = judge_overrides(read_verdicts(settings, batch_date, LANDING), settings, as_of)
+    remedy = "land a corrected one, or override its verdict"
+    return [
+        f"the delivery of {decision.verdict.table} was refused at landing (verdict"
+        f" {decision.verdict.verdict_id[:SHORT]}; {remedy})"
+        for decision in decisions
+        if decision.outcome is Outcome.FAIL
+    ]
+
+
+def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, bound: str, was_audited: bool) -> str:
     """Why a verdict does not speak of what is there now; empty if it does."""
     if verdict is None and was_audited:
         return f"{suite.table} has changed since its verdict"
@@ -58,8 +86,8 @@ def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, contents
     if verdict.suite_version != suite.suite_version:
         versions = f"{verdict.suite_version}, which today is {suite.suite_version}"
         return f"{suite.table} was audited by suite {versions}; audit gate {suite.gate} again"
-    if verdict.beside != contents.beside(suite):
-        return f"what the checks of {suite.table} read beside it has changed since its verdict"
+    if verdict.beside != bound:
+        return f"what {suite.table} is compared with has changed since its verdict"
     return ""
 
 

@@ -34,7 +34,7 @@ from ingestion.foundation.locks import hold_lock
 from ingestion.foundation.sql import quote_name, quote_text
 from quality.contents import Contents, read_beside
 from quality.fingerprint import fingerprint, fingerprint_relation
-from quality.gate import audit, audit_rows
+from quality.gate import GateUnusable, audit, audit_rows
 from quality.landing import write_landing_report
 from quality.layout import Layout, bucket_expression, order_expression
 from quality.objections import decide, describe_decisions, find_unlisted
@@ -51,7 +51,18 @@ from quality.published import (
 from quality.register import Register, published_order, register_publication
 from quality.reports import write_index, write_version_page
 from quality.sets import GatedSet, list_published_tables, load_set, load_suites_in_force
-from quality.source import Rows, WarehouseTable, attach, connect, expose, list_tables, open_warehouse, parquet, run
+from quality.source import (
+    Rows,
+    WarehouseTable,
+    attach,
+    connect,
+    demand_built_for,
+    expose,
+    list_tables,
+    open_warehouse,
+    parquet,
+    run,
+)
 from quality.suite import Suite
 from quality.warehouse import write_docs
 
@@ -116,6 +127,8 @@ def audit_and_publish(
     """
     settings = settings or load_settings()
     declared = load_set(set_name, settings)
+    if declared.rows == "stage" and rows is None:
+        raise GateUnusable(f"Set {set_name} is published by the stage that makes its rows; run that for {batch_date}.")
     if declared.rows == "warehouse":
         write_landing_report(batch_date, settings)
     for gate in declared.gates:
@@ -171,7 +184,7 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder / LOCK), connect(":memory:", settings) as connection:
         try:
-            contents = Contents(connection, _expose_rows(connection, declared, suites, rows, settings))
+            contents = Contents(connection, _expose_rows(connection, declared, suites, rows, batch_date, settings))
             decisions, reasons = decide(declared, suites, batch_date, as_of or batch_date, contents, settings)
             reasons += _find_inexact_columns(connection, [name for name in members if name in contents])
         except duckdb.Error as error:
@@ -219,6 +232,7 @@ def _expose_rows(
     declared: GatedSet,
     suites: Sequence[Suite],
     rows: Mapping[str, Rows] | None,
+    batch_date: date,
     settings: Settings,
 ) -> list[str]:
     """Make every table that a suite reads a view of the connection, those of the warehouse from its file.
@@ -229,6 +243,7 @@ def _expose_rows(
         if rows is not None:
             raise ValueError(f"set {declared.set} is published from the warehouse file, not from rows handed over")
         attached = attach(connection, settings.warehouse)
+        demand_built_for(batch_date, connection, attached)
         rows = {name: WarehouseTable(settings.warehouse, name) for name in list_tables(connection, attached)}
     there = rows or {}
     read = {name for suite in suites for name in (suite.table, *read_beside(suite, there)) if name in there}

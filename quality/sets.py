@@ -222,7 +222,7 @@ def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tu
         made = list(maker(declared, batch_date, settings))
     except SetsInvalid as error:
         return [], list(error.problems)
-    except (DeclarationsInvalid, ValueError, LookupError, PermissionError) as error:
+    except (DeclarationsInvalid, ValueError, TypeError, LookupError, PermissionError) as error:
         return [], [Problem(file, "suites", f"cannot be made: {error}", "correct what they are made from")]
     wrong = sorted({suite.gate for suite in made} - {*declared.gates})
     if wrong:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,6 +12,8 @@ import pyarrow as pa
 
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name, quote_text
+
+BUILDS = "stg_platform__builds"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
     """
     path = settings.warehouse
     if not path.exists():
-        raise WarehouseUnusable(f"There is no warehouse at {path}; build it first.")
+        raise WarehouseUnusable(f"There is no warehouse at {path}; run `python -m quality build --date yyyy-mm-dd`.")
     try:
         return connect(path, settings, read_only=True)
     except duckdb.Error as error:
@@ -68,6 +71,23 @@ def open_warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
             f"{path} is no warehouse that this DuckDB can read; remove the file and build again, for all of it is"
             " derived from the lake."
         ) from None
+
+
+def demand_built_for(batch_date: date, connection: duckdb.DuckDBPyConnection, catalogue: str | None = None) -> None:
+    """Refuse a warehouse that dbt has built for another business date; a file that dbt has not built says none.
+
+    Raises:
+        WarehouseUnusable: it is of another date; nothing is recorded, and no version is touched.
+    """
+    if BUILDS not in list_tables(connection, catalogue):
+        return
+    table = f"{catalogue}.main.{BUILDS}" if catalogue else BUILDS
+    built = run(connection, f"select batch_date from {table}")[0][0]
+    if built != batch_date:
+        raise WarehouseUnusable(
+            f"The warehouse is built for {built} and not for {batch_date}; run `python -m quality build --date"
+            f" {batch_date}` first."
+        )
 
 
 def run(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:

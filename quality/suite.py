@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from ingestion.foundation import Files, list_files
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, load_declarations
 from quality.check import Check, Name
-from quality.expectation import RowCountBetween
+from quality.expectation import MEANING, RowCountBetween
 from quality.kinds import Kind, imply_checks
 from quality.layout import Column, Layout
 
@@ -82,8 +82,10 @@ class Suite(Closed):
 
     @cached_property
     def suite_version(self) -> str:
-        """`<version>+<digest>`: tells two contents apart even when nobody raised the number."""
-        content = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
+        """`<version>+<digest>`: another one whenever a declared or an implied check, or its meaning, is another."""
+        checks = [check.model_dump(mode="json") for check in self.all_checks]
+        described = {"suite": self.model_dump(mode="json"), "checks": checks, "meaning": MEANING}
+        content = json.dumps(described, ensure_ascii=False, sort_keys=True)
         return f"{self.version}+{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 

@@ -126,7 +126,7 @@ class Settings:
 
     @property
     def reports(self) -> Path:
-        """Pages for people: gate verdicts, GX Data Docs, dbt docs."""
+        """Pages for people: an index, gate verdicts, dbt docs, differences of re-sends."""
         return self.home / "reports"
 
     def locate(self, source: str) -> Path:
@@ -186,6 +186,9 @@ def claim_home(settings: Settings) -> None:
     """Note in a new home which tenant it is of, so that no other one is ever served from it. Idempotent."""
     note = settings.home / OWNER
     if not note.exists():
+        if settings.tenant and (settings.home / "lake").exists():
+            remedy = f"choose a new PLATFORM_HOME; where it is the tenant's own, write {settings.tenant} into {note}"
+            raise SettingsInvalid([Problem(str(settings.home), "", "holds data that nobody has claimed", remedy)])
         with replace_atomically(note) as draft:
             draft.write_text(f"{settings.tenant or NOBODY}\n", encoding="utf-8")
 

@@ -60,7 +60,12 @@ def open_ledger(settings: Settings) -> sa.Engine:
     Raises:
         SettingsInvalid: there is no database at the ledger's address, it cannot be read, or it is newer than the code.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"PLATFORM_HOME {settings.home} is no folder that can be made ({error.strerror}); choose another one."
+        ) from None
     shown = shown_url(settings.ledger_url)
     try:
         engine = sa.create_engine(settings.ledger_url)
