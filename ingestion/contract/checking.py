@@ -10,7 +10,7 @@ from functools import cache
 
 from ingestion.contract.profiles import Column, Contract, Dataset, DeliveryProfile
 from ingestion.foundation.declarations import Problem
-from ingestion.identifiers.sensitive import forbidden_names
+from ingestion.identifiers.sensitive import find_forbidden_names
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -99,7 +99,7 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
         yield Problem(file, f"{key}.classification", "an identifier without class", "give C1, C2 or C3 (JR/T 0171)")
     if column.classification == "C3":
         yield Problem(file, f"{key}.classification", "C3 data is refused at the door", "remove it from the delivery")
-    elif forbidden_names([column.physical_name]):
+    elif find_forbidden_names([column.physical_name]):
         yield Problem(file, key, "is named like authentication data (C3)", "remove it from the delivery")
 
 

@@ -26,7 +26,7 @@ from ingestion.contract.profiles import (
     DeliveryProfile,
     SourceProfile,
 )
-from ingestion.foundation.declarations import WHOLE_FILE, Problem, explain_syntax, parse_yaml, validate
+from ingestion.foundation.declarations import WHOLE_FILE, Problem, explain_syntax, parse_yaml, validate_declaration
 
 ENFORCED_OPTIONS = {"pattern", "minimum", "maximum"}
 
@@ -80,7 +80,7 @@ class _Collector:
         self.problems.append(Problem(self.file, key, problem, remedy))
 
     def parse(self, model: Any, value: Any, key: str) -> Any:
-        declared, found = validate(model, value, self.file, key, hints=False)
+        declared, found = validate_declaration(model, value, self.file, key, hints=False)
         self.problems += found
         return declared
 

@@ -22,16 +22,16 @@ class Registry:
         """Every dataset of every source, in order."""
         return [dataset for contract in self.contracts.values() for dataset in contract.datasets]
 
-    def conformed(self) -> dict[str, list[str]]:
+    def list_conformed(self) -> dict[str, list[str]]:
         """Staging models by the canonical entity they yield; what dbt unions into core."""
         models: dict[str, list[str]] = {}
         for dataset in self.datasets:
             if dataset.delivery.conforms_to:
-                models.setdefault(dataset.delivery.conforms_to, []).append(staging_model(dataset))
+                models.setdefault(dataset.delivery.conforms_to, []).append(name_staging_model(dataset))
         return models
 
 
-def staging_model(dataset: Dataset) -> str:
+def name_staging_model(dataset: Dataset) -> str:
     """Name of the staging model that reads `dataset`."""
     return f"stg_{dataset.source}__{dataset.name}"
 

@@ -15,7 +15,7 @@ from ingestion.foundation.events import Event, report_event
 from ingestion.foundation.ledger import deliveries, use_ledger
 
 
-def record(
+def record_delivery(
     delivery: Delivery,
     ledger: sa.Engine,
     state: str,
@@ -135,7 +135,7 @@ def _report(
     )
 
 
-def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
+def list_dates_to_build(batch_date: date, settings: Settings) -> list[date]:
     """Every business date up to `batch_date` with a landed delivery, and `batch_date` itself.
 
     A late or restated row may touch any date after its event, so all daily figures are derived anew. Dates of the

@@ -38,14 +38,14 @@ GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3}){0,9}(\.[0-9]{1,18})?")
 
 
 @dataclass(frozen=True)
-class Stated:
+class ControlTotals:
     """What a control file says of the rows: how many, and sums by column in the column's own unit."""
 
     rows: int | None = None
     sums: dict[str, Decimal] = field(default_factory=dict)
 
 
-def verify(delivery: Delivery, settings: Settings) -> Stated:
+def verify_delivery(delivery: Delivery, settings: Settings) -> ControlTotals:
     """Check size, checksum, signature, name and date of a delivery; returns what is left to compare with its rows.
 
     Checksum and signature are of the delivered bytes, of a split delivery those of each part; the control file is
@@ -73,7 +73,7 @@ def verify(delivery: Delivery, settings: Settings) -> Stated:
     return stated
 
 
-def check_stated(stated: Stated, rows: int, sums: dict[str, Decimal]) -> None:
+def compare_totals(stated: ControlTotals, rows: int, sums: dict[str, Decimal]) -> None:
     """Compare what the control file states with what was read.
 
     `rows` and `sums` are over all rows delivered, landed and quarantined; a value that cannot be read adds nothing to
@@ -93,12 +93,12 @@ def check_stated(stated: Stated, rows: int, sums: dict[str, Decimal]) -> None:
         ]
     if len(table) > 1:
         raise DeliveryRefused(
-            "\n".join(["does not hold what its control file states:", *_align(table)])
+            "\n".join(["does not hold what its control file states:", *_align_table(table)])
             + f"\n{len(table) - 1} of {len(pairs)} control totals differ"
         )
 
 
-def _align(table: Sequence[tuple[str, ...]]) -> Iterator[str]:
+def _align_table(table: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for first, *others in table:
         numbers = (text.rjust(width) for text, width in zip(others, widths[1:], strict=True))
@@ -154,12 +154,12 @@ def _check_signature(path: Path, signature: Signature) -> None:
         ) from None
 
 
-def _check_control(delivery: Delivery) -> Stated:
+def _check_control(delivery: Delivery) -> ControlTotals:
     ready = delivery.dataset.delivery.ready
     if ready is None or ready.control is None:
-        return Stated()
+        return ControlTotals()
     path = delivery.path if delivery.is_empty else place_companion(delivery.path, ready.marker)
-    values = _parse(path.name, read_companion(path, delivery.dataset), ready.control)
+    values = _parse_control(path.name, read_companion(path, delivery.dataset), ready.control)
     size = sum(part.stat().st_size for part in delivery.data_files)
     expected = {"file_name": delivery.announced_name, "business_date": f"{delivery.batch_date:%Y%m%d}"}
     rows, sums = None, {}
@@ -170,19 +170,19 @@ def _check_control(delivery: Delivery) -> Stated:
                 if value != expected[meaning]:
                     raise DeliveryRefused(f"{path.name} states another {label} than {expected[meaning]}")
             case "bytes":
-                if _count(value, label, path.name) != size:
+                if _parse_count(value, label, path.name) != size:
                     raise DeliveryRefused(f"{path.name} states {label} {int(value)}, but {size} bytes are there")
             case "rows":
-                rows = _count(value, label, path.name)
+                rows = _parse_count(value, label, path.name)
             case total:
                 column = total.removeprefix("sum:")
-                sums[column] = _amount(value, label, path.name, delivery.dataset, column)
+                sums[column] = _parse_amount(value, label, path.name, delivery.dataset, column)
     if delivery.is_empty and (rows or any(sums.values())):
         raise DeliveryRefused(f"{path.name} states rows, but came without {delivery.announced_name}")
-    return Stated(rows, sums)
+    return ControlTotals(rows, sums)
 
 
-def _parse(name: str, text: str, control: Control) -> dict[str, str]:
+def _parse_control(name: str, text: str, control: Control) -> dict[str, str]:
     """Values by label; the texts themselves are never told, for what is no control file may hold anything."""
     lines = [(number, line.strip("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     labels = list(control.fields)
@@ -212,13 +212,13 @@ def _parse(name: str, text: str, control: Control) -> dict[str, str]:
     return found
 
 
-def _count(value: str, label: str, name: str) -> int:
+def _parse_count(value: str, label: str, name: str) -> int:
     if not COUNT.fullmatch(value):
         raise DeliveryRefused(f"{name} states a {label} that is not a whole number")
     return int(value)
 
 
-def _amount(value: str, label: str, name: str, dataset: Dataset, column: str) -> Decimal:
+def _parse_amount(value: str, label: str, name: str, dataset: Dataset, column: str) -> Decimal:
     is_grouped = any(entry.name == column and entry.profile.thousands for entry in dataset.columns)
     if AMOUNT.fullmatch(value):
         return Decimal(value)

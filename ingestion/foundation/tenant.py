@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field, StrictBool
 
-from ingestion.foundation.declarations import Closed, Problem, find_nearest, validate_soundly
+from ingestion.foundation.declarations import Closed, Problem, find_nearest, validate_sound_keys
 
 PROJECT = Path(__file__).resolve().parents[2]
 DECLARED = "tenant.toml"
@@ -174,7 +174,7 @@ def read_tenant(folder: Path, problems: list[Problem]) -> TenantRules | None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(Problem(str(path), "", f"is not valid TOML ({error})", "correct it"))
         return None
-    rules, found = validate_soundly(TenantRules, content, str(path))
+    rules, found = validate_sound_keys(TenantRules, content, str(path))
     problems.extend(found)
     return rules
 

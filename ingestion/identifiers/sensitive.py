@@ -28,12 +28,12 @@ IMAGE_LENGTH, BLOB_LENGTH = 64, 1000
 BLOB = r"(data:[a-z/]+;base64,)?([A-Za-z0-9+/]{60,}\s+)*[A-Za-z0-9+/]{60,}\s*[A-Za-z0-9+/]*={0,2}\s*"
 
 
-def forbidden_names(names: list[str]) -> list[str]:
+def find_forbidden_names(names: list[str]) -> list[str]:
     """Those of the given column names that promise authentication data, in their order."""
-    return [name for name in names if forbidden_name_kind(name)]
+    return [name for name in names if classify_name(name)]
 
 
-def forbidden_name_kind(name: str) -> str | None:
+def classify_name(name: str) -> str | None:
     """What a column's name promises (`password`, `card_verification`, `magnetic_track`, `biometric`), if C3."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
     spelled = "_" + re.sub(r"[^0-9a-z\u3400-\u9fff]+", "_", words) + "_"

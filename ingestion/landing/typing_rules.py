@@ -157,7 +157,7 @@ def _moment_sql(value: str, layout: str, kind: str) -> str:
     return f"case when strftime({parsed}, {quote_text(layout)}) = {value}{whole_day} then cast({parsed} as {kind}) end"
 
 
-def row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule]:
+def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule]:
     """Every row rule of a dataset, in column order.
 
     `may_hold_replacements` says whether U+FFFD, the mark of a byte that was no character, occurs in the file at all.

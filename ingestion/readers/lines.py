@@ -43,8 +43,8 @@ def count_lines(text: Path) -> LineCount:
     counter, piece = LineCounter(), bytearray(PIECE)
     with text.open("rb", buffering=0) as handle:
         while size := handle.readinto(piece):
-            counter.take(piece if size == PIECE else bytes(piece[:size]))
-    return counter.result()
+            counter.add_piece(piece if size == PIECE else bytes(piece[:size]))
+    return counter.finish()
 
 
 class LineCounter:
@@ -57,7 +57,7 @@ class LineCounter:
         self.is_crlf: bool | None = None
         self.blank, self.marks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
 
-    def take(self, piece: bytes | bytearray) -> None:
+    def add_piece(self, piece: bytes | bytearray) -> None:
         """Count in a piece that is not empty; it is not kept."""
         block = np.frombuffer(piece, dtype=np.uint8)
         ends = np.flatnonzero(block == LINE_FEED)
@@ -102,7 +102,7 @@ class LineCounter:
             self.is_utf8 = self.is_utf8 and (self.is_known or (_is_utf8(self.held) and _is_utf8(piece, first, end)))
             self.held = bytes(piece[end:])
 
-    def result(self) -> LineCount:
+    def finish(self) -> LineCount:
         """The account of all pieces."""
         return LineCount(
             self.total + (self.last != LINE_FEED),
@@ -150,7 +150,7 @@ def add_feeds(feeds: list[int]) -> Numbers:
     return np.cumsum([0, *feeds][: len(feeds)], dtype=np.int64)
 
 
-def line_numbers(text: Path, marks: Numbers, offsets: pl.Series) -> pl.Series:
+def number_lines(text: Path, marks: Numbers, offsets: pl.Series) -> pl.Series:
     """Line numbers (from 1) at ascending byte offsets: one more than the line feeds before each."""
     found = offsets.to_numpy()
     numbers = np.ones(len(found), dtype=np.int64)

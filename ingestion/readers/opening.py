@@ -8,9 +8,9 @@ from ingestion.contract import Dataset
 from ingestion.foundation.sql import quote_name
 from ingestion.readers.columnar import open_parquet, open_workbook
 from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
-from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit
+from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit_columns
 from ingestion.readers.reading import Lines, Reading
-from ingestion.readers.transcode import transcode
+from ingestion.readers.transcode import transcode_file
 
 
 def open_reading(path: Path, dataset: Dataset, work: Path, is_evened: bool = False) -> Reading:
@@ -37,13 +37,13 @@ def open_reading(path: Path, dataset: Dataset, work: Path, is_evened: bool = Fal
 def _lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_evened: bool) -> Lines:
     delivery = dataset.delivery
     has_heading = delivery.reader == "delimited" and delivery.header != "none"
-    text, counted, marks = transcode(plain, delivery.encoding, work, is_evened)
+    text, counted, marks = transcode_file(plain, delivery.encoding, work, is_evened)
     heading = delivery.preamble + has_heading
     return Lines(text, path, delivery.encoding, heading, counted, marks if plain == path else None)
 
 
 def _open_fixed_width(path: Path, dataset: Dataset, work: Path, is_evened: bool) -> Reading:
-    delimited = delimit(path, dataset, dataset.delivery.preamble, work)
+    delimited = delimit_columns(path, dataset, dataset.delivery.preamble, work)
     lines = _lines(path, delimited, dataset, work, is_evened)
     names = [column.physical_name for column in dataset.columns]
     trimmed = ", ".join(f"nullif(trim({quote_name(name)}), '') as {quote_name(name)}" for name in names)

@@ -26,9 +26,9 @@ def make_plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:
     try:
         if contracted.archive is None:
             return join_parts(delivery, folder / delivery.path.name)
-        from ingestion.readers.archive import unpack
+        from ingestion.readers.archive import unpack_member
 
-        return unpack(delivery, contracted.archive, settings, folder)
+        return unpack_member(delivery, contracted.archive, settings, folder)
     except OSError as error:
         if error.filename is None or Path(str(error.filename)) not in (delivery.path, *delivery.parts):
             raise

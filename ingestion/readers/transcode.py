@@ -19,7 +19,7 @@ WORD = 8
 ABOVE_ASCII = np.uint64(0x8080808080808080)
 
 
-def transcode(
+def transcode_file(
     path: Path, encoding: str, work: Path, is_evened: bool = False
 ) -> tuple[Path, LineCount | None, Numbers | None]:
     """Give the UTF-8 form of a file, in bounded memory, with its lines counted on the way, and the lines that end
@@ -40,11 +40,11 @@ def transcode(
             text = evened.decode(piece, not piece).encode() if evened else _transcoded(piece, plain)
             if text:
                 sink.write(text)
-                counter.take(text)
+                counter.add_piece(text)
             feeds += count_feeds(piece)
             if source.tell() % RELEASED == 0:
                 _release(source)
-    return target, counter.result(), add_feeds(feeds)
+    return target, counter.finish(), add_feeds(feeds)
 
 
 def _release(source: BinaryIO) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from ingestion.scaffold.headings import cells_are_names
+from ingestion.scaffold.headings import are_names
 from ingestion.scaffold.sampling import Text
 from ingestion.scaffold.table import SampleUnusable, Table
 from ingestion.scaffold.widths import read_fixed_width
@@ -197,7 +197,7 @@ def _read_delimited(text: Text, split: Split | None, rivals: list[Split], name: 
         first = first[:-1] if trailing and len(first) == fields else first
         rows, _ = _parse(body, separator, quote, width)
         values = [rows[column].to_list() for column in rows.columns]
-        verdict = cells_are_names(first, values) if len(first) == width else False
+        verdict = are_names(first, values) if len(first) == width else False
         if verdict is None:
             table.doubt("header", "line 1 could be names or a row: no column differs from it in kind")
         header, named = ("none", False) if verdict is False else ("names", True)

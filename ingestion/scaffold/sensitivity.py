@@ -11,7 +11,7 @@ import polars as pl
 
 from ingestion.contract.profiles import Identifier
 from ingestion.identifiers import canonical_sql, well_formed_sql
-from ingestion.identifiers.kinds import compound_surnames
+from ingestion.identifiers.kinds import list_compound_surnames
 
 SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖"
@@ -64,12 +64,14 @@ class Sensitivity:
 
 def is_surname_first(text: str) -> bool:
     """True for text that could be a Chinese person's name."""
-    if text[:2] in compound_surnames():
+    if text[:2] in list_compound_surnames():
         return bool(GIVEN.fullmatch(text[2:]))
     return text[:1] in SURNAMES and bool(GIVEN.fullmatch(text[1:]))
 
 
-def judge(name: str, physical: str, values: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> Sensitivity | None:
+def judge_sensitivity(
+    name: str, physical: str, values: pl.DataFrame, connection: duckdb.DuckDBPyConnection
+) -> Sensitivity | None:
     """Judge one column by its present values (`value`, `n`); None where nothing points at a person."""
     called = f"{name} {physical.lower()}"
     if C3.search(called):

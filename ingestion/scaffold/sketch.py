@@ -10,13 +10,13 @@ from typing import Any
 from ingestion.contract import ContractInvalid, load_registry, read_contract
 from ingestion.foundation import Files, Settings, list_files, load_settings
 from ingestion.foundation.tenant import DECLARED, KINDS
-from ingestion.identifiers.sensitive import forbidden_names
-from ingestion.scaffold.columns import OPEN_ENDED, Draft, draft_columns
+from ingestion.identifiers.sensitive import find_forbidden_names
+from ingestion.scaffold.columns import OPEN_ENDED, ColumnDraft, draft_columns
 from ingestion.scaffold.containers import open_sample
 from ingestion.scaffold.drafting import render_contract, render_model
 from ingestion.scaffold.gating import add_to_set, render_suite
 from ingestion.scaffold.keys import mark_key
-from ingestion.scaffold.surroundings import Surroundings, look_around, read_companions
+from ingestion.scaffold.surroundings import Surroundings, read_companions, read_surroundings
 from ingestion.scaffold.table import SampleUnusable, Table
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -31,7 +31,7 @@ RECORDED = re.compile(
 
 
 @dataclass(frozen=True)
-class Scaffold:
+class ContractDraft:
     """The written files, and how many places a person must look at; a suite only where the tenant has its own."""
 
     contract: Path
@@ -40,9 +40,9 @@ class Scaffold:
     checks: int
 
 
-def scaffold(
+def draft_contract(
     path: Path, settings: Settings, source: str | None = None, dataset: str | None = None, into: Path | None = None
-) -> Scaffold:
+) -> ContractDraft:
     """Draft a contract and a staging model from one sample file, and where the tenant has its own gates a suite.
 
     Without `into`, they stand among the tenant's own; with it, in a tenant folder that can be landed, built and
@@ -58,7 +58,7 @@ def scaffold(
     except SampleUnusable as unusable:
         told = str(unusable)
         raise SampleUnusable(told if path.name in told else f"{path.name} {told}") from None
-    place = look_around(path)
+    place = read_surroundings(path)
     source, dataset = source or place.source, dataset or place.dataset
     for name in (source, dataset):
         if not NAME.fullmatch(name):
@@ -72,7 +72,7 @@ def scaffold(
     if into is None:
         load_registry(settings)
     drafts = draft_columns(table)
-    if forbidden := forbidden_names([drafted.physical for drafted in drafts]):
+    if forbidden := find_forbidden_names([drafted.physical for drafted in drafts]):
         raise SampleUnusable(
             f"{path.name} has columns of authentication data (C3), which never land: {', '.join(forbidden)}; ask the"
             " party to leave them out."
@@ -99,7 +99,7 @@ def scaffold(
         _write(suite_path, suite)
         add_to_set(_folder(settings, "sets") / "warehouse.yml", model_name)
         checks += suite.count("# check:")
-    return Scaffold(contract_path, model_path, suite_path, checks)
+    return ContractDraft(contract_path, model_path, suite_path, checks)
 
 
 def _prepare_tenant(into: Path) -> Settings:
@@ -149,7 +149,7 @@ def _merge(table: Table, place: Surroundings) -> dict[str, list[str]]:
 
 
 def _guess_habits(
-    table: Table, place: Surroundings, drafts: list[Draft], doubts: dict[str, list[str]]
+    table: Table, place: Surroundings, drafts: list[ColumnDraft], doubts: dict[str, list[str]]
 ) -> dict[str, Any]:
     """Mode, business date, clock and volume: what one sample hardly tells."""
     habits: dict[str, Any] = {}
@@ -184,7 +184,7 @@ def _guess_habits(
     return habits
 
 
-def _business_date(table: Table, place: Surroundings, drafts: list[Draft]) -> Draft | None:
+def _business_date(table: Table, place: Surroundings, drafts: list[ColumnDraft]) -> ColumnDraft | None:
     """The first date column that holds the date of the file's name, and nothing else."""
     for number, draft in enumerate(drafts, 1):
         if place.day and draft.type == "DATE" and draft.required and draft.distinct == 1:
@@ -194,10 +194,10 @@ def _business_date(table: Table, place: Surroundings, drafts: list[Draft]) -> Dr
     return None
 
 
-def _moments(drafts: list[Draft], business: Draft | None) -> list[Draft]:
+def _moments(drafts: list[ColumnDraft], business: ColumnDraft | None) -> list[ColumnDraft]:
     """Columns that could say when the row was recorded, the likeliest first."""
 
-    def rank(draft: Draft) -> tuple[bool, bool]:
+    def rank(draft: ColumnDraft) -> tuple[bool, bool]:
         called = f"{draft.name} {draft.physical.lower()}"
         return draft.type != "TIMESTAMPTZ", not RECORDED.search(called)
 

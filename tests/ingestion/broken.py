@@ -22,7 +22,7 @@ from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.landing import LandingReport, land_source
 from ingestion.landing.sources import DeliveryRefused
 from ingestion.protection import load_keys
-from ingestion.protection.sealing import unseal
+from ingestion.protection.sealing import unseal_text
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -120,7 +120,7 @@ class Party:
         self, content: str | bytes, name: str = "rows.csv", *, day: str | date = DAY, at: str = "2026-03-03T06:00:00"
     ) -> Path:
         """Drop one file, received at a Beijing time."""
-        folder = self.settings.locate(self.source) / str(day).replace("-", "")
+        folder = self.settings.locate_source(self.source) / str(day).replace("-", "")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -177,7 +177,7 @@ class Party:
         keys = load_keys(self.settings.key_file)
         texts: dict[int, str] = {}
         for path in sorted(self.settings.quarantine.rglob("raw.sealed")):
-            frame = pl.read_parquet(io.BytesIO(unseal(path.read_bytes(), keys.quarantine, path.parent.name)))
+            frame = pl.read_parquet(io.BytesIO(unseal_text(path.read_bytes(), keys.quarantine, path.parent.name)))
             texts |= dict(frame.select("line_number", "raw").rows())
         return texts
 

@@ -61,7 +61,7 @@ def open_ledger(settings: Settings) -> sa.Engine:
         SettingsInvalid: there is no database at the ledger's address, it cannot be read, or it is newer than the code.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    shown = shown_url(settings.ledger_url)
+    shown = hide_password(settings.ledger_url)
     try:
         engine = sa.create_engine(settings.ledger_url)
         if engine.dialect.name == "sqlite":
@@ -84,7 +84,7 @@ def open_ledger(settings: Settings) -> sa.Engine:
     return engine
 
 
-def shown_url(url: str) -> str:
+def hide_password(url: str) -> str:
     """A database URL with its password hidden."""
     try:
         return sa.make_url(url).render_as_string(hide_password=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.contract import load_registry
-from ingestion.contract.code_tables import find_untranslated
+from ingestion.contract.code_tables import find_untranslated_codes
 from ingestion.contract.registry import Registry
 from ingestion.foundation import Settings, load_settings
 from tests.ingestion.broken import Party, column, contract, dataset
@@ -29,7 +29,7 @@ def found(registry: Registry, settings: Settings, folder: Path, column: str, mor
     (folder / "seeds" / "ref_codes.csv").write_text(SEED + more)
     (folder / "models").mkdir()
     (folder / "models" / "stg_party__rows.sql").write_text(MODEL.format(column=column))
-    told = find_untranslated(registry, replace(settings, seeds=folder / "seeds", models=folder / "models"))
+    told = find_untranslated_codes(registry, replace(settings, seeds=folder / "seeds", models=folder / "models"))
     return [str(problem) for problem in told]
 
 
@@ -57,4 +57,4 @@ def test_a_code_that_is_given_twice_is_told(party: Party, registry: Registry, tm
 
 def test_the_shipped_code_tables_are_complete() -> None:
     settings = load_settings({})
-    assert find_untranslated(load_registry(settings), settings) == []
+    assert find_untranslated_codes(load_registry(settings), settings) == []

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ingestion.delivery import DeliveryIncomplete
-from ingestion.landing import list_held, replay
+from ingestion.landing import list_held, replay_held
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
 
 QUERY = "select no, amount, posted from loan where posted > :since and posted <= :until order by no"
@@ -36,7 +36,7 @@ def connect(party: Party, query: str = QUERY, url: str = "sqlite:///{landing}/co
 
 
 def book(party: Party, rows: list[tuple[str, str | None, str]], *, amount: str = "text") -> None:
-    folder = party.settings.locate("party")
+    folder = party.settings.locate_source("party")
     folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder / "core.db")) as database, database:
         database.execute(f"create table if not exists loan (no text primary key, amount {amount}, posted text)")
@@ -122,7 +122,7 @@ def test_a_broken_row_is_replayed_from_the_kept_answer(party: Party) -> None:
     mended = [COLUMNS[0], column("amount", "DECIMAL(18,3)"), COLUMNS[2]]
     declared = dataset(*mended, reader="database", mode="upsert", query=QUERY)
     party.agree(contract("party", declared, connection="sqlite:///{landing}/core.db") | {"version": "1.1.0"})
-    assert replay(held.delivery_id, datetime(2026, 3, 9, tzinfo=BEIJING), party.settings) == (1, 0)
+    assert replay_held(held.delivery_id, datetime(2026, 3, 9, tzinfo=BEIJING), party.settings) == (1, 0)
     assert sorted(str(row) for (row,) in party.rows("amount")) == ["1.00", "1.005"]
 
 
@@ -160,7 +160,7 @@ def test_an_answer_of_the_database_is_told_without_the_numbers_in_it(party: Part
 def test_an_unreachable_database_leaves_what_landed_and_is_caught_up(party: Party) -> None:
     book(connect(party), BOOKED)
     party.land(day(2))
-    database = party.settings.locate("party") / "core.db"
+    database = party.settings.locate_source("party") / "core.db"
     database.rename(database.with_name("moved.db"))
     with pytest.raises(DeliveryIncomplete):
         party.land(day(3))

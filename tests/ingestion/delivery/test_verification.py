@@ -21,9 +21,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingestion.contract import Column, Contract, Dataset
 from ingestion.contract.profiles import ColumnProfile, DeliveryProfile, SourceProfile
-from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, check_stated, find_deliveries, verify
+from ingestion.delivery import (
+    Delivery,
+    DeliveryIncomplete,
+    DeliveryRefused,
+    compare_totals,
+    find_deliveries,
+    verify_delivery,
+)
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
-from ingestion.delivery.verification import Stated
+from ingestion.delivery.verification import ControlTotals
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.readers import FileUnreadable
@@ -298,7 +305,7 @@ def test_a_refused_delivery_is_looked_at_again_when_its_checksum_is_corrected(se
     assert find(contract, settings) == [refused], "running again must not pass for a success"
     (folder / "LOAN_20260304.csv.sum").write_text(hashlib.md5(DATA).hexdigest())
     (again,) = find(contract, settings)
-    assert verify(again, settings) == Stated()
+    assert verify_delivery(again, settings) == ControlTotals()
     record(settings, again, "landed")
     (folder / "LOAN_20260304.csv.sum").write_bytes(b"0" * 32)
     assert find(contract, settings) == []
@@ -353,22 +360,24 @@ def digest(algorithm: str, content: bytes = DATA) -> bytes:
     return hashlib.new(algorithm, content).hexdigest().encode()
 
 
-ALL = Stated(2, {"amount": Decimal("3.75")})
+ALL = ControlTotals(2, {"amount": Decimal("3.75")})
 LINE = b"LOAN_20260304.csv|%d|2|20260304|3.75\n" % len(DATA)
 KEYS = control("keys", "=", {"记录数": "rows", "金额": "sum:amount"})
-AGREED: list[tuple[str, dict[str, Any], dict[str, bytes], Stated]] = [
-    ("nothing to check", {}, {}, Stated()),
-    ("md5", checksum("md5"), {"LOAN_20260304.csv.sum": digest("md5")}, Stated()),
-    ("sha256, upper case", checksum("sha256"), {"LOAN_20260304.csv.sum": digest("sha256").upper() + b"\n"}, Stated()),
+AGREED: list[tuple[str, dict[str, Any], dict[str, bytes], ControlTotals]] = [
+    ("nothing to check", {}, {}, ControlTotals()),
+    ("md5", checksum("md5"), {"LOAN_20260304.csv.sum": digest("md5")}, ControlTotals()),
+    ("sha256, upper case", checksum("sha256"), {"LOAN_20260304.csv.sum": digest("sha256").upper() + b"\n"},
+     ControlTotals()),
     ("sm3 and the name", checksum("sm3"), {"LOAN_20260304.csv.sum": digest("sm3") + b"  LOAN_20260304.csv\r\n"},
-     Stated()),
+     ControlTotals()),
     ("a binary-mode name", checksum("md5"), {"LOAN_20260304.csv.sum": digest("md5") + b" *LOAN_20260304.csv"},
-     Stated()),
-    ("a signature as it is", SIGNED, {"LOAN_20260304.csv.sig": KEY.sign(DATA)}, Stated()),
-    ("a signature in wrapped base64", SIGNED, {"LOAN_20260304.csv.sig": base64.encodebytes(KEY.sign(DATA))}, Stated()),
+     ControlTotals()),
+    ("a signature as it is", SIGNED, {"LOAN_20260304.csv.sig": KEY.sign(DATA)}, ControlTotals()),
+    ("a signature in wrapped base64", SIGNED, {"LOAN_20260304.csv.sig": base64.encodebytes(KEY.sign(DATA))},
+     ControlTotals()),
     ("a control line", control(), {"LOAN_20260304.ctl": LINE}, ALL),
     ("grouped digits where the column has them", control(fields={"amt": "sum:amount"}),
-     {"LOAN_20260304.ctl": b"-1,234,567.80"}, Stated(None, {"amount": Decimal("-1234567.80")})),
+     {"LOAN_20260304.ctl": b"-1,234,567.80"}, ControlTotals(None, {"amount": Decimal("-1234567.80")})),
     ("labels in GB18030", KEYS | {"encoding": "gb18030"},
      {"LOAN_20260304.ctl": "金额 = 3.75\r\n记录数=2\r\n".encode("gb18030")}, ALL),
 ]  # fmt: skip
@@ -376,11 +385,11 @@ AGREED: list[tuple[str, dict[str, Any], dict[str, bytes], Stated]] = [
 
 @pytest.mark.parametrize(("words", "beside", "stated"), [case[1:] for case in AGREED], ids=[case[0] for case in AGREED])
 def test_what_agrees_is_accepted(
-    settings: Settings, words: dict[str, Any], beside: dict[str, bytes], stated: Stated
+    settings: Settings, words: dict[str, Any], beside: dict[str, bytes], stated: ControlTotals
 ) -> None:
     drop(settings, {"LOAN_20260304.csv": DATA} | beside)
     (delivery,) = find(make_contract(**words), settings)
-    assert verify(delivery, settings) == stated
+    assert verify_delivery(delivery, settings) == stated
 
 
 def line(text: str) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -454,14 +463,14 @@ def test_what_contradicts_is_refused(
     drop(settings, {"LOAN_20260304.csv": DATA} | files)
     (delivery,) = find(make_contract(**words), settings)
     with pytest.raises(DeliveryRefused) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == message
 
 
 def test_an_empty_file_can_be_signed(settings: Settings) -> None:
     drop(settings, {"LOAN_20260304.csv": b"", "LOAN_20260304.csv.sig": KEY.sign(b"")})
     (delivery,) = find(make_contract(**SIGNED), settings)
-    assert verify(delivery, settings) == Stated()
+    assert verify_delivery(delivery, settings) == ControlTotals()
 
 
 def test_a_digest_that_the_interpreter_lacks_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,7 +481,7 @@ def test_a_digest_that_the_interpreter_lacks_is_told(settings: Settings, monkeyp
     (delivery,) = find(make_contract(**checksum("sm3")), settings)
     monkeypatch.setattr(hashlib, "new", refuse)
     with pytest.raises(DeliveryRefused) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == ("LOAN_20260304.csv.sum cannot be checked, because this Python's OpenSSL has no sm3")
 
 
@@ -489,10 +498,10 @@ def test_a_control_file_alone_may_state_zeros_only(settings: Settings, content: 
     (delivery,) = find(make_contract(no_data=["marker_only"], **control()), settings)
     assert delivery.is_empty
     if message is None:
-        assert verify(delivery, settings) == Stated(0, {"amount": Decimal(0)})
+        assert verify_delivery(delivery, settings) == ControlTotals(0, {"amount": Decimal(0)})
         return
     with pytest.raises(DeliveryRefused) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == message
 
 
@@ -502,10 +511,10 @@ def test_parts_are_verified_each_and_the_control_file_counts_all(settings: Setti
     stated = b"LOAN_20260304.lst|%d|6|20260304|11.25" % (3 * len(DATA))
     folder = drop(settings, PARTS | sums | {"LOAN_20260304.lst": LISTED, "LOAN_20260304.ctl": stated})
     (delivery,) = find(make_contract(**words), settings)
-    assert verify(delivery, settings) == Stated(6, {"amount": Decimal("11.25")})
+    assert verify_delivery(delivery, settings) == ControlTotals(6, {"amount": Decimal("11.25")})
     (folder / "LOAN_20260304_003.csv.sum").write_bytes(b"0" * 32)
     with pytest.raises(DeliveryRefused) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == (
         f"LOAN_20260304_003.csv has md5 {digest('md5').decode()}, but LOAN_20260304_003.csv.sum says {'0' * 32}"
     )
@@ -516,7 +525,7 @@ def test_a_file_that_changes_under_verification_is_told(settings: Settings) -> N
     (delivery,) = find(make_contract(), settings)
     (folder / "LOAN_20260304.csv").write_bytes(DATA + b"L3,1.00\n")
     with pytest.raises(DeliveryIncomplete) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == f"bank.loans of 2026-03-04: LOAN_20260304.csv changed since it was found{TAIL}"
 
 
@@ -525,15 +534,17 @@ def test_a_checksum_that_vanishes_under_verification_is_told(settings: Settings)
     (delivery,) = find(make_contract(**checksum("md5")), settings)
     (folder / "LOAN_20260304.csv.sum").unlink()
     with pytest.raises(DeliveryIncomplete) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == (f"bank.loans of 2026-03-04: LOAN_20260304.csv.sum is not there any more{TAIL}")
 
 
 def test_differences_from_stated_totals_are_a_table() -> None:
-    check_stated(ALL, 2, {"amount": Decimal("3.750")})
-    check_stated(Stated(), 2, {"amount": Decimal("3.75")})
+    compare_totals(ALL, 2, {"amount": Decimal("3.750")})
+    compare_totals(ControlTotals(), 2, {"amount": Decimal("3.75")})
     with pytest.raises(DeliveryRefused) as caught:
-        check_stated(Stated(100, {"amount": Decimal("12345.60"), "fee": Decimal(0)}), 99, {"amount": Decimal("12000")})
+        compare_totals(
+            ControlTotals(100, {"amount": Decimal("12345.60"), "fee": Decimal(0)}), 99, {"amount": Decimal("12000")}
+        )
     assert str(caught.value) == (
         "does not hold what its control file states:\n"
         "  total            stated  found  difference\n"

@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field, ValidationError, model_validator
 
 from ingestion.foundation import list_files
-from ingestion.foundation.declarations import Closed, Problem, explain, load_declarations
+from ingestion.foundation.declarations import Closed, Problem, explain_errors, load_declarations
 
 
 class Sum(Closed):
@@ -127,13 +127,13 @@ def test_a_problem_names_its_key_and_what_would_be_right(case: str) -> None:
     content, told = PROBLEMS[case]
     with pytest.raises(ValidationError) as caught:
         Table.model_validate(content)
-    assert [str(problem) for problem in sorted(explain(caught.value, "f.yml", content, Table))] == told
+    assert [str(problem) for problem in sorted(explain_errors(caught.value, "f.yml", content, Table))] == told
 
 
 def test_a_part_of_a_file_is_explained_below_its_key() -> None:
     with pytest.raises(ValidationError) as caught:
         Layout.model_validate({"bucket": "x"})
-    assert explain(caught.value, "f.yml", {"bucket": "x"}, Layout, "a.b")[-1] == Problem(
+    assert explain_errors(caught.value, "f.yml", {"bucket": "x"}, Layout, "a.b")[-1] == Problem(
         "f.yml", "a.b.bucket", "is not a key that exists here", "write bucket_by"
     )
 

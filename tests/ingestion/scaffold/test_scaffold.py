@@ -18,8 +18,8 @@ from ingestion.commands import main
 from ingestion.contract import Contract, Dataset, load_registry, read_contract
 from ingestion.foundation import PROJECT, Settings, load_settings
 from ingestion.landing import land_source
-from ingestion.scaffold import SampleUnusable, scaffold
-from ingestion.scaffold.naming import lake_name, unique_names
+from ingestion.scaffold import SampleUnusable, draft_contract
+from ingestion.scaffold.naming import form_lake_name, form_unique_names
 from ingestion.scaffold.sampling import PIECE, find_encoding
 from ingestion.simulation import GO_LIVE, build_world, deliver
 from ingestion.simulation.identities import complete_cert_numbers, draw_cert_numbers, draw_mobiles, draw_names
@@ -62,7 +62,7 @@ def landing(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def draft(path: Path, into: Path, **names: str) -> Dataset:
     """The dataset of a draft, which is valid and belongs to a tenant that passes `check`."""
-    drafted = scaffold(path, load_settings({}), into=into, **names)
+    drafted = draft_contract(path, load_settings({}), into=into, **names)
     contract: Contract = read_contract(drafted.contract)
     assert drafted.checks >= 5
     return contract.datasets[0]
@@ -130,7 +130,7 @@ def test_a_shipped_contract_is_found_again(landing: Path, tmp_path: Path, source
 
 def test_no_identifier_of_the_sample_is_written(landing: Path, world: World, tmp_path: Path) -> None:
     for number, ((source, _), name) in enumerate(FILES.items()):
-        scaffold(landing / source / DAY / name, load_settings({}), into=tmp_path / str(number))
+        draft_contract(landing / source / DAY / name, load_settings({}), into=tmp_path / str(number))
     written = text_of(tmp_path)
     persons = world.persons
     names = {name for name in persons["customer_name"].to_list() if len(name) > 2}
@@ -215,8 +215,8 @@ def test_chinese_headings_become_lower_snake_names(tmp_path: Path) -> None:
     assert drafted.columns[6].description == "担保物"
     assert drafted.delivery.preamble == 2
     assert drafted.name == "disbursed_details"
-    assert lake_name("loanNo") == lake_name("LOAN-NO") == "loan_no"
-    assert unique_names(["a", "A", None]) == ["a", "a_2", "column_03"]
+    assert form_lake_name("loanNo") == form_lake_name("LOAN-NO") == "loan_no"
+    assert form_unique_names(["a", "A", None]) == ["a", "a_2", "column_03"]
 
 
 def test_fixed_width_in_gb18030(tmp_path: Path) -> None:
@@ -469,14 +469,14 @@ def test_what_cannot_be_drafted_is_told_in_a_sentence(
 def test_folders_absent_files_and_names_are_told(tmp_path: Path) -> None:
     settings = load_settings({})
     with pytest.raises(SampleUnusable, match="is not a file"):
-        scaffold(tmp_path, settings)
+        draft_contract(tmp_path, settings)
     with pytest.raises(SampleUnusable, match="does not exist"):
-        scaffold(tmp_path / "x.csv", settings)
+        draft_contract(tmp_path / "x.csv", settings)
     path = write(tmp_path, "x_20260302.csv", separated(people(), ","))
     with pytest.raises(SampleUnusable, match="lower snake"):
-        scaffold(path, settings, source="Bank-X")
+        draft_contract(path, settings, source="Bank-X")
     with pytest.raises(SampleUnusable, match="exists"):
-        scaffold(path, settings, source="bank_a", dataset="fees")
+        draft_contract(path, settings, source="bank_a", dataset="fees")
 
 
 @pytest.mark.parametrize("seed", range(8))
