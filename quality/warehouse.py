@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from ingestion.contract import load_registry
-from ingestion.contract.registry import Registry
+from ingestion.contract import Registry, load_registry
 from ingestion.delivery import list_dates_to_build
 from ingestion.foundation import Settings, list_files, load_settings, read_files
 from ingestion.foundation.events import report_event

@@ -15,7 +15,7 @@ from datetime import date
 from dags.local_airflow.lake_rows import Lake, count_lake_rows, describe_changes
 from dags.local_airflow.progress import Progress
 from dags.local_airflow.stack import Stack, StackFailed
-from ingestion.contract import list_sources
+from ingestion.contract import read_cards
 from ingestion.foundation import Settings
 from ingestion.foundation.runs import Run, RunState, list_newest_runs, read_runs
 
@@ -96,7 +96,7 @@ def run_date(
 
 def list_dags(settings: Settings) -> set[str]:
     """Every dag that the declarations make."""
-    return {*(f"ingest_{source}" for source, _ in list_sources(settings)), *CHAIN}
+    return {*(f"ingest_{card.source}" for card in read_cards(settings)), *CHAIN}
 
 
 def _say_result(settings: Settings, run: Run, lake: Lake, progress: Progress) -> None:

@@ -2,16 +2,13 @@
 
 from ingestion.lake.comparison import compare_versions
 from ingestion.lake.dbt_sources import render_sources
-from ingestion.lake.layout import LINEAGE, choose_parquet_options, derive_lake_schema, open_connection
+from ingestion.lake.layout import choose_parquet_options, derive_lake_schema, open_connection
 from ingestion.lake.manifest import write_manifest
-from ingestion.lake.scan import find_clear
 
 __all__ = [
-    "LINEAGE",
     "choose_parquet_options",
     "compare_versions",
     "derive_lake_schema",
-    "find_clear",
     "open_connection",
     "render_sources",
     "write_manifest",

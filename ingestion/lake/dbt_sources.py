@@ -6,8 +6,7 @@ from typing import Any
 
 import yaml
 
-from ingestion.contract import Contract, Dataset
-from ingestion.contract.registry import Registry
+from ingestion.contract import Contract, Dataset, Registry
 from ingestion.lake.layout import derive_lake_schema
 
 HEADING = "# Made from the contracts whenever dbt runs; an edit is lost.\n"

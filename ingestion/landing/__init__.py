@@ -1,6 +1,6 @@
 """Landing (入湖): one delivery through the door, and the rows that were kept out."""
 
-from ingestion.landing.quarantine import QuarantineUnknown, list_held, replay_held, show_held
+from ingestion.landing.quarantine import QuarantineUnknown, list_held, replay_held, show_held, unlock_held
 from ingestion.landing.sources import LandingReport, SourceUnknown, land_source
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "list_held",
     "replay_held",
     "show_held",
+    "unlock_held",
 ]

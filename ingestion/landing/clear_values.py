@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import duckdb
 
-from ingestion.contract import Column, Dataset
+from ingestion.contract import Dataset
+from ingestion.contract.profiles import Column
 from ingestion.delivery import Delivery
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name

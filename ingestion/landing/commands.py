@@ -14,8 +14,16 @@ from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import BUSINESS_DATE, DONE, NO, WRONG, Command, ExitCodes, Group, argument
 from ingestion.lake import write_manifest
-from ingestion.landing.quarantine import QuarantineUnknown, list_held, replay_held, show_held, unlock_held
-from ingestion.landing.sources import NOT_LANDED, SourceUnknown, land_source
+from ingestion.landing import (
+    QuarantineUnknown,
+    SourceUnknown,
+    land_source,
+    list_held,
+    replay_held,
+    show_held,
+    unlock_held,
+)
+from ingestion.landing.sources import NOT_LANDED
 from ingestion.protection import KeyUnusable
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from ingestion.contract import Column, Dataset
+from ingestion.contract import Dataset
+from ingestion.contract.profiles import Column
 from ingestion.foundation.sql import quote_name
 from ingestion.identifiers import canonical_sql
 from ingestion.landing.typing_rules import RowRule, delivered_sql, present_sql

@@ -162,7 +162,7 @@ def _locate_folder(held: Held, settings: Settings) -> Path:
 
 def _locate_delivery(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
     """The delivery, as it lies where it arrived, whose rows these are, or are what a replay left of them."""
-    dataset, delivery_id = contract.dataset(held.dataset), held.delivery_id
+    dataset, delivery_id = contract.find_dataset(held.dataset), held.delivery_id
     with ledger.connect() as connection:
         while replayed := connection.execute(
             sa.select(replays.c.delivery_id).where(replays.c.replay_id == delivery_id)

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 from duckdb.func import ARROW
 
-from ingestion.contract import Column
+from ingestion.contract.profiles import Column
 from ingestion.identifiers import KINDS, birth_date_sql, masked_sql
 from ingestion.identifiers.sm3 import digest_sm3, make_hmac_sm3
 from ingestion.protection.keys import Keys

@@ -4,7 +4,7 @@ Nothing here is sure: what a person must confirm carries `check:` with its evide
 that could identify anybody.
 """
 
-from ingestion.scaffold.sketch import ContractDraft, draft_contract
+from ingestion.scaffold.sketch import draft_contract
 from ingestion.scaffold.table import SampleUnusable
 
-__all__ = ["ContractDraft", "SampleUnusable", "draft_contract"]
+__all__ = ["SampleUnusable", "draft_contract"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingestion.contract import ContractInvalid, load_registry, read_contract
+from ingestion.contract import ContractInvalid, load_registry
+from ingestion.contract.reading import read_contract
 from ingestion.foundation import Files, Settings, list_files, load_settings
 from ingestion.foundation.tenant import DECLARED, KINDS
 from ingestion.identifiers.sensitive import find_forbidden_names

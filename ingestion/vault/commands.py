@@ -11,8 +11,7 @@ from datetime import datetime
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import DONE, NO, WRONG, Command, ExitCodes, Group, argument
 from ingestion.protection import KeyUnusable, add_key, load_keys
-from ingestion.vault.opening import Vault
-from ingestion.vault.store import VaultRefused
+from ingestion.vault import Vault, VaultRefused
 
 
 @contextmanager

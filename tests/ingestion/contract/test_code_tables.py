@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.contract import load_registry
+from ingestion.contract import Registry, load_registry
 from ingestion.contract.code_tables import find_untranslated_codes
-from ingestion.contract.registry import Registry
 from ingestion.foundation import Settings, load_settings
 from tests.ingestion.broken import Party, column, contract, dataset
 

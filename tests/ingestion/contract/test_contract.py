@@ -12,7 +12,8 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from ingestion.commands import main
-from ingestion.contract import ContractInvalid, list_sources, load_registry, read_contract
+from ingestion.contract import ContractInvalid, load_registry, read_cards
+from ingestion.contract.reading import read_contract
 from ingestion.foundation import PROJECT, load_settings
 from ingestion.foundation.declarations import Problem
 from ingestion.lake import render_sources
@@ -347,4 +348,5 @@ def test_schedules_are_read_without_the_rest_of_the_contract(party: Party) -> No
     shutil.copy(SHIPPED[0], party.tenant / "contracts")
     party.declare(column("a"))
     (party.tenant / "contracts" / "torn.yml").write_text("a: [1")
-    assert list_sources(party.settings) == [(SHIPPED[0].stem, "0 7 * * *"), ("party", "0 7 * * *")]
+    found = [(card.source, card.cron) for card in read_cards(party.settings)]
+    assert found == [(SHIPPED[0].stem, "0 7 * * *"), ("party", "0 7 * * *")]

@@ -19,8 +19,8 @@ import pyzipper
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ingestion.contract import Column, Contract, Dataset
-from ingestion.contract.profiles import ColumnProfile, DeliveryProfile, SourceProfile
+from ingestion.contract import Contract, Dataset
+from ingestion.contract.profiles import Column, ColumnProfile, DeliveryProfile, SourceProfile
 from ingestion.delivery import (
     Delivery,
     DeliveryIncomplete,

@@ -15,7 +15,8 @@ import pytest
 import xlsxwriter
 
 from ingestion.commands import main
-from ingestion.contract import Contract, Dataset, load_registry, read_contract
+from ingestion.contract import Contract, Dataset, load_registry
+from ingestion.contract.reading import read_contract
 from ingestion.foundation import PROJECT, Settings, load_settings
 from ingestion.landing import land_source
 from ingestion.scaffold import SampleUnusable, draft_contract
@@ -102,7 +103,7 @@ def separated(frame: pl.DataFrame, separator: str, end: str = "\n", trailing: bo
 
 @pytest.mark.parametrize(("source", "dataset"), FILES)
 def test_a_shipped_contract_is_found_again(landing: Path, tmp_path: Path, source: str, dataset: str) -> None:
-    shipped = read_contract(SHIPPED / f"{source}.yml").dataset(dataset)
+    shipped = read_contract(SHIPPED / f"{source}.yml").find_dataset(dataset)
     drafted = draft(landing / source / DAY / FILES[source, dataset], tmp_path, dataset=dataset)
     different = {
         name

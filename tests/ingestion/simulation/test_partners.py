@@ -17,7 +17,7 @@ import pytest
 import pyzipper
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ingestion.contract import read_contract
+from ingestion.contract.reading import read_contract
 from ingestion.foundation import PROJECT
 from ingestion.simulation import SimulationReport, World, build_world, deliver, simulate
 from ingestion.simulation.defects import DEFECTS
@@ -147,7 +147,7 @@ def test_bank_b_compensations_are_labelled(report: SimulationReport, world: Worl
 def read_fixed_width(path: Path, dataset: str) -> pl.DataFrame:
     """Records cut by the contract's widths, in bytes."""
     contract = read_contract(PROJECT / "ingestion" / "contracts" / "guarantor_c.yml")
-    columns = {column.physical_name: column.profile.width or 0 for column in contract.dataset(dataset).columns}
+    columns = {column.physical_name: column.profile.width or 0 for column in contract.find_dataset(dataset).columns}
     assert columns == WIDTHS[dataset]
     *lines, end = path.read_bytes().split(b"\n")
     assert end == b""
@@ -316,7 +316,7 @@ def read_settlements(path: Path) -> pl.DataFrame:
     )
     heading, *lines = content.decode("gb18030").removesuffix("\r\n").split("\r\n")
     contract = read_contract(PROJECT / "ingestion" / "contracts" / "payment_f.yml")
-    assert heading == ",".join(f'"{column.physical_name}"' for column in contract.dataset("settlements").columns)
+    assert heading == ",".join(f'"{column.physical_name}"' for column in contract.find_dataset("settlements").columns)
     return pl.DataFrame([line[1:-1].split('","') for line in lines], schema=list(HEADINGS), orient="row")
 
 
