@@ -55,8 +55,8 @@ def permitted(spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment:
     counts = count_reasons(judged, purpose)
     kept = spine.filter(judged.is_null())
     if kept.height < spine.height:
-        told = ", ".join(f"{row['rows']} {row['reason']}" for row in counts.iter_rows(named=True))
-        log.info("consent for %s: %d of %d rows permitted; excluded: %s", purpose, kept.height, spine.height, told)
+        reported = ", ".join(f"{row['rows']} {row['reason']}" for row in counts.iter_rows(named=True))
+        log.info("consent for %s: %d of %d rows permitted; excluded: %s", purpose, kept.height, spine.height, reported)
     return Permitted(kept, counts)
 
 

@@ -105,7 +105,7 @@ def in_business_zone(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
 
 
 def business_days(micros: Ints) -> Ints:
-    """Number of the business day each instant falls on."""
+    """Number of the business day each instant lies on."""
     times = pl.Series(micros).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(ZONE)
     return times.dt.date().to_physical().cast(pl.Int64).to_numpy()
 

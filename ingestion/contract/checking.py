@@ -14,7 +14,7 @@ from ingestion.identifiers.sensitive import find_forbidden_names
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-STAND_INS = ("token", "masked", "birth_date")
+SUBSTITUTES = ("token", "masked", "birth_date")
 
 
 def check_contract(contract: Contract, file: str) -> Iterator[Problem]:
@@ -90,7 +90,7 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
     if column.profile.thousands and not column.type.startswith(("DECIMAL", "BIGINT", "INTEGER")):
         yield Problem(file, f"{key}.column.thousands", f"has no meaning for {column.type}", "remove it")
     for other in dataset.columns:
-        clash = _stand_ins(column) & (_stand_ins(other) | {other.name})
+        clash = _list_substitutes(column) & (_list_substitutes(other) | {other.name})
         if clash and len(other.name) > len(column.name):
             yield Problem(
                 file, f"{key}.column.protect", f"{min(clash)} is a lake column of {other.name} too", "rename one"
@@ -152,9 +152,9 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-def _stand_ins(column: Column) -> set[str]:
-    """Lake columns that may stand in for an identifier."""
-    return {f"{column.name}_{suffix}" for suffix in STAND_INS} if column.profile.protect else set()
+def _list_substitutes(column: Column) -> set[str]:
+    """Lake columns that may replace an identifier."""
+    return {f"{column.name}_{suffix}" for suffix in SUBSTITUTES} if column.profile.protect else set()
 
 
 def _check_placeholders(file: str, key: str, pattern: str, allowed: set[str]) -> Iterator[Problem]:

@@ -76,7 +76,7 @@ def _list_split(dataset: Dataset, folder: Path, until: date) -> Iterator[Candida
 
 
 def _compare_list(name: str, listed: list[str], there: dict[str, tuple[int, Path]], shape: re.Pattern[str]) -> str:
-    """What is wrong between a list file and the parts beside it; nothing of a line that is no part's name is told."""
+    """What is wrong between a list file and the parts beside it; lines that are no part names are never quoted."""
     if not listed:
         return f"{name} names no part"
     if len(set(listed)) < len(listed):

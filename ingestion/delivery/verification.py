@@ -87,9 +87,9 @@ def compare_totals(stated: ControlTotals, rows: int, sums: dict[str, Decimal]) -
     table = [("total", "stated", "found", "difference")]
     with localcontext(prec=DIGITS):
         table += [
-            (name, f"{told:f}", f"{found:f}", f"{found - told:+f}")
-            for name, (told, found) in pairs.items()
-            if told != found
+            (name, f"{reported:f}", f"{found:f}", f"{found - reported:+f}")
+            for name, (reported, found) in pairs.items()
+            if reported != found
         ]
     if len(table) > 1:
         raise DeliveryRefused(
@@ -183,7 +183,7 @@ def _check_control(delivery: Delivery) -> ControlTotals:
 
 
 def _parse_control(name: str, text: str, control: Control) -> dict[str, str]:
-    """Values by label; the texts themselves are never told, for what is no control file may hold anything."""
+    """Values by label; the texts themselves are never quoted, for what is no control file may hold anything."""
     lines = [(number, line.strip("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     labels = list(control.fields)
     if control.layout == "line":

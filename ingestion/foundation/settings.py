@@ -25,10 +25,10 @@ OWNER, NOBODY = "tenant.txt", "the product's own group"
 class SettingsInvalid(DeclarationsInvalid):
     """The environment or a tenant names something that cannot be used: one sentence, or all `problems` at once."""
 
-    def __init__(self, told: str | Iterable[Problem]) -> None:
-        super().__init__(() if isinstance(told, str) else told)
-        if isinstance(told, str):
-            self.args = (told,)
+    def __init__(self, reported: str | Iterable[Problem]) -> None:
+        super().__init__(() if isinstance(reported, str) else reported)
+        if isinstance(reported, str):
+            self.args = (reported,)
 
 
 class Variables(Closed):

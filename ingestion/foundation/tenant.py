@@ -128,8 +128,8 @@ class Overlay:
                 if key == "extends" and not name.endswith(".csv"):
                     continue  # it is no seed, which is another problem
                 if name in product and name not in own:
-                    told = f"{self.kind}/{name} {key} nothing, for the tenant has no such file"
-                    yield Problem(declared, key, told, "add the file or take the entry out")
+                    reported = f"{self.kind}/{name} {key} nothing, for the tenant has no such file"
+                    yield Problem(declared, key, reported, "add the file or take the entry out")
                 elif name in product and key == "extends" and _heading(own[name]) != _heading(product[name]):
                     remedy = f"begin it with {_heading(product[name])}"
                     yield Problem(str(own[name]), "", "has not the heading of what it extends", remedy)
@@ -232,8 +232,8 @@ def _find_idle(overlay: Overlay, declared: str) -> Iterator[Problem]:
                 near = find_nearest(entry, known)
                 remedy = f"write {overlay.kind}/{near}" if near else "take the entry out"
                 what = {"without": "part", "replaces": "file", "extends": "seed"}[key]
-                told = f"{overlay.kind}/{entry} is no {what} of the product here"
-                yield Problem(declared, key, told, remedy)
+                reported = f"{overlay.kind}/{entry} is no {what} of the product here"
+                yield Problem(declared, key, reported, remedy)
 
 
 def _heading(path: Path) -> str:

@@ -52,7 +52,7 @@ def _listed() -> dict[str, dict[str, Any]]:
 
 
 def redact_numbers(text: str) -> str:
-    """A text that somebody else wrote, as it may be told: long numbers could be identifiers."""
+    """Redact long numbers in a text that somebody else wrote; they may be identifiers."""
     return LONG_NUMBER.sub("…", text)
 
 

@@ -65,4 +65,4 @@ def _describe_column(name: str, dataset: Dataset, described: dict[str, str]) -> 
     if name in described:
         return described[name]
     protected = next(column for column in dataset.columns if name.startswith(column.name) and column.profile.protect)
-    return f"Stands in for {protected.name}: {name.removeprefix(protected.name + '_')}."
+    return f"Replaces {protected.name}: {name.removeprefix(protected.name + '_')}."

@@ -42,7 +42,7 @@ def choose_parquet_options(dataset: Dataset) -> str:
 
 
 def derive_lake_schema(dataset: Dataset) -> dict[str, str]:
-    """Columns of a dataset in the lake, in order, with their DuckDB types; the last ones tell the lineage."""
+    """Columns of a dataset in the lake, in order, with their DuckDB types; the last ones are the lineage."""
     schema: dict[str, str] = {}
     for column in dataset.columns:
         if column.profile.drop:

@@ -1,9 +1,9 @@
 """Shapes of identifiers (标识符形状): numbers that are clear identifiers by their own form, whoever they belong to.
 
 An identity number has the check character of GB 11643 and a date of birth, a phone eleven digits that begin 13 to 19, a
-card 16 to 19 digits that pass Luhn's test. Tokens, amounts, timestamps and numbers of contracts are told apart by form:
-a candidate is a whole word of digits and no part of a decimal fraction. Of numbers that only look like cards one in
-ten passes Luhn's test by chance, so cards are found where at least half of those in one place do.
+card 16 to 19 digits that pass Luhn's test. Tokens, amounts, timestamps and numbers of contracts have other forms: a
+candidate is a whole word of digits and no part of a decimal fraction. Of numbers that only look like cards one in ten
+passes Luhn's test by chance, so cards are found where at least half of those in one place do.
 """
 
 from __future__ import annotations

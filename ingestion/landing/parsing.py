@@ -100,7 +100,7 @@ def _open(
         reading = open_reading(path, dataset, work)
         layout = survey_lines(connection, reading, texts, TEXTS) if reading.lines else None
     except LineEndsMixed:
-        reading = open_reading(path, dataset, work, is_evened=True)
+        reading = open_reading(path, dataset, work, is_normalised=True)
         layout = survey_lines(connection, reading, texts, TEXTS)
     if reading.sheet is not None:
         connection.register(SHEET, reading.sheet)

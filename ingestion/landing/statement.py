@@ -89,7 +89,7 @@ def levels_sql(dataset: Dataset, sets: IdentifierSets, relation: str, ordinal: s
 
 
 def columns_sql(dataset: Dataset, sets: IdentifierSets) -> str:
-    """The columns of the lake but for the lineage, in its order: typed values, and what stands in for identifiers."""
+    """The columns of the lake but for the lineage, in its order: typed values, and what replaces identifiers."""
     plain = {
         column.name: quote_name(f"v_{column.name}")
         for column in dataset.columns

@@ -77,7 +77,7 @@ def type_rows(
     line_number = layout.line_sql("_ordinal") if layout else None
     rows = pass_sql(contract, delivery, sets, reading.relation, line_number, reading.has_quotes, summed)
     threads = connection.execute("select current_setting('threads')").fetchall()[0][0]
-    connection.execute("set threads = 1").fetchall()  # how rows fall into row groups would depend on it
+    connection.execute("set threads = 1").fetchall()  # how rows are divided into row groups would depend on it
     connection.execute(IN_ORDER).fetchall()
     connection.execute(f"copy ({rows}) to {quote_text(part)} ({choose_parquet_options(dataset)})").fetchall()
     connection.execute(f"set threads = {threads}").fetchall()

@@ -1,4 +1,4 @@
-"""Protection (脱敏): keys, the tokens that stand in for identifiers, their equivalents, and sealed text."""
+"""Protection (脱敏): keys, the tokens that replace identifiers, their equivalents, and sealed text."""
 
 from ingestion.protection.keys import Keys, KeyUnusable, add_key, load_keys
 from ingestion.protection.tokens import derive_output_types, outputs_sql, register_functions

@@ -1,4 +1,4 @@
-"""Tokens (标识符令牌): what stands in the lake for an identifier, computed inside DuckDB.
+"""Tokens (标识符令牌): what the lake holds in place of an identifier, computed inside DuckDB.
 
 A token is HMAC-SHA-256, or HMAC-SM3 where the key says so, over `domain || 0x1F || canonical value`, in hexadecimal,
 so equal values of one kind meet across sources and nothing can be enumerated without the key (DOMAIN.md 4.5).
@@ -60,7 +60,7 @@ def _blob(data: bytes) -> str:
 
 
 def outputs_sql(column: Column, value: str, keys: Keys) -> dict[str, str]:
-    """The lake columns that stand in for a protected column: name to SQL over its canonical value."""
+    """The lake columns that replace a protected column: name to SQL over its canonical value."""
     kind = require_kind(column)
     outputs = {f"{column.name}_token": keyed_sql(value, kind, keys)}
     if kind == "cert_no":  # no mask beside the birth date: the two would give the number away (DOMAIN.md 4.4)
@@ -70,7 +70,7 @@ def outputs_sql(column: Column, value: str, keys: Keys) -> dict[str, str]:
 
 
 def derive_output_types(column: Column) -> dict[str, str]:
-    """Names and lake types of what stands in for a protected column."""
+    """Names and lake types of what replaces a protected column."""
     names = outputs_sql(column, "x", Keys(b"", b""))
     return {name: "DATE" if name.endswith("_birth_date") else "VARCHAR" for name in names}
 

@@ -52,7 +52,7 @@ def unpack_member(delivery: Delivery, archive: Archive, settings: Settings, fold
 
 
 def _find_member(infos: list[zipfile.ZipInfo], name: str, archive: Archive) -> zipfile.ZipInfo:
-    """The one member of that name; names of others are never told, for they may hold identifiers."""
+    """The one member of that name; names of others are never quoted, for they may hold identifiers."""
     members = [info for info in infos if not info.orig_filename.endswith("/")]
     found = [info for info in members if _decode_name(info, archive) == name]
     if not found:

@@ -39,7 +39,7 @@ class LineLayout:
 
     def line_sql(self, ordinal: str) -> str:
         """SQL of the line of a row: a few comparisons, or where more would be needed a call of `line_of`, which is
-        `number_lines` and several times dearer.
+        `number_lines` and several times more expensive.
         """
         if len(self.wide_after) or len(self.gaps) > MOST_STEPS:
             return f"line_of({ordinal})"
@@ -81,20 +81,20 @@ def survey_lines(
     lines = reading.lines
     assert lines is not None
     counted = lines.counted or count_lines(lines.text)
-    if counted.turn and not (counted.stray or reading.has_quotes):
+    if counted.turn and not (counted.bare_return or reading.has_quotes):
         raise LineEndsMixed(f"ends line {counted.turn} otherwise than line 1")
     rows, spans = _split(connection, reading, counted, texts, table)
     rejects = _read_rejects(connection, lines, counted.marks)
     rejected = list_rejected_lines(rejects)["line_number"]
     if rejected.is_duplicated().any():  # the parser ends lines where they do not end
-        raise FileUnreadable(f"cannot be split into rows{_tell_ends(counted)}")
+        raise FileUnreadable(f"cannot be split into rows{_describe_ends(counted)}")
     gaps = pl.concat([rejected, pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
     gaps = gaps.unique().sort()
-    told = rows + int((spans["filled"] - 1).sum()) + len(gaps)
+    reported = rows + int((spans["filled"] - 1).sum()) + len(gaps)
     below = max(counted.total - lines.heading, 0)
-    if below != told:
+    if below != reported:
         raise FileUnreadable(
-            f"has {below} lines below its heading, but {told} were accounted for" + _tell_ends(counted)
+            f"has {below} lines below its heading, but {reported} were accounted for" + _describe_ends(counted)
         )
     layout = LineLayout(
         rows,
@@ -140,7 +140,7 @@ def _split(
         ).fetchall()
     except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException):
         # The engine's own words are not passed on: they may quote the file.
-        raise FileUnreadable(f"cannot be split into rows{_tell_ends(counted)}") from None
+        raise FileUnreadable(f"cannot be split into rows{_describe_ends(counted)}") from None
     answer = connection.execute(f"select coalesce(sum(_rows), 0)::bigint, {spans} from {table}").fetchall()[0]
     return int(answer[0]), pl.DataFrame(answer[1] or [], schema=SPANS)
 
@@ -180,8 +180,8 @@ def list_rejected_lines(blocks: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _tell_ends(counted: LineCount) -> str:
+def _describe_ends(counted: LineCount) -> str:
     """Where a text file has a line end that no reader agrees on."""
-    if counted.stray:
-        return f"; line {counted.stray} holds a carriage return without a line feed"
+    if counted.bare_return:
+        return f"; line {counted.bare_return} holds a carriage return without a line feed"
     return f"; line {counted.turn} ends otherwise than line 1 (CR LF, or LF alone)" if counted.turn else ""

@@ -23,15 +23,15 @@ Numbers = npt.NDArray[np.int64]
 class LineCount:
     """How many lines a file has and which are blank; an unended last line counts.
 
-    `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one),
+    `bare_return` is the first line with a carriage return that does not stand before its line feed (0: none has one),
     `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike);
-    `holds_replacements` tells whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
+    `holds_replacements` says whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
     bytes are characters. `marks` are the lines that end before each block of the file.
     """
 
     total: int
     blank: npt.NDArray[np.int64]
-    stray: int
+    bare_return: int
     turn: int
     holds_replacements: bool
     is_utf8: bool
@@ -52,7 +52,7 @@ class LineCounter:
 
     def __init__(self, is_utf8: bool = False) -> None:
         self.is_known, self.is_utf8, self.holds_replacements = is_utf8, True, False
-        self.total = self.position = self.stray = self.turn = 0
+        self.total = self.position = self.bare_return = self.turn = 0
         self.previous, self.last, self.held = -1, LINE_FEED, b""  # the last line end, the last byte, an unended line
         self.is_crlf: bool | None = None
         self.blank, self.marks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
@@ -78,10 +78,10 @@ class LineCounter:
         self.last = piece[-1]
 
     def _see_returns(self, ends: Numbers, follows: npt.NDArray[np.bool_], block: npt.NDArray[np.uint8]) -> None:
-        """Note the first carriage return without its line feed; `follows` tells which bytes come after one."""
-        if not self.stray:
-            strays = np.flatnonzero(follows & (block != LINE_FEED))
-            self.stray = self.total + int(np.searchsorted(ends, strays[0])) + 1 if len(strays) else 0
+        """Note the first carriage return without its line feed; `follows` says which bytes come after one."""
+        if not self.bare_return:
+            bare_returns = np.flatnonzero(follows & (block != LINE_FEED))
+            self.bare_return = self.total + int(np.searchsorted(ends, bare_returns[0])) + 1 if len(bare_returns) else 0
         self._see_ends(follows[ends])
 
     def _see_ends(self, are_crlf: npt.NDArray[np.bool_]) -> None:
@@ -107,7 +107,7 @@ class LineCounter:
         return LineCount(
             self.total + (self.last != LINE_FEED),
             np.concatenate(self.blank),
-            self.stray or (self.total + 1 if self.last == CARRIAGE_RETURN else 0),
+            self.bare_return or (self.total + 1 if self.last == CARRIAGE_RETURN else 0),
             self.turn,
             self.holds_replacements or _holds_replacement(self.held),
             self.is_utf8 and (self.is_known or _is_utf8(self.held)),

@@ -14,7 +14,7 @@ def make_plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:
     """The single plain data file to read: as delivered, or written below `work`, in bounded memory.
 
     Raises:
-        FileUnreadable: the archive or the parts are not what the contract says; the password is never told.
+        FileUnreadable: the archive or the parts are not what the contract says; the password is never quoted.
         DeliveryIncomplete: a file went away or may not be read.
     """
     contracted = delivery.dataset.delivery

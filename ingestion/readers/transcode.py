@@ -20,24 +20,24 @@ ABOVE_ASCII = np.uint64(0x8080808080808080)
 
 
 def transcode_file(
-    path: Path, encoding: str, work: Path, is_evened: bool = False
+    path: Path, encoding: str, work: Path, is_normalised: bool = False
 ) -> tuple[Path, LineCount | None, Numbers | None]:
     """Give the UTF-8 form of a file, in bounded memory, with its lines counted on the way, and the lines that end
     before each block of the file; a UTF-8 file is returned as it is and neither counted nor marked, unless its lines
-    have to be evened out: then all end in LF alone.
+    have to be made alike: then all end in LF alone.
 
     A byte that is no character becomes U+FFFD, which the row rule "encoding" quarantines with its row.
     """
-    if encoding == "utf-8" and not is_evened:
+    if encoding == "utf-8" and not is_normalised:
         return path, None, None
     target = work / f"{path.name}.utf8"
     plain = codecs.getincrementaldecoder(encoding)(errors="replace")
-    evened = io.IncrementalNewlineDecoder(plain, translate=True) if is_evened else None
+    normalised = io.IncrementalNewlineDecoder(plain, translate=True) if is_normalised else None
     counter, feeds, piece = LineCounter(is_utf8=True), list[int](), b" "
     with path.open("rb") as source, target.open("wb") as sink:
         while piece:
             piece = source.read(CHUNK)
-            text = evened.decode(piece, not piece).encode() if evened else _transcoded(piece, plain)
+            text = normalised.decode(piece, not piece).encode() if normalised else _transcoded(piece, plain)
             if text:
                 sink.write(text)
                 counter.add_piece(text)

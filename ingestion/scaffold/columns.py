@@ -97,8 +97,8 @@ def draft_columns(table: Table) -> list[ColumnDraft]:
         table.delivery["missing"] = ["", *common]
         for draft in drafts:
             draft.missing = [spelling for spelling in draft.missing if spelling not in common]
-        told = ", ".join(f"{spelling!r} in {spelled.count(spelling)} columns" for spelling in common)
-        table.doubt("missing", f"{told}; a code anywhere?")
+        reported = ", ".join(f"{spelling!r} in {spelled.count(spelling)} columns" for spelling in common)
+        table.doubt("missing", f"{reported}; a code anywhere?")
     return drafts
 
 

@@ -115,9 +115,9 @@ def _walk(structure: Any, path: str) -> tuple[list[str], list[str]]:
     doubts: list[str] = []
     for key, inner in structure.items():
         step = key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) else '"' + key.replace('"', '\\"') + '"'
-        below, told = _walk(inner, f"{path}.{step}")
+        below, reported = _walk(inner, f"{path}.{step}")
         leaves += below
-        doubts += told
+        doubts += reported
     return leaves, doubts
 
 
@@ -264,7 +264,7 @@ def _parse(pieces: list[list[str]], separator: str, quote: str, width: int) -> t
         paths = []
         for number, lines in enumerate(pieces):
             path = Path(folder) / f"{number}.txt"
-            # A lone carriage return is told as a doubt about the reader; here it would end a line.
+            # A bare carriage return is noted as a doubt about the reader; here it would end a line.
             text = "\n".join([*filter(str.strip, lines), ""]).replace("\r", " ")
             path.write_text(text, encoding="utf-8", newline="")
             if path.stat().st_size > 1:

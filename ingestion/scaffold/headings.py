@@ -15,7 +15,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .#/()%&+-]*")
 
 
 def are_names(cells: list[str], columns: list[list[str | None]]) -> bool | None:
-    """True for names, False for a row, None where nothing tells and names are merely likely.
+    """True for names, False for a row, None where nothing decides and names are merely likely.
 
     A line that could hold anything personal is never taken for names: they would stand in the draft.
     """

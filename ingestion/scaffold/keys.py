@@ -1,4 +1,4 @@
-"""The business key: the smallest combination of columns, of at most three, that tells the sampled rows apart."""
+"""The business key: the smallest combination of columns, of at most three, that identifies each sampled row."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def mark_key(drafts: list[ColumnDraft], table: Table) -> None:
         ]
         if unique:
             _mark(unique[0])
-            told = f"unique in {rows} sampled rows" + ("" if rows >= FEW_ROWS else ", which are few")
+            reported = f"unique in {rows} sampled rows" + ("" if rows >= FEW_ROWS else ", which are few")
             others = [" + ".join(draft.name for draft in group) for group in unique[1:4]]
-            unique[0][0].checks.append(f"key: {told}" + (f"; so is {', '.join(others)}" if others else ""))
+            unique[0][0].checks.append(f"key: {reported}" + (f"; so is {', '.join(others)}" if others else ""))
             return
     chosen = candidates[0] if candidates else max(drafts, key=lambda draft: (not draft.is_refused, draft.distinct))
     chosen.required = True

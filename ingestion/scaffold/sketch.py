@@ -57,8 +57,8 @@ def draft_contract(
     try:
         table = open_sample(path)
     except SampleUnusable as unusable:
-        told = str(unusable)
-        raise SampleUnusable(told if path.name in told else f"{path.name} {told}") from None
+        reported = str(unusable)
+        raise SampleUnusable(reported if path.name in reported else f"{path.name} {reported}") from None
     place = read_surroundings(path)
     source, dataset = source or place.source, dataset or place.dataset
     for name in (source, dataset):
@@ -152,7 +152,7 @@ def _merge(table: Table, place: Surroundings) -> dict[str, list[str]]:
 def _guess_habits(
     table: Table, place: Surroundings, drafts: list[ColumnDraft], doubts: dict[str, list[str]]
 ) -> dict[str, Any]:
-    """Mode, business date, clock and volume: what one sample hardly tells."""
+    """Mode, business date, clock and volume: what one sample hardly shows."""
     habits: dict[str, Any] = {}
     business = _business_date(table, place, drafts)
     if business:

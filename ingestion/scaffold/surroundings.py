@@ -146,8 +146,8 @@ def _small_text(path: Path) -> str:
 
 
 def _verify(path: Path, beside: Path, algorithm: str, digits: int) -> str:
-    told = re.search(rf"\b[0-9a-fA-F]{{{digits}}}\b", _small_text(beside))
-    if told is None:
+    reported = re.search(rf"\b[0-9a-fA-F]{{{digits}}}\b", _small_text(beside))
+    if reported is None:
         return f"holds no {digits} hexadecimal digits; what is it?"
     if path.stat().st_size > MOST_BYTES:
         return "not compared: the file is large"
@@ -156,7 +156,7 @@ def _verify(path: Path, beside: Path, algorithm: str, digits: int) -> str:
             digest = hashlib.file_digest(handle, algorithm).hexdigest()
     except ValueError:
         return f"not compared: {algorithm} is not available here"
-    return "agrees with the file" if digest == told[0].lower() else "does not agree with the file"
+    return "agrees with the file" if digest == reported[0].lower() else "does not agree with the file"
 
 
 def _read_marker(
@@ -180,8 +180,8 @@ def _read_marker(
         )
         return
     ready |= {"content": "control", "control": control}
-    told = ", ".join(f"{label} is {meaning}" for label, meaning in control["fields"].items())
-    surroundings.doubt("ready", f"meanings found by comparing the numbers with the sample: {told}")
+    reported = ", ".join(f"{label} is {meaning}" for label, meaning in control["fields"].items())
+    surroundings.doubt("ready", f"meanings found by comparing the numbers with the sample: {reported}")
 
 
 class _Facts:

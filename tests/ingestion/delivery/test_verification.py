@@ -244,7 +244,7 @@ UNFINISHED: list[tuple[str, dict[str, Any], dict[str, bytes], str]] = [
 @pytest.mark.parametrize(
     ("words", "files", "message"), [case[1:] for case in UNFINISHED], ids=[case[0] for case in UNFINISHED]
 )
-def test_incomplete_deliveries_are_told(
+def test_incomplete_deliveries_are_reported(
     settings: Settings, words: dict[str, Any], files: dict[str, bytes], message: str
 ) -> None:
     drop(settings, files)
@@ -253,7 +253,7 @@ def test_incomplete_deliveries_are_told(
     assert str(caught.value) == f"bank.loans of 2026-03-04: {message}{TAIL}"
 
 
-def test_a_folder_in_place_of_a_file_is_told(settings: Settings) -> None:
+def test_a_folder_in_place_of_a_file_is_reported(settings: Settings) -> None:
     (drop(settings, {}) / "LOAN_20260304.csv").mkdir()
     with pytest.raises(DeliveryIncomplete) as caught:
         find(make_contract(), settings)
@@ -269,7 +269,7 @@ def test_a_folder_in_place_of_a_file_is_told(settings: Settings) -> None:
         ("break", "LOAN_20260304.csv cannot be read (Input/output error)"),
     ],
 )
-def test_a_file_that_moves_or_is_closed_is_told_and_others_are_found(
+def test_a_file_that_moves_or_is_closed_is_reported_and_others_are_found(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: str, message: str
 ) -> None:
     drop(settings, {"LOAN_20260303.csv": DATA}, date(2026, 3, 3))
@@ -342,13 +342,13 @@ def test_missing_dates_are_those_neither_landed_nor_there(settings: Settings) ->
     ledger.dispose()
 
 
-def test_stray_files_are_those_no_pattern_names(settings: Settings) -> None:
+def test_unknown_files_are_those_no_pattern_names(settings: Settings) -> None:
     named = ["LOAN_20260304.csv", "LOAN_20260304.ctl", "LOAN_20260304_02.csv", "LOAN_20260304_02.ctl"]
     named += ["LOAN_20260304.csv.sum", "LOAN_20260304_02.csv.sig", ".LOAN_20260304.csv.filepart"]
-    stray = ["LOAN_20260303.csv", "LOAN_20260304 (1).csv", "LOAN_20260304_2.csv", "放款.csv"]
-    drop(settings, dict.fromkeys(named + stray, b""))
+    unknown = ["LOAN_20260303.csv", "LOAN_20260304 (1).csv", "LOAN_20260304_2.csv", "放款.csv"]
+    drop(settings, dict.fromkeys(named + unknown, b""))
     contract = make_contract(**RESEND, **control(), **checksum("md5"), **SIGNED)
-    assert [path.name for path in list_unknown_files(contract, DAY, settings)] == stray
+    assert [path.name for path in list_unknown_files(contract, DAY, settings)] == unknown
     assert list_unknown_files(contract, date(2026, 3, 5), settings) == []
     flat = make_contract(files="LOAN_{yyyymmdd}.csv")
     (settings.landing / "bank" / "LOAN_20260230.csv").write_bytes(DATA)
@@ -473,7 +473,7 @@ def test_an_empty_file_can_be_signed(settings: Settings) -> None:
     assert verify_delivery(delivery, settings) == ControlTotals()
 
 
-def test_a_digest_that_the_interpreter_lacks_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_digest_that_the_interpreter_lacks_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: str, **_: Any) -> Any:
         raise ValueError(f"unsupported hash type {name}")
 
@@ -520,7 +520,7 @@ def test_parts_are_verified_each_and_the_control_file_counts_all(settings: Setti
     )
 
 
-def test_a_file_that_changes_under_verification_is_told(settings: Settings) -> None:
+def test_a_file_that_changes_under_verification_is_reported(settings: Settings) -> None:
     folder = drop(settings, {"LOAN_20260304.csv": DATA})
     (delivery,) = find(make_contract(), settings)
     (folder / "LOAN_20260304.csv").write_bytes(DATA + b"L3,1.00\n")
@@ -529,7 +529,7 @@ def test_a_file_that_changes_under_verification_is_told(settings: Settings) -> N
     assert str(caught.value) == f"bank.loans of 2026-03-04: LOAN_20260304.csv changed since it was found{TAIL}"
 
 
-def test_a_checksum_that_vanishes_under_verification_is_told(settings: Settings) -> None:
+def test_a_checksum_that_vanishes_under_verification_is_reported(settings: Settings) -> None:
     folder = drop(settings, {"LOAN_20260304.csv": DATA, "LOAN_20260304.csv.sum": digest("md5")})
     (delivery,) = find(make_contract(**checksum("md5")), settings)
     (folder / "LOAN_20260304.csv.sum").unlink()
@@ -698,7 +698,7 @@ NOT_PACKED: list[tuple[str, dict[str, Any], bytes, str]] = [
 @pytest.mark.parametrize(
     ("words", "archive", "message"), [case[1:] for case in NOT_PACKED], ids=[case[0] for case in NOT_PACKED]
 )
-def test_archives_that_cannot_be_used_are_told_without_the_password(
+def test_archives_that_cannot_be_used_are_reported_without_the_password(
     settings: Settings, tmp_path: Path, words: dict[str, Any], archive: bytes, message: str
 ) -> None:
     (settings.home / "keys").mkdir()
@@ -708,7 +708,7 @@ def test_archives_that_cannot_be_used_are_told_without_the_password(
     assert str(caught.value) == message
 
 
-def test_a_missing_secret_is_told_with_its_place(settings: Settings, tmp_path: Path) -> None:
+def test_a_missing_secret_is_reported_with_its_place(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable) as caught:
         unpack(settings, tmp_path, zipped(password="{secret}"), encrypt(b"x"))
     assert str(caught.value) == (
@@ -769,7 +769,7 @@ NOT_JOINED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
 @pytest.mark.parametrize(
     ("words", "parts", "message"), [case[1:] for case in NOT_JOINED], ids=[case[0] for case in NOT_JOINED]
 )
-def test_parts_that_do_not_fit_are_told(
+def test_parts_that_do_not_fit_are_reported(
     settings: Settings, tmp_path: Path, words: dict[str, Any], parts: list[bytes], message: str
 ) -> None:
     with pytest.raises(FileUnreadable) as caught:

@@ -1,4 +1,4 @@
-"""What is kept out can be listed, looked into, and tried again under a mended contract; versions are compared."""
+"""What is kept out can be listed, looked into, and tried again under a corrected contract; versions are compared."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_quarantined_rows_are_listed_and_shown_without_their_text(party: Party) 
     assert list_held(party.settings, source="other") == []
 
 
-def test_rows_of_a_split_delivery_are_told_by_their_part(party: Party) -> None:
+def test_rows_of_a_split_delivery_are_identified_by_their_part(party: Party) -> None:
     columns = (column("id", "BIGINT", key=True), column("amount", "DECIMAL(18,2)"))
     split: dict[str, Any] = {"files": "{yyyymmdd}/rows_{part}.csv", "parts": "{yyyymmdd}/rows.lst"}
     party.declare(*columns, **split)
@@ -53,7 +53,7 @@ def test_rows_of_a_split_delivery_are_told_by_their_part(party: Party) -> None:
     assert shown == [(3, "rows_001.csv", 3), (5, "rows_002.csv", 3), (6, "rows_002.csv", 4)]
 
 
-def test_a_refused_split_delivery_is_told_by_its_part(party: Party) -> None:
+def test_a_refused_split_delivery_is_reported_by_its_part(party: Party) -> None:
     columns = (column("id", "BIGINT", key=True), column("amount", "DECIMAL(18,2)"))
     split: dict[str, Any] = {"files": "{yyyymmdd}/rows_{part}.csv", "parts": "{yyyymmdd}/rows.lst"}
     party.declare(*columns, **split, max_quarantine_share=0)
@@ -80,7 +80,7 @@ def test_who_unlocks_the_text_is_recorded(party: Party) -> None:
     assert (opened.delivery_id, opened.actor, opened.reason) == (held.delivery_id, "li.si", "ticket 7")
 
 
-def test_a_replay_lands_what_a_mended_contract_accepts(party: Party) -> None:
+def test_a_replay_lands_what_a_corrected_contract_accepts(party: Party) -> None:
     declare(party, "1.0.0", "A")
     party.deliver(CONTENT)
     party.land()
@@ -135,8 +135,8 @@ def test_a_resend_supersedes_a_delivery_and_its_replay(party: Party) -> None:
         "party.rows of 2026-03-02 was superseded: 1 rows added, 1 removed, 1 changed; sums: amount 7.00 to 12.50"
     )
     (report,) = (party.settings.reports / "differences" / "party" / "rows").glob("*.json")
-    told = json.loads(report.read_text())
-    assert (told["rows_unchanged"], told["sums"]) == (1, {"amount": ["7.00", "12.50"]})
+    reported = json.loads(report.read_text())
+    assert (reported["rows_unchanged"], reported["sums"]) == (1, {"amount": ["7.00", "12.50"]})
 
 
 def test_nothing_passes_nothing_changes(party: Party) -> None:

@@ -1,4 +1,4 @@
-"""What stands in for an identifier, who can undo it, and that no identifier is left anywhere in the clear."""
+"""What replaces an identifier, who can undo it, and that no identifier is left anywhere in the clear."""
 
 from __future__ import annotations
 
@@ -198,11 +198,11 @@ def test_an_unusable_key_gives_one_sentence(
     party.declare(column("id", key=True)).deliver("id\n1\n")
     assert main(["land", "party", "--date", "2026-03-02"]) == 2
     path = party.settings.key_file
-    told = (
+    reported = (
         f"{path} does not hold 64 hexadecimal digits, or lines of `version algorithm key` with each version once;"
         " restore it from your key store.\n"
     )
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == reported
     assert (path.read_bytes(), party.stored()) == (content, {})
 
 
@@ -236,8 +236,8 @@ def decoded(path: Path) -> str:
     """What a reader of the file sees: bytes as text, and for Parquet its values and statistics as well."""
     text = path.read_bytes().decode("utf-8", "replace") + path.read_bytes().decode("gb18030", "replace")
     if path.suffix == ".parquet":
-        told = duckdb.execute(f"select * from parquet_metadata('{path}')").fetchall()
-        text += str(pl.read_parquet(path).rows()) + str(told)
+        reported = duckdb.execute(f"select * from parquet_metadata('{path}')").fetchall()
+        text += str(pl.read_parquet(path).rows()) + str(reported)
     return text
 
 

@@ -165,7 +165,7 @@ def test_rotation_adds_a_version_and_keeps_the_older(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "ab" * 31, "1 sha1 " + "ab" * 32, "1 sm3 " + "ab" * 32 + "\n" + "cd" * 32])
-def test_a_broken_key_file_is_told(tmp_path: Path, content: str) -> None:
+def test_a_broken_key_file_is_reported(tmp_path: Path, content: str) -> None:
     (tmp_path / "platform.key").write_text(content)
     with pytest.raises(KeyUnusable, match="restore it from your key store"):
         load_keys(tmp_path / "platform.key")

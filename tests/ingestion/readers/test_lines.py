@@ -28,11 +28,11 @@ def test_pieces_count_to_what_the_whole_holds(content: bytes, data: st.DataObjec
     *ended, rest = content.split(b"\n")
     returned = [line.endswith(b"\r") for line in ended]
     turns = [number for number, is_crlf in enumerate(returned, 1) if is_crlf != returned[0]]
-    strays = [number for number, line in enumerate(ended, 1) if b"\r" in line.removesuffix(b"\r")]
-    strays += [len(ended) + 1] if b"\r" in rest else []
+    bare_returns = [number for number, line in enumerate(ended, 1) if b"\r" in line.removesuffix(b"\r")]
+    bare_returns += [len(ended) + 1] if b"\r" in rest else []
     assert counted.total == len(ended) + bool(rest)
     assert counted.blank.tolist() == [number for number, line in enumerate(ended, 1) if line in (b"", b"\r")]
-    assert [counted.stray, counted.turn] == [min(strays, default=0), min(turns, default=0)]
+    assert [counted.bare_return, counted.turn] == [min(bare_returns, default=0), min(turns, default=0)]
     assert counted.holds_replacements == ("\ufffd".encode() in content)
     assert counted.is_utf8 == (content.decode(errors="replace").encode() == content)
 

@@ -52,15 +52,15 @@ def test_a_long_text_is_decoded_by_its_words() -> None:
 
 
 @given(st.lists(PIECES.map(str.encode) | st.sampled_from([b"\r", b"\xe5", b"\xff"]), max_size=20))
-def test_evened_lines_all_end_in_one_way(parts: list[bytes]) -> None:
+def test_normalised_lines_all_end_in_one_way(parts: list[bytes]) -> None:
     content = b"".join(parts)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK", 8)
         path = Path(folder) / "text"
         path.write_bytes(content)
         patch.setattr(lines, "BLOCK", 8)
-        text, counted, marks = transcode_file(path, "utf-8", Path(folder), is_evened=True)
-        evened = content.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-        assert text.read_bytes().decode() == evened
+        text, counted, marks = transcode_file(path, "utf-8", Path(folder), is_normalised=True)
+        normalised = content.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+        assert text.read_bytes().decode() == normalised
         assert repr(counted) == repr(count_lines(text))
         assert marks is not None and marks.tolist() == mark_lines(path).tolist()

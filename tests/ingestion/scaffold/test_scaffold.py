@@ -38,7 +38,7 @@ FILES = {
     ("bank_a", "compensations"): f"COMP_{DAY}.txt",
     ("traffic_e", "leads"): f"leads_{DAY}.jsonl",
 }
-# What one sample cannot tell: a pure ASCII file has no encoding of its own, nobody knows of later re-sends, a sample
+# What one sample cannot show: a pure ASCII file has no encoding of its own, nobody knows of later re-sends, a sample
 # without a reversal has a shorter key, and a whole first name is not a time of record.
 TOLERATED = {
     ("bank_a", "loans", "resend"),
@@ -431,14 +431,14 @@ def test_encodings() -> None:
     assert "pure ASCII" in (find_encoding(b"a,b\n")[1] or "")
 
 
-def test_two_good_readings_are_told(tmp_path: Path) -> None:
+def test_two_good_readings_are_reported(tmp_path: Path) -> None:
     days = "".join(f"{number},{number % 12 + 1:02d}/{number % 11 + 1:02d}/2026\n" for number in range(50))
     draft(write(tmp_path, "days_20260302.csv", "id,due\n" + days), tmp_path / "out")
     assert "%m/%d/%Y reads as many values as %d/%m/%Y; two readings are equally good" in text_of(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (b"", "is empty"),
         (b"\n\n", "white space"),
@@ -456,18 +456,18 @@ def test_two_good_readings_are_told(tmp_path: Path) -> None:
         (b"1,2\r3,4\r", "carriage returns"),
     ],
 )
-def test_what_cannot_be_drafted_is_told_in_a_sentence(
-    tmp_path: Path, content: bytes, told: str, capsys: pytest.CaptureFixture[str]
+def test_what_cannot_be_drafted_is_reported_in_a_sentence(
+    tmp_path: Path, content: bytes, reported: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path, "x_20260302.bin", content)
     assert main(["scaffold", str(path), "--into", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
-    assert told in error
+    assert reported in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_folders_absent_files_and_names_are_told(tmp_path: Path) -> None:
+def test_folders_absent_files_and_names_are_reported(tmp_path: Path) -> None:
     settings = load_settings({})
     with pytest.raises(SampleUnusable, match="is not a file"):
         draft_contract(tmp_path, settings)

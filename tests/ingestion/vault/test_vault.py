@@ -185,7 +185,7 @@ def test_the_row_is_written_even_if_opening_fails(vault: Vault) -> None:
         (token("nobody"), "DSR", "unknown", "the vault holds no value for this token"),
     ],
 )
-def test_refusals_are_told_and_noted(vault: Vault, asked: str, purpose: str, outcome: str, sentence: str) -> None:
+def test_refusals_are_reported_and_noted(vault: Vault, asked: str, purpose: str, outcome: str, sentence: str) -> None:
     vault.deposit(PEOPLE)
     with pytest.raises(VaultRefused, match=sentence) as error:
         vault.reveal(asked, purpose, **WHO)
@@ -202,7 +202,7 @@ def test_who_why_and_ticket_are_needed(vault: Vault, missing: str) -> None:
     assert vault.list_entries() == []
 
 
-def test_what_is_no_token_is_told(vault: Vault) -> None:
+def test_what_is_no_token_is_reported(vault: Vault) -> None:
     with pytest.raises(VaultRefused, match="a token has 64 hexadecimal digits"):
         vault.reveal("13812341234", "COLLECTION", **WHO)
 
@@ -239,7 +239,7 @@ def test_a_person_whose_key_is_lost_can_be_forgotten(vault: Vault, settings: Set
         vault.reveal(ZHANG, "DSR", **WHO)
 
 
-def test_a_damaged_row_is_told_and_nothing_is_deposited(vault: Vault) -> None:
+def test_a_damaged_row_is_reported_and_nothing_is_deposited(vault: Vault) -> None:
     vault.deposit(PEOPLE)
     with vault.engine.begin() as connection:
         connection.execute(subjects.update().values(sealed=b"\0" * 60))
@@ -254,7 +254,7 @@ def test_a_person_forgotten_before_the_first_delivery_is_passed_over(vault: Vaul
     assert vault.deposit(PEOPLE).passed_over == 2
 
 
-def test_readmission_starts_anew(vault: Vault) -> None:
+def test_readmission_starts_again(vault: Vault) -> None:
     vault.deposit(PEOPLE)
     vault.forget(token("zhang"), **WHO)
     vault.readmit(token("zhang"), **WHO)
@@ -296,7 +296,7 @@ def test_no_clear_value_is_in_the_files(vault: Vault, settings: Settings) -> Non
     assert all(clear.encode() not in held for clear in PEOPLE["clear"].drop_null().to_pylist())
 
 
-def test_a_vault_of_another_version_is_told_and_left_as_it_is(settings: Settings) -> None:
+def test_a_vault_of_another_version_is_reported_and_left_as_it_is(settings: Settings) -> None:
     path = settings.home / "vault" / "vault.db"
     path.parent.mkdir(parents=True)
     with sqlite3.connect(path) as connection:
