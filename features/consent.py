@@ -43,8 +43,7 @@ class Permitted:
 
 
 def permitted(spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.Expr | None = None) -> Permitted:
-    """Split the spine (`customer_id`, `as_of`, more) by consent for `purpose`; `consents` is
-    fct_consents_history.
+    """Split the spine (`customer_id`, `as_of`, more) by consent for `purpose`; `consents` is fct_consents_history.
 
     `moment` is when the processing takes place, the row's `as_of` by default. Withdrawals and validity are
     judged at that instant and as known at it.

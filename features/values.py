@@ -1,6 +1,4 @@
-"""Columns as arrays and back: money as whole units of its scale, days and instants as integers, text as
-ranks.
-"""
+"""Columns as arrays and back: money as whole units of its scale, days and instants as integers, text as ranks."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ class SourceInvalid(ValueError):
 
 @dataclass(frozen=True)
 class Encoded:
-    """One column: values (meaningless where not valid), the scale of a decimal, the texts behind text
-    ranks.
-    """
+    """One column: values (meaningless where not valid), the scale of a decimal, the texts behind text ranks."""
 
     kind: Kind
     values: Numbers
@@ -160,9 +156,7 @@ def decode(encoded: Encoded, type_name: str, where: str) -> pl.Series:
 
 
 def rounded_mean(sums: Ints, counts: Ints, valid: Flags, scale: int, type_name: str) -> Encoded:
-    """Mean of integers of a scale: a double, or a decimal rounded half up (away from zero) without passing
-    a float.
-    """
+    """Mean of integers of a scale: a double, or a decimal rounded half up (away from zero), never through a float."""
     counts = np.where(valid, counts, 1)
     if not type_name.startswith("decimal"):
         return Encoded("double", sums / (counts * 10.0**scale), valid)

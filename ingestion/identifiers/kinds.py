@@ -136,8 +136,9 @@ def masked_sql(kind: str, value: str) -> str | None:
 
 
 def masked_form_sql(kind: str, value: str) -> str | None:
-    """SQL of the masked form that partners send and that is tokenised for matching (6 + 4 of a number, 3 + 4 of a
-    phone).
+    """SQL of the masked form that partners send and that is tokenised for matching.
+
+    Of a number it shows 6 and 4 digits, of a phone 3 and 4.
     """
     if kind == "bank_card":
         return f"substr({value}, 1, 6) || repeat('*', length({value}) - 10) || right({value}, 4)"

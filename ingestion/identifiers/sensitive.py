@@ -61,8 +61,10 @@ def _word(word: str) -> str:
 
 
 def forbidden_kind_sql(text: str) -> str:
-    """SQL of the kind of authentication data in a text (`magnetic_track`, `card_verification`, `password`,
-    `biometric`); NULL for anything else. Short texts cost a length test, others a few searches.
+    """SQL of the kind of authentication data in a text; NULL for anything else.
+
+    Kinds are `magnetic_track`, `card_verification`, `password` and `biometric`. Short texts cost a length test, others
+    a few searches.
     """
     starts = " or ".join(f"starts_with({text}, '{start}')" for start in IMAGE_STARTS)
     return (

@@ -32,9 +32,10 @@ def open_connection(settings: Settings, memory_limit: str, spill: Path) -> duckd
 
 
 def choose_parquet_options(dataset: Dataset) -> str:
-    """How `copy` writes a dataset: a higher level of compression costs more than it saves, and so does a dictionary of
-    more values than a tenth of a row group; version 2 is smaller and read in half the time, but its form of DOUBLE is
-    one that not every Spark reads.
+    """How `copy` writes a dataset.
+
+    A higher level of compression costs more than it saves, and so does a dictionary of more values than a tenth of a
+    row group. Version 2 is smaller and read in half the time. Its form of DOUBLE is one that not every Spark reads.
     """
     version = "v1" if "DOUBLE" in derive_lake_schema(dataset).values() else "v2"
     words = f"dictionary_size_limit {ROW_GROUP // 10}"

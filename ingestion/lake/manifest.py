@@ -21,8 +21,9 @@ from ingestion.protection.equivalents import write_equivalents_schema
 
 
 def write_manifest(settings: Settings) -> Path:
-    """Write what dbt may see of the lake: `lake/deliveries.parquet`, one row a landed delivery, and a zero-row file
-    for every dataset, so that a dataset without deliveries is an empty table and not an error.
+    """Write what dbt may see of the lake: `lake/deliveries.parquet`, one row a landed delivery.
+
+    A zero-row file for every dataset makes one without deliveries an empty table and not an error.
     """
     claim_home(settings)
     registry = load_registry(settings)

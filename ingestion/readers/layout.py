@@ -38,8 +38,9 @@ class LineLayout:
     wide_rows: pl.DataFrame
 
     def line_sql(self, ordinal: str) -> str:
-        """SQL of the line of a row: a few comparisons, or where more would be needed a call of `line_of`, which is
-        `number_lines` and several times more expensive.
+        """SQL of the line of a row: a few comparisons, or where too many would be needed a call of `line_of`.
+
+        That is `number_rows`, and several times more expensive.
         """
         if len(self.wide_after) or len(self.gaps) > MOST_STEPS:
             return f"line_of({ordinal})"

@@ -178,8 +178,9 @@ def read_lines(text: Path, marks: Numbers, numbers: pl.Series, encoding: str) ->
 
 
 def _line_ends(text: Path, blocks: Numbers) -> Iterator[tuple[int, slice, Numbers]]:
-    """For each block of an ascending list (before the first there is none): where it is listed, and the byte offsets
-    of its line feeds.
+    """For each block of an ascending list, where it is listed, and the byte offsets of its line feeds.
+
+    Before the first block there is none.
     """
     listed, begins, counts = np.unique(blocks, return_index=True, return_counts=True)
     with _open_here_and_there(text) as handle:

@@ -22,9 +22,10 @@ ABOVE_ASCII = np.uint64(0x8080808080808080)
 def transcode_file(
     path: Path, encoding: str, work: Path, is_normalised: bool = False
 ) -> tuple[Path, LineCount | None, Numbers | None]:
-    """Give the UTF-8 form of a file, in bounded memory, with its lines counted on the way, and the lines that end
-    before each block of the file; a UTF-8 file is returned as it is and neither counted nor marked, unless its lines
-    have to be made alike: then all end in LF alone.
+    """Give the UTF-8 form of a file, its lines counted on the way, and the lines that end before each block of it.
+
+    Memory is bounded. A UTF-8 file is returned as it is and neither counted nor marked, unless its lines have to be
+    made alike: then all end in LF alone.
 
     A byte that is no character becomes U+FFFD, which the row rule "encoding" quarantines with its row.
     """
@@ -48,16 +49,16 @@ def transcode_file(
 
 
 def _release(source: BinaryIO) -> None:
-    """Let the system reuse the pages of what was just read for what is written: a page of a virtual machine that is
-    touched for the first time costs more than decoding it.
+    """Let the system reuse the pages of what was just read for what is written.
+
+    A page of a virtual machine that is touched for the first time costs more than decoding it.
     """
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(source.fileno(), max(source.tell() - RELEASED, 0), RELEASED, os.POSIX_FADV_DONTNEED)
 
 
 def _transcoded(piece: bytes, decoder: codecs.IncrementalDecoder) -> bytes:
-    """The UTF-8 form of a piece (an empty one ends the text); what is ASCII is copied, by words of eight bytes, and not
-    decoded.
+    """The UTF-8 form of a piece (an empty one ends the text); what is ASCII is copied and not decoded.
 
     In all encodings of contracts a byte below 0x80 stands for itself unless a byte above it comes before, so a stretch
     of words to be decoded goes on while the last byte of a word is above. All stretches are decoded together, each
