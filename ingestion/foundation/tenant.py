@@ -229,7 +229,7 @@ def _find_idle(overlay: Overlay, declared: str) -> Iterator[Problem]:
     ):
         for entry in entries:
             if entry not in known:
-                near = find_nearest(entry, known)
+                near = None if entry in files else find_nearest(entry, known)  # it is there, but for another entry
                 remedy = f"write {overlay.kind}/{near}" if near else "take the entry out"
                 what = {"without": "part", "replaces": "file", "extends": "seed"}[key]
                 reported = f"{overlay.kind}/{entry} is no {what} of the product here"
