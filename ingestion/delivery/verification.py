@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import mmap
 import re
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from ingestion.delivery.identity import (
 )
 from ingestion.delivery.patterns import place_companion
 from ingestion.foundation import Settings
+from ingestion.foundation.files import digest_file
 
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sm3": 64}
 SIGNATURE_BYTES = 64
@@ -116,8 +116,7 @@ def _check_digest(path: Path, checksum: Checksum, dataset: Dataset) -> None:
     if match[2] is not None and match[2] != path.name:
         raise DeliveryRefused(f"{beside.name} is of another file than {path.name}")
     try:
-        with path.open("rb") as handle:
-            found = hashlib.file_digest(handle, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+        found = digest_file(path, algorithm)
     except ValueError:
         raise DeliveryRefused(
             f"{beside.name} cannot be checked, because this Python's OpenSSL has no {algorithm}"

@@ -37,17 +37,17 @@ def classify_name(name: str) -> str | None:
     """What a column's name promises (`password`, `card_verification`, `magnetic_track`, `biometric`), if C3."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
     spelled = "_" + re.sub(r"[^0-9a-z\u3400-\u9fff]+", "_", words) + "_"
-    for kind, listed in _listed().items():
+    for kind, listed in _read_words().items():
         left = spelled
         for exception in listed.get("except", ()):
-            left = left.replace(_word(exception), "_")
-        if any(_word(word) in left for word in listed["names"]):
+            left = left.replace(_delimit_word(exception), "_")
+        if any(_delimit_word(word) in left for word in listed["names"]):
             return kind
     return None
 
 
 @cache
-def _listed() -> dict[str, dict[str, Any]]:
+def _read_words() -> dict[str, dict[str, Any]]:
     return tomllib.loads((CODES / "forbidden_names.toml").read_text(encoding="utf-8"))
 
 
@@ -56,7 +56,7 @@ def redact_numbers(text: str) -> str:
     return LONG_NUMBER.sub("…", text)
 
 
-def _word(word: str) -> str:
+def _delimit_word(word: str) -> str:
     return f"_{word}_" if word.isascii() else word
 
 

@@ -12,7 +12,7 @@ import duckdb
 from ingestion.contract import Dataset
 from ingestion.foundation import Settings
 from ingestion.foundation.files import replace_atomically
-from ingestion.foundation.sql import quote_name
+from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.lake.layout import LINEAGE, derive_lake_schema
 
 
@@ -58,12 +58,13 @@ def compare_versions(
         for name, kind in derive_lake_schema(dataset).items()
         if kind.startswith("DECIMAL") or name.endswith("_fen")
     ]
-    old_files = ", ".join(f"'{folder / name / 'part-00.parquet'}'" for name in before)
+    old_files = ", ".join(quote_text(folder / name / "part-00.parquet") for name in before)
     same = " and ".join(f"old.{quote_name(name)} is not distinct from new.{quote_name(name)}" for name in columns)
     on = " and ".join(f"old.{quote_name(name)} = new.{quote_name(name)}" for name in key)
     with duckdb.connect(":memory:", config={"threads": settings.threads}) as connection:
         connection.execute(f"create view old as from read_parquet([{old_files}])").fetchall()
-        connection.execute(f"create view new as from read_parquet('{folder / after / 'part-00.parquet'}')").fetchall()
+        new_file = quote_text(folder / after / "part-00.parquet")
+        connection.execute(f"create view new as from read_parquet({new_file})").fetchall()
         counts = connection.execute(
             f"""
             select

@@ -15,7 +15,7 @@ from ingestion.foundation import Settings
 from ingestion.foundation.files import replace_atomically
 from ingestion.foundation.ledger import deliveries, use_ledger
 from ingestion.foundation.settings import claim_home
-from ingestion.foundation.sql import quote_name
+from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.lake.layout import derive_lake_schema
 from ingestion.protection.equivalents import write_equivalents_schema
 
@@ -53,9 +53,8 @@ def write_manifest(settings: Settings) -> Path:
             columns = ", ".join(
                 f"null::{kind} as {quote_name(name)}" for name, kind in derive_lake_schema(dataset).items()
             )
-            connection.execute(
-                f"copy (select {columns} limit 0) to '{folder / 'part-00.parquet'}' (format parquet)"
-            ).fetchall()
+            file = quote_text(folder / "part-00.parquet")
+            connection.execute(f"copy (select {columns} limit 0) to {file} (format parquet)").fetchall()
     write_equivalents_schema(settings)
     path = settings.lake / "deliveries.parquet"
     with replace_atomically(path) as draft:

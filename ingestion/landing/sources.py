@@ -94,7 +94,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     with lock_source(source, settings), _emptied(settings.home / "work" / source) as work:
         for dataset in contract.datasets:
             try:
-                pending = _pending(contract, dataset, batch_date, settings, ledger)
+                pending = _list_pending(contract, dataset, batch_date, settings, ledger)
             except DeliveryIncomplete as error:
                 absent.append(str(error))
                 pending = list(error.complete)
@@ -105,7 +105,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
                     absent.append(str(error))
                 except DeliveryRefused as error:
                     refused.append(str(error))
-        warnings = list(_warnings(contract, batch_date, settings, ledger))
+        warnings = list(_list_warnings(contract, batch_date, settings, ledger))
     ledger.dispose()
     if refused:
         raise DeliveryRefused("\n".join(refused + absent))
@@ -114,7 +114,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     return LandingReport(source, batch_date, tuple(arrivals), tuple(warnings))
 
 
-def _pending(
+def _list_pending(
     contract: Contract, dataset: Dataset, batch_date: date, settings: Settings, ledger: sa.Engine
 ) -> list[Delivery]:
     if dataset.delivery.reader != "database":
@@ -123,7 +123,7 @@ def _pending(
     return [extract_delivery(contract, dataset, day, settings) for day in dates]
 
 
-def _warnings(contract: Contract, batch_date: date, settings: Settings, ledger: sa.Engine) -> Iterator[str]:
+def _list_warnings(contract: Contract, batch_date: date, settings: Settings, ledger: sa.Engine) -> Iterator[str]:
     """What does not stop a landing, but somebody should look at."""
     for dataset in contract.datasets:
         if dataset.delivery.reader != "database":

@@ -27,14 +27,14 @@ def open_reading(path: Path, dataset: Dataset, work: Path, is_normalised: bool =
         case "excel":
             return open_workbook(path, dataset)
         case "json_lines":
-            return open_json_lines(_lines(path, path, dataset, work, is_normalised))
+            return open_json_lines(_open_lines(path, path, dataset, work, is_normalised))
         case "delimited":
-            return open_delimited(_lines(path, path, dataset, work, is_normalised), dataset)
+            return open_delimited(_open_lines(path, path, dataset, work, is_normalised), dataset)
         case "fixed_width":
             return _open_fixed_width(path, dataset, work, is_normalised)
 
 
-def _lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_normalised: bool) -> Lines:
+def _open_lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_normalised: bool) -> Lines:
     delivery = dataset.delivery
     has_heading = delivery.reader == "delimited" and delivery.header != "none"
     text, counted, marks = transcode_file(plain, delivery.encoding, work, is_normalised)
@@ -44,7 +44,7 @@ def _lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_normalised:
 
 def _open_fixed_width(path: Path, dataset: Dataset, work: Path, is_normalised: bool) -> Reading:
     delimited = delimit_columns(path, dataset, dataset.delivery.preamble, work)
-    lines = _lines(path, delimited, dataset, work, is_normalised)
+    lines = _open_lines(path, delimited, dataset, work, is_normalised)
     names = [column.physical_name for column in dataset.columns]
     trimmed = ", ".join(f"nullif(trim({quote_name(name)}), '') as {quote_name(name)}" for name in names)
     return Reading(f"select {trimmed} from ({lines_sql(lines, names, UNIT_SEPARATOR)})", lines)

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from ingestion.foundation.sql import quote_text
 from ingestion.scaffold.headings import are_names
 from ingestion.scaffold.sampling import Text
 from ingestion.scaffold.table import SampleUnusable, Table
@@ -88,8 +89,7 @@ def _read_json_lines(lines: list[str], text: Text) -> Table:
         ).fetchall()
         leaves, doubts = _walk(json.loads(structure[0][0]), "$")
         picked = ", ".join(
-            f"json_extract_string(line, '{path.replace(chr(39), chr(39) * 2)}') as c{number}"
-            for number, path in enumerate(leaves, 1)
+            f"json_extract_string(line, {quote_text(path)}) as c{number}" for number, path in enumerate(leaves, 1)
         )
         picked_rows = connection.sql(f"select {picked} from sample where json_valid(line)").to_arrow_table()
         frame = pl.DataFrame(picked_rows)

@@ -10,7 +10,7 @@ from typing import Any
 from ingestion.contract import ContractInvalid, load_registry
 from ingestion.contract.reading import read_contract
 from ingestion.foundation import Files, Settings, list_files, load_settings
-from ingestion.foundation.tenant import DECLARED, KINDS
+from ingestion.foundation.tenant import DECLARED, FILE_KINDS
 from ingestion.identifiers.sensitive import find_forbidden_names
 from ingestion.scaffold.columns import OPEN_ENDED, ColumnDraft, draft_columns
 from ingestion.scaffold.containers import open_sample
@@ -115,7 +115,7 @@ def _prepare_tenant(into: Path) -> Settings:
 
 def _folder(settings: Settings, kind: str) -> Path:
     """Where new files of a kind are laid: in the tenant's folder, which may not be there yet, or in the product's."""
-    return KINDS[kind].product if settings.tenant is None else settings.tenant / kind
+    return FILE_KINDS[kind].product if settings.tenant is None else settings.tenant / kind
 
 
 def _place(settings: Settings, kind: str, name: str) -> Path:
@@ -133,7 +133,7 @@ def _write(path: Path, text: str) -> None:
 
 def _has_own_gates(settings: Settings) -> bool:
     """True for a tenant without the product's core: nothing else would gate and publish what it drafts."""
-    cores = KINDS["models"].product / "core"
+    cores = FILE_KINDS["models"].product / "core"
     return settings.tenant is not None and not any(
         path.is_relative_to(cores) for path in list_files(settings.models, "core/**/*").values()
     )

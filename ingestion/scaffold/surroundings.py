@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from ingestion.foundation.files import digest_file
 from ingestion.scaffold.columns import ColumnDraft
 from ingestion.scaffold.naming import form_table_name
 from ingestion.scaffold.table import Table
@@ -152,8 +152,7 @@ def _verify(path: Path, beside: Path, algorithm: str, digits: int) -> str:
     if path.stat().st_size > MOST_BYTES:
         return "not compared: the file is large"
     try:
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, algorithm).hexdigest()
+        digest = digest_file(path, algorithm)
     except ValueError:
         return f"not compared: {algorithm} is not available here"
     return "agrees with the file" if digest == reported[0].lower() else "does not agree with the file"
