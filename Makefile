@@ -40,7 +40,7 @@ bench: $(VENV)/.ready ## ratios beside named alternatives; ONLY=name runs one
 	@$(RUN)python tests/benchmarks/run.py $(ONLY)
 
 fuzz: $(VENV)/.ready ## ten thousand mutated files; the tests try three hundred
-	@FUZZ_CASES=$${FUZZ_CASES:-10000} $(RUN)python -m pytest --numprocesses=0 tests/ingestion/test_fuzz.py
+	@FUZZ_CASES=$${FUZZ_CASES:-10000} $(RUN)python -m pytest --numprocesses=0 tests/ingestion/landing/test_fuzz.py
 
 berka-features: $(VENV)/.ready ## features of 354 real loans, as of each loan's date
 	@$(RUN)python tests/acceptance/berka/build_features.py

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Asset, CronPartitionTimetable, task
 from dags.defaults import ARGUMENTS, CLOCK_ENDS, late_after
 from dags.recording import perform
 from dags.words import describe_source
-from ingestion.contract.cards import SourceCard, read_cards
+from ingestion.contract import SourceCard, read_cards
 from ingestion.foundation import load_settings
 from ingestion.foundation.runs import Account
 

@@ -50,7 +50,7 @@ def perform(work: Callable[[date], Account], sends: Asset | None = None, is_last
     try:
         account = work(batch_date)
     except BaseException as error:
-        failed = Account(_tell(error, context["ti"].task_id), {"error": type(error).__name__})
+        failed = Account(_describe_error(error, context["ti"].task_id), {"error": type(error).__name__})
         record_step(stage, run_id, RunState.FAILED, failed, _now(), settings)
         log.error(failed.sentence)
         raise
@@ -62,7 +62,7 @@ def perform(work: Callable[[date], Account], sends: Asset | None = None, is_last
     return account.sentence
 
 
-def _tell(error: BaseException, task_id: str) -> str:
+def _describe_error(error: BaseException, task_id: str) -> str:
     """The platform's own errors are sentences for people; the words of others may quote data and stay in the log."""
     if type(error).__module__.partition(".")[0] in PLATFORM:
         return str(error)

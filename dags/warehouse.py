@@ -13,7 +13,7 @@ from airflow.sdk import Asset, AssetAll, task
 from dags.defaults import stage_dag
 from dags.recording import perform, today
 from dags.words import describe_stage
-from ingestion.contract.cards import read_cards
+from ingestion.contract import read_cards
 from ingestion.foundation import list_files, load_settings
 from ingestion.foundation.runs import Account
 

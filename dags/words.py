@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ingestion.contract.cards import SourceCard
+from ingestion.contract import SourceCard
 from ingestion.foundation.declarations import read_yaml
 
 ASKED = "A failed run says in its log what is wrong, where, and what to do; `python -m ingestion land` does the same."

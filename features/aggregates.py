@@ -33,8 +33,9 @@ _PAIRS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Timeline:
-    """Event versions sorted by entity, event time, knowledge time; `offsets[c]:offsets[c + 1]` are entity
-    c's.
+    """Event versions sorted by entity, event time, knowledge time.
+
+    `offsets[c]:offsets[c + 1]` are those of entity c.
     """
 
     offsets: Ints
@@ -80,9 +81,7 @@ def chronological_order(entity: Ints, happened: Ints, known: Ints) -> Ints | Non
 
 
 def order_with_ties(timeline: Timeline, values: Numbers) -> Ints | None:
-    """The permutation that also orders versions equal in entity, event and knowledge time by value, if any
-    are.
-    """
+    """The permutation that also orders versions equal in entity, event and knowledge time by value, if any are."""
     same = (
         (timeline.entity[1:] == timeline.entity[:-1])
         & (timeline.happened[1:] == timeline.happened[:-1])
@@ -101,8 +100,7 @@ def _order(*keys: Ints) -> Ints | None:
 
 
 def bisect(values: Ints, low: Ints, high: Ints, sought: Ints, *, right: bool) -> Ints:
-    """For each i the first index in [low[i], high[i]) whose value is >= sought[i] (> with `right`), or
-    high[i].
+    """For each i the first index in [low[i], high[i]) whose value is >= sought[i] (> with `right`), or high[i].
 
     The values of each range are sorted; ranges of different rows need no order between them.
     """
@@ -130,9 +128,7 @@ class Beginnings:
 
 
 class Window:
-    """What of a timeline each instant asked about sees in [as_of - length, as_of); length None is
-    unbounded.
-    """
+    """What of a timeline each instant asked about sees in [as_of - length, as_of); length None is unbounded."""
 
     def __init__(self, beginnings: Beginnings, length: int | None) -> None:
         self.timeline = beginnings.timeline
@@ -239,9 +235,7 @@ def smallest(selection: Selection, values: Numbers) -> Numbers:
 
 
 def total(selection: Selection, values: Numbers) -> Numbers:
-    """Sum of each row's versions alone, in timeline order: floats do not depend on what else the bucket
-    holds.
-    """
+    """Sum of each row's versions alone, in timeline order: floats do not depend on what else the bucket holds."""
     return _reduce(np.add, selection.of(values), selection.low, selection.end)
 
 
@@ -302,9 +296,7 @@ def _prefix(values: Ints) -> Ints:
 
 
 def _positions(timeline: Timeline, asked: Asked, times: Ints) -> tuple[Ints | None, Ints]:
-    """The order of `times` within entities, and for each instant asked the position after the last time <=
-    it.
-    """
+    """The order of `times` within entities, and for each instant asked the position after the last time <= it."""
     first, last = int(asked.as_of.min()), int(asked.as_of.max())
     times = np.clip(times, first, last + 1)  # what lies outside compares alike for every instant asked
     order = _order_within(timeline.entity, times - first, last - first + 2)

@@ -43,8 +43,7 @@ class Permitted:
 
 
 def permitted(spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.Expr | None = None) -> Permitted:
-    """Split the spine (`customer_id`, `as_of`, more) by consent for `purpose`; `consents` is
-    fct_consents_history.
+    """Split the spine (`customer_id`, `as_of`, more) by consent for `purpose`; `consents` is fct_consents_history.
 
     `moment` is when the processing takes place, the row's `as_of` by default. Withdrawals and validity are
     judged at that instant and as known at it.
@@ -55,8 +54,8 @@ def permitted(spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment:
     counts = count_reasons(judged, purpose)
     kept = spine.filter(judged.is_null())
     if kept.height < spine.height:
-        told = ", ".join(f"{row['rows']} {row['reason']}" for row in counts.iter_rows(named=True))
-        log.info("consent for %s: %d of %d rows permitted; excluded: %s", purpose, kept.height, spine.height, told)
+        reported = ", ".join(f"{row['rows']} {row['reason']}" for row in counts.iter_rows(named=True))
+        log.info("consent for %s: %d of %d rows permitted; excluded: %s", purpose, kept.height, spine.height, reported)
     return Permitted(kept, counts)
 
 

@@ -51,7 +51,7 @@ _ORDER_OF_VALUES_MATTERS = frozenset({"last", "first"})
 
 
 class SpineInvalid(ValueError):
-    """The spine cannot be evaluated; the message says which column and how to mend it."""
+    """The spine cannot be evaluated; the message says which column and how to correct it."""
 
 
 def evaluate(

@@ -55,8 +55,8 @@ def build_features(
     customers = warehouse.scan("dim_customers").select("customer_id", "birth_date", "first_seen_at")
     everybody = in_business_zone(customers, "dim_customers").collect()
     spine, excluded = _eligible(everybody, as_of, warehouse.scan(CONSENTS))
-    told = ", ".join(f"{row['rows']} {row['reason']}" for row in excluded.iter_rows(named=True)) or "nobody"
-    log.info("features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, told)
+    reported = ", ".join(f"{row['rows']} {row['reason']}" for row in excluded.iter_rows(named=True)) or "nobody"
+    log.info("features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, reported)
     for table, accepted in warehouse.overrides.items():
         log.warning("%s of the warehouse was accepted by %s: %s", table, accepted["by"], accepted["reason"])
     report_event("features_built", batch_date=batch_date, rows=spine.height)

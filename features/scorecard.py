@@ -177,8 +177,7 @@ def train(cutoff: date, settings: Settings | None = None) -> Model:
 
 
 def score(batch_date: date, settings: Settings | None = None, overrides_as_of: date | None = None) -> ScoringReport:
-    """Score the gated scoring frame of a date, and publish the scores through a gate of their own as the set
-    `scores`.
+    """Score the gated scoring frame of a date, and publish the set `scores` through a gate of its own.
 
     A row for each customer of the scoring frame, sorted by customer. Trains only when no model of the
     features' version was trained by the date. Atomic and idempotent. An override of the gate counts on the day
@@ -295,9 +294,7 @@ def _bin_numbers(series: pl.Series, upper_bounds: Sequence[float]) -> Ints:
 
 
 def _bin(series: pl.Series, label: Ints, feature: Feature) -> _Binned:
-    """Cut at quantiles of the training values; a bin's weight is ln(share of goods / share of bads),
-    smoothed.
-    """
+    """Cut at quantiles of the training values; a bin's weight is ln(share of goods / share of bads), smoothed."""
     values = _numbers(series)
     present = values[~np.isnan(values)]
     bounds: tuple[float, ...] = ()

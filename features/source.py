@@ -27,9 +27,7 @@ class EventSource(Protocol):
     def buckets(self) -> int: ...
 
     def read(self, bucket: int, columns: Sequence[str], entity: str, entities: pl.DataFrame) -> pl.DataFrame:
-        """Rows of the bucket whose entity is in `entities` (its key column and others), inner-joined in
-        file order.
-        """
+        """Rows of the bucket whose entity is in `entities` (its key column and others), inner-joined in file order."""
         ...
 
 

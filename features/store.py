@@ -47,8 +47,7 @@ def training_frame(
     settings: Settings | None = None,
     consent_at: ConsentAt = "processing",
 ) -> pl.DataFrame:
-    """The permitted rows of a spine (entity, `as_of`, more) with the features of `views`, all allowed by
-    default.
+    """The permitted rows of a spine (entity, `as_of`, more) with the features of `views`, all allowed by default.
 
     Values are what was visible at each row's `as_of`. Consent is asked for when the processing takes place:
     at the newest published knowledge, or at `as_of` if that is later, so somebody who has withdrawn since is
@@ -135,9 +134,7 @@ def select_views(settings: Settings, names: Sequence[str] | None, purpose: str) 
 
 
 def serves(view: View, purpose: str) -> bool:
-    """A view on another legal basis than consent, without purposes, serves any; it must have a feature to
-    show.
-    """
+    """A view on another legal basis than consent, without purposes, serves any; it must have a feature to show."""
     declared = purpose in view.purposes or (view.legal_basis != "consent" and not view.purposes)
     return declared and bool(view.shown(purpose))
 

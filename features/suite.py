@@ -1,5 +1,4 @@
-"""The feature gate's suites, generated from the declared views: nobody writes a second time what a view
-says.
+"""The feature gate's suites, generated from the declared views: nobody writes a second time what a view says.
 
 Set files name `make_view_suites` or `make_training_suites` (`suites: features.suite:make_view_suites`), which are
 called whenever today's suites are asked for. The suites depend on declarations and the business date only; what a
@@ -127,10 +126,10 @@ def _suite_of(
     columns: Sequence[Check],
     owner: str,
 ) -> Suite:
-    """Checks of one feature table: a row for each (entity, as_of), exactly the columns that were declared for
-    the purpose, every row of the population, values within their declared bounds, nobody without consent.
+    """Checks of one feature table, of its rows, its columns, its values and the consent of who is in it.
 
-    `as_of` is given when all rows share it.
+    A row for each (entity, as_of), exactly the columns that were declared for the purpose, every row of the
+    population, values within their declared bounds, nobody without consent. `as_of` is given when all rows share it.
     """
     entity = views[0].entity
     checks = [population, *columns]
@@ -173,9 +172,7 @@ def _suite_of(
 
 
 def layout_of(entity: str) -> Layout:
-    """Feature tables are bucketed by their entity and sorted by entity and time, like what they are made
-    from.
-    """
+    """Feature tables are bucketed by their entity and sorted by entity and time, like what they are made from."""
     return Layout(bucket_by=entity, sort_by=(entity, "as_of"))
 
 
@@ -351,9 +348,7 @@ def _value_checks(feature: Feature) -> list[Check]:
 
 
 def _without_consent(purpose: str) -> str:
-    """Rows of {table} with no standing grant: written apart from features.consent, so that each checks the
-    other.
-    """
+    """Rows of {table} with no standing grant: written apart from features.consent, so that each checks the other."""
     alike = "{0}.customer_id = t.customer_id and {0}.purpose = '" + purpose + "' and {0}.recipient = '" + RECIPIENT
     known = "{0}._known_at <= t.as_of and ({0}._superseded_at is null or t.as_of < {0}._superseded_at)"
     seen = f"{alike}' and {{0}}.occurred_at <= t.as_of and {known}"

@@ -1,6 +1,4 @@
-"""Columns as arrays and back: money as whole units of its scale, days and instants as integers, text as
-ranks.
-"""
+"""Columns as arrays and back: money as whole units of its scale, days and instants as integers, text as ranks."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ class SourceInvalid(ValueError):
 
 @dataclass(frozen=True)
 class Encoded:
-    """One column: values (meaningless where not valid), the scale of a decimal, the texts behind text
-    ranks.
-    """
+    """One column: values (meaningless where not valid), the scale of a decimal, the texts behind text ranks."""
 
     kind: Kind
     values: Numbers
@@ -105,7 +101,7 @@ def in_business_zone(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
 
 
 def business_days(micros: Ints) -> Ints:
-    """Number of the business day each instant falls on."""
+    """Number of the business day each instant lies on."""
     times = pl.Series(micros).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(ZONE)
     return times.dt.date().to_physical().cast(pl.Int64).to_numpy()
 
@@ -160,9 +156,7 @@ def decode(encoded: Encoded, type_name: str, where: str) -> pl.Series:
 
 
 def rounded_mean(sums: Ints, counts: Ints, valid: Flags, scale: int, type_name: str) -> Encoded:
-    """Mean of integers of a scale: a double, or a decimal rounded half up (away from zero) without passing
-    a float.
-    """
+    """Mean of integers of a scale: a double, or a decimal rounded half up (away from zero), never through a float."""
     counts = np.where(valid, counts, 1)
     if not type_name.startswith("decimal"):
         return Encoded("double", sums / (counts * 10.0**scale), valid)

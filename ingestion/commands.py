@@ -12,6 +12,7 @@ ROOMS = {
     "check": "contract",
     "land": "landing",
     "quarantine": "landing",
+    "scan": "lake",
     "vault": "vault",
     "keys": "vault",
     "scaffold": "scaffold",

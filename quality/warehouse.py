@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from ingestion.contract import load_registry
-from ingestion.contract.registry import Registry
-from ingestion.delivery import dates_to_build
+from ingestion.contract import Registry, load_registry
+from ingestion.delivery import list_dates_to_build
 from ingestion.foundation import Settings, list_files, load_settings, read_files
 from ingestion.foundation.events import report_event
 from ingestion.foundation.files import replace_atomically
@@ -52,7 +51,7 @@ def build(
         open_warehouse(settings).close()
     registry = load_registry(settings)
     write_manifest(settings)
-    dates = [day.isoformat() for day in as_of_dates or dates_to_build(batch_date, settings)]
+    dates = [day.isoformat() for day in as_of_dates or list_dates_to_build(batch_date, settings)]
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     arguments += _variables(registry, batch_date, as_of_dates=dates)
     if select:
@@ -139,7 +138,8 @@ def freeze_project(settings: Settings, registry: Registry) -> Path:
 def _variables(registry: Registry, batch_date: date, **more: object) -> list[str]:
     """The arguments by which dbt learns the business date and what the contracts deliver."""
     datasets = [[dataset.source, dataset.name] for dataset in registry.datasets]
-    values = {"batch_date": batch_date.isoformat(), "conformed": registry.conformed(), "datasets": datasets, **more}
+    conformed = registry.list_conformed()
+    values = {"batch_date": batch_date.isoformat(), "conformed": conformed, "datasets": datasets, **more}
     return ["--vars", json.dumps(values, sort_keys=True)]
 
 

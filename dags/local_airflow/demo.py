@@ -10,7 +10,7 @@ from dags.local_airflow.progress import Progress
 from dags.local_airflow.runs import list_dags, outcome, run_date
 from dags.local_airflow.stack import Stack, bring_up
 from dags.local_airflow.summary import announce, summarise
-from ingestion.contract import list_sources
+from ingestion.contract import read_cards
 from ingestion.foundation import Settings
 from ingestion.simulation import GO_LIVE, SimulationInvalid, delivered_days, simulate
 from ingestion.simulation.horizon import FUTURE_DAYS
@@ -26,7 +26,7 @@ def show_demo(stack: Stack, settings: Settings, customers: int, days: int, seed:
     """
     if days > FUTURE_DAYS:
         raise SimulationInvalid(f"The simulated group delivers {FUTURE_DAYS} days at most; ask for fewer than {days}.")
-    sources = [source for source, _ in list_sources(settings)]
+    sources = [card.source for card in read_cards(settings)]
     dates = [GO_LIVE + timedelta(days=day) for day in range(days)]
     began = time.monotonic()
     was_up = stack.is_up()

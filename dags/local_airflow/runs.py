@@ -15,9 +15,9 @@ from datetime import date
 from dags.local_airflow.lake_rows import Lake, count_lake_rows, describe_changes
 from dags.local_airflow.progress import Progress
 from dags.local_airflow.stack import Stack, StackFailed
-from ingestion.contract import list_sources
+from ingestion.contract import read_cards
 from ingestion.foundation import Settings
-from ingestion.foundation.runs import Run, RunState, newest_runs, read_runs
+from ingestion.foundation.runs import Run, RunState, list_newest_runs, read_runs
 
 CHAIN = ("warehouse", "features", "scoring")
 REFUSALS = {"PublicationRefused"}
@@ -51,7 +51,7 @@ class Asked:
 
 def outcome(settings: Settings, sources: list[str], batch_date: date) -> str | None:
     """How a business date ended by the ledger, 'scored' or 'refused'; None while it needs anything more."""
-    runs = newest_runs(settings, batch_date)
+    runs = list_newest_runs(settings, batch_date)
     done = {stage for stage, run in runs.items() if run.state is RunState.SUCCEEDED}
     if not done.issuperset(f"ingest_{source}" for source in sources):
         return None
@@ -70,7 +70,7 @@ def run_date(
     """
     lake = count_lake_rows(settings)
     before = _list_runs(stack, batch_date)
-    ledger = newest_runs(settings, batch_date)
+    ledger = list_newest_runs(settings, batch_date)
     done = {stage for stage, run in ledger.items() if run.state is RunState.SUCCEEDED}
     wanted = [f"ingest_{source}" for source in sources]
     for stage in wanted:
@@ -96,7 +96,7 @@ def run_date(
 
 def list_dags(settings: Settings) -> set[str]:
     """Every dag that the declarations make."""
-    return {*(f"ingest_{source}" for source, _ in list_sources(settings)), *CHAIN}
+    return {*(f"ingest_{card.source}" for card in read_cards(settings)), *CHAIN}
 
 
 def _say_result(settings: Settings, run: Run, lake: Lake, progress: Progress) -> None:

@@ -10,7 +10,7 @@ import duckdb
 from dags.local_airflow.lake_rows import count_lake_rows
 from dags.local_airflow.runs import REFUSALS
 from ingestion.foundation import PROJECT, Settings
-from ingestion.foundation.runs import RunState, newest_runs
+from ingestion.foundation.runs import RunState, list_newest_runs
 from ingestion.simulation.bank_a import SOURCE as CONFUSED_SOURCE
 from ingestion.simulation.defects import CONFUSED_DATE, RESENT_WITH
 from quality.override import judge_overrides
@@ -93,9 +93,9 @@ def _gates(settings: Settings, dates: list[date]) -> Iterator[str]:
 
 def _fault(settings: Settings) -> Iterator[str]:
     """The simulated fault, as far as the ledger knows of its refusal and of its correction."""
-    refused = newest_runs(settings, CONFUSED_DATE).get("warehouse")
+    refused = list_newest_runs(settings, CONFUSED_DATE).get("warehouse")
     corrected = count_lake_rows(settings).get((CONFUSED_DATE, CONFUSED_SOURCE))
-    after = newest_runs(settings, RESENT_WITH).get("warehouse")
+    after = list_newest_runs(settings, RESENT_WITH).get("warehouse")
     if refused is None or refused.extras.get("error") not in REFUSALS:
         yield f"  {CONFUSED_DATE}  was not refused, although {FAULT}"
         return

@@ -10,67 +10,143 @@ from functools import cache
 
 from ingestion.contract.profiles import Column, Contract, Dataset, DeliveryProfile
 from ingestion.foundation.declarations import Problem
-from ingestion.identifiers.sensitive import forbidden_names
+from ingestion.identifiers.sensitive import find_forbidden_names
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-STAND_INS = ("token", "masked", "birth_date")
+SUBSTITUTES = ("token", "masked", "birth_date")
 
 
 def check_contract(contract: Contract, file: str) -> Iterator[Problem]:
     """What only makes sense across keys."""
     connection = contract.profile.connection or ""
     yield from _check_placeholders(file, "customProperties.source.connection", connection, {"landing"})
+    yield from _check_names(contract, file)
+    for dataset in contract.datasets:
+        key = f"schema.{dataset.name}"
+        yield from _check_key(dataset, key, file)
+        yield from _check_origin(contract, dataset, f"{key}.delivery", file)
+        yield from _check_file_names(dataset.delivery, f"{key}.delivery", file)
+        yield from _check_form(dataset, f"{key}.delivery", file)
+        yield from _check_proofs(dataset, f"{key}.delivery", file)
+        yield from _check_clocks(dataset, f"{key}.delivery", file)
+        for column in dataset.columns:
+            yield from _check_column(column, dataset, f"{key}.{column.name}", file)
+
+
+def _check_names(contract: Contract, file: str) -> Iterator[Problem]:
+    """Names of the source, its datasets and their columns: well formed, and each given once."""
     if not NAME.fullmatch(contract.source):
         yield Problem(file, "id", "not a lower snake name", "rename it")
     names = [dataset.name for dataset in contract.datasets]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem(file, f"schema.{name}", "declared twice", "one entry a dataset")
     for dataset in contract.datasets:
-        delivery, key = dataset.delivery, f"schema.{dataset.name}"
-        columns = {column.name: column for column in dataset.columns}
+        key, columns = f"schema.{dataset.name}", dataset.columns
         if not NAME.fullmatch(dataset.name):
             yield Problem(file, key, "not a lower snake name", "rename it")
-        if len(columns) != len(dataset.columns):
+        if len({column.name for column in columns}) != len(columns):
             yield Problem(file, f"{key}.properties", "a column name occurs twice", "name each column once")
-        if len({column.physical_name for column in dataset.columns}) != len(dataset.columns):
+        if len({column.physical_name for column in columns}) != len(columns):
             yield Problem(file, f"{key}.properties", "a physicalName occurs twice", "name each column of the file once")
-        if delivery.separator == delivery.quote:
-            yield Problem(file, f"{key}.delivery.quote", "is the separator too", "correct it")
-        if not dataset.key:
-            yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
-        if len({column.key_position for column in dataset.columns if column.key_position}) < len(dataset.key):
-            yield Problem(file, f"{key}.properties", "a primaryKeyPosition occurs twice", "number the key columns")
-        for name in dataset.key:
-            if columns[name].profile.drop:
-                yield Problem(file, f"{key}.{name}", "a key column that is dropped", "keep it, or choose another key")
-            if not columns[name].required:
-                yield Problem(file, f"{key}.{name}", "a key column that may be missing", "set required: true")
-        is_query = delivery.reader == "database"
-        if is_query != bool(delivery.query) or is_query == bool(delivery.files):
-            yield Problem(file, f"{key}.delivery", "wants `query` for a database, `files` otherwise", "give one")
-        if is_query and not contract.profile.connection:
-            yield Problem(file, "customProperties.source.connection", "missing", "give the database's URL")
-        if delivery.files and "{yyyymmdd}" not in delivery.files and delivery.mode != "snapshot":
-            yield Problem(file, f"{key}.delivery.files", "no {yyyymmdd}", "the business date is part of the name")
-        if delivery.resend and "{nn}" not in delivery.resend:
-            yield Problem(file, f"{key}.delivery.resend", "no {nn}", "a re-send carries its number")
-        if delivery.volume.minimum > delivery.volume.maximum:
-            yield Problem(file, f"{key}.delivery.volume", "minimum exceeds maximum", "swap them")
-        for place, pattern, allowed in _patterns(delivery):
-            yield from _check_placeholders(file, f"{key}.delivery.{place}", pattern, allowed)
-        yield from _check_delivery(dataset, f"{key}.delivery", file)
-        if delivery.recorded_at is not None:
-            stamp = columns.get(delivery.recorded_at)
-            if stamp is None or stamp.type not in ("TIMESTAMPTZ", "DATE") or stamp.profile.drop:
-                yield Problem(file, f"{key}.delivery.recorded_at", "not a kept DATE or TIMESTAMPTZ column", "name one")
-        for column in dataset.columns:
-            yield from _check_column(column, dataset, f"{key}.{column.name}", file)
+
+
+def _check_key(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """The business key: there is one, its columns are ordered, kept and never missing."""
+    columns = {column.name: column for column in dataset.columns}
+    if not dataset.key:
+        yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
+    if len({column.key_position for column in dataset.columns if column.key_position}) < len(dataset.key):
+        yield Problem(file, f"{key}.properties", "a primaryKeyPosition occurs twice", "number the key columns")
+    for name in dataset.key:
+        if columns[name].profile.drop:
+            yield Problem(file, f"{key}.{name}", "a key column that is dropped", "keep it, or choose another key")
+        if not columns[name].required:
+            yield Problem(file, f"{key}.{name}", "a key column that may be missing", "set required: true")
+
+
+def _check_origin(contract: Contract, dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """Where rows come from, a database or files, and how many."""
+    delivery = dataset.delivery
+    is_query = delivery.reader == "database"
+    if is_query != bool(delivery.query) or is_query == bool(delivery.files):
+        yield Problem(file, key, "wants `query` for a database, `files` otherwise", "give one")
+    if is_query and not contract.profile.connection:
+        yield Problem(file, "customProperties.source.connection", "missing", "give the database's URL")
+    if delivery.volume.minimum > delivery.volume.maximum:
+        yield Problem(file, f"{key}.volume", "minimum exceeds maximum", "swap them")
+
+
+def _check_file_names(delivery: DeliveryProfile, key: str, file: str) -> Iterator[Problem]:
+    """Patterns of names: with the placeholders that they need, and no others."""
+    if delivery.files and "{yyyymmdd}" not in delivery.files and delivery.mode != "snapshot":
+        yield Problem(file, f"{key}.files", "no {yyyymmdd}", "the business date is part of the name")
+    if delivery.resend and "{nn}" not in delivery.resend:
+        yield Problem(file, f"{key}.resend", "no {nn}", "a re-send carries its number")
+    for place, pattern, allowed in _list_patterns(delivery):
+        yield from _check_placeholders(file, f"{key}.{place}", pattern, allowed)
+
+
+def _check_form(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """What the forms of a file ask of each other: dialect, parts, sheets and archives."""
+    delivery = dataset.delivery
+    is_text = delivery.reader in ("delimited", "fixed_width", "json_lines")
+    if delivery.separator == delivery.quote:
+        yield Problem(file, f"{key}.quote", "is the separator too", "correct it")
+    if delivery.parts and (not is_text or "{part}" not in (delivery.files or "") or delivery.resend):
+        yield Problem(file, f"{key}.parts", "wants a text file with {part} in `files` and no `resend`", "correct it")
+    if delivery.sheet and delivery.reader != "excel":
+        yield Problem(file, f"{key}.sheet", "belongs to excel, and only there", "remove it")
+    if delivery.archive and (delivery.parts or delivery.reader == "database"):
+        yield Problem(file, f"{key}.archive", "cannot be combined with parts or a database", "remove one")
+
+
+def _check_proofs(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """What the sender says beside a file: control totals that mean something, and a key that is one."""
+    delivery = dataset.delivery
+    columns = {column.name: column for column in dataset.columns}
+    ready = delivery.ready
+    if (ready is not None and ready.content == "control") != bool(ready and ready.control):
+        yield Problem(file, f"{key}.ready.control", "belongs to content: control, and only there", "add or remove it")
+    for meaning in ready.control.fields.values() if ready and ready.control else ():
+        name = meaning.removeprefix("sum:")
+        is_sum = meaning != name and name in columns and columns[name].type.startswith(("DECIMAL", "BIGINT", "INTEGER"))
+        if not is_sum and meaning not in ("file_name", "bytes", "rows", "business_date"):
+            yield Problem(file, f"{key}.ready.control.fields", f"{meaning!r} means nothing", "see class Control")
+    if delivery.signature and len(_decode(delivery.signature.public_key)) != 32:
+        yield Problem(file, f"{key}.signature.public_key", "not 32 bytes in base64", "ask the sender for its key")
+
+
+def _check_clocks(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """The columns that say of which date a row is and when it was recorded."""
+    delivery = dataset.delivery
+    columns = {column.name: column for column in dataset.columns}
+    if delivery.business_date is not None:
+        stated = columns.get(delivery.business_date)
+        if stated is None or stated.type not in ("DATE", "TIMESTAMPTZ"):
+            yield Problem(file, f"{key}.business_date", "not a DATE or TIMESTAMPTZ column", "name one")
+    if delivery.recorded_at is not None:
+        stamp = columns.get(delivery.recorded_at)
+        if stamp is None or stamp.type not in ("TIMESTAMPTZ", "DATE") or stamp.profile.drop:
+            yield Problem(file, f"{key}.recorded_at", "not a kept DATE or TIMESTAMPTZ column", "name one")
 
 
 def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
     if not NAME.fullmatch(column.name):
         yield Problem(file, key, "not a lower snake name", "give the source's spelling in physicalName")
+    yield from _check_type(column, key, file)
+    for place, value, sql in _list_trials(column):
+        if value is not None and not _runs(sql, str(value)):
+            yield Problem(file, f"{key}.{place}", f"{value!r} cannot be used", "correct it")
+    if (dataset.delivery.reader == "json_lines") != bool(column.profile.path):
+        yield Problem(file, f"{key}.column.path", "belongs to json_lines, and only there", "add or remove it")
+    if (dataset.delivery.reader == "fixed_width") != bool(column.profile.width):
+        yield Problem(file, f"{key}.column.width", "belongs to fixed_width, and only there", "add or remove it")
+    yield from _check_protection(column, dataset, key, file)
+
+
+def _check_type(column: Column, key: str, file: str) -> Iterator[Problem]:
+    """The type of a column, and what has a meaning for some types only."""
     if not LAKE_TYPE.fullmatch(column.type):
         yield Problem(file, f"{key}.physicalType", f"{column.type!r} is unknown", f"one of {LAKE_TYPE.pattern}")
     if column.profile.protect and column.type != "VARCHAR":
@@ -80,30 +156,26 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
     clocks = ("TIMESTAMPTZ",) if "epoch_ms" in column.profile.formats else ("DATE", "TIMESTAMPTZ")
     if column.profile.formats and column.type not in clocks:
         yield Problem(file, f"{key}.column.format", f"has no meaning for {column.type}", "remove it")
-    for place, value, sql in _trials(column):
-        if value is not None and not _runs(sql, str(value)):
-            yield Problem(file, f"{key}.{place}", f"{value!r} cannot be used", "correct it")
-    if (dataset.delivery.reader == "json_lines") != bool(column.profile.path):
-        yield Problem(file, f"{key}.column.path", "belongs to json_lines, and only there", "add or remove it")
-    if (dataset.delivery.reader == "fixed_width") != bool(column.profile.width):
-        yield Problem(file, f"{key}.column.width", "belongs to fixed_width, and only there", "add or remove it")
     if column.profile.thousands and not column.type.startswith(("DECIMAL", "BIGINT", "INTEGER")):
         yield Problem(file, f"{key}.column.thousands", f"has no meaning for {column.type}", "remove it")
+
+
+def _check_protection(column: Column, dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """How an identifier is protected: classified, no C3, and replaced by columns that no other one is called."""
     for other in dataset.columns:
-        clash = _stand_ins(column) & (_stand_ins(other) | {other.name})
+        clash = _list_substitutes(column) & (_list_substitutes(other) | {other.name})
         if clash and len(other.name) > len(column.name):
-            yield Problem(
-                file, f"{key}.column.protect", f"{min(clash)} is a lake column of {other.name} too", "rename one"
-            )
+            reported = f"{min(clash)} is a lake column of {other.name} too"
+            yield Problem(file, f"{key}.column.protect", reported, "rename one")
     if column.profile.protect and not column.classification:
         yield Problem(file, f"{key}.classification", "an identifier without class", "give C1, C2 or C3 (JR/T 0171)")
     if column.classification == "C3":
         yield Problem(file, f"{key}.classification", "C3 data is refused at the door", "remove it from the delivery")
-    elif forbidden_names([column.physical_name]):
+    elif find_forbidden_names([column.physical_name]):
         yield Problem(file, key, "is named like authentication data (C3)", "remove it from the delivery")
 
 
-def _patterns(delivery: DeliveryProfile) -> Iterator[tuple[str, str, set[str]]]:
+def _list_patterns(delivery: DeliveryProfile) -> Iterator[tuple[str, str, set[str]]]:
     """Key, pattern and the placeholders that it may hold."""
     beside = {"name", "stem"}
     yield "files", delivery.files or "", {"yyyymmdd", "part"} if delivery.parts else {"yyyymmdd"}
@@ -117,44 +189,16 @@ def _patterns(delivery: DeliveryProfile) -> Iterator[tuple[str, str, set[str]]]:
         yield "archive.password", delivery.archive.password or "", {"yyyymmdd", "secret"}
 
 
-def _check_delivery(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
-    """What the ways of delivering ask of each other."""
-    delivery = dataset.delivery
-    columns = {column.name: column for column in dataset.columns}
-    is_text = delivery.reader in ("delimited", "fixed_width", "json_lines")
-    if delivery.parts and (not is_text or "{part}" not in (delivery.files or "") or delivery.resend):
-        yield Problem(file, f"{key}.parts", "wants a text file with {part} in `files` and no `resend`", "correct it")
-    if delivery.sheet and delivery.reader != "excel":
-        yield Problem(file, f"{key}.sheet", "belongs to excel, and only there", "remove it")
-    if delivery.archive and (delivery.parts or delivery.reader == "database"):
-        yield Problem(file, f"{key}.archive", "cannot be combined with parts or a database", "remove one")
-    if (delivery.ready is not None and delivery.ready.content == "control") != bool(
-        delivery.ready and delivery.ready.control
-    ):
-        yield Problem(file, f"{key}.ready.control", "belongs to content: control, and only there", "add or remove it")
-    for meaning in delivery.ready.control.fields.values() if delivery.ready and delivery.ready.control else ():
-        name = meaning.removeprefix("sum:")
-        is_sum = meaning != name and name in columns and columns[name].type.startswith(("DECIMAL", "BIGINT", "INTEGER"))
-        if not is_sum and meaning not in ("file_name", "bytes", "rows", "business_date"):
-            yield Problem(file, f"{key}.ready.control.fields", f"{meaning!r} means nothing", "see class Control")
-    if delivery.business_date is not None:
-        stated = columns.get(delivery.business_date)
-        if stated is None or stated.type not in ("DATE", "TIMESTAMPTZ"):
-            yield Problem(file, f"{key}.business_date", "not a DATE or TIMESTAMPTZ column", "name one")
-    if delivery.signature and len(_decoded(delivery.signature.public_key)) != 32:
-        yield Problem(file, f"{key}.signature.public_key", "not 32 bytes in base64", "ask the sender for its key")
-
-
-def _decoded(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
         return b""
 
 
-def _stand_ins(column: Column) -> set[str]:
-    """Lake columns that may stand in for an identifier."""
-    return {f"{column.name}_{suffix}" for suffix in STAND_INS} if column.profile.protect else set()
+def _list_substitutes(column: Column) -> set[str]:
+    """Lake columns that may replace an identifier."""
+    return {f"{column.name}_{suffix}" for suffix in SUBSTITUTES} if column.profile.protect else set()
 
 
 def _check_placeholders(file: str, key: str, pattern: str, allowed: set[str]) -> Iterator[Problem]:
@@ -164,7 +208,7 @@ def _check_placeholders(file: str, key: str, pattern: str, allowed: set[str]) ->
         )
 
 
-def _trials(column: Column) -> Iterator[tuple[str, str | None, str]]:
+def _list_trials(column: Column) -> Iterator[tuple[str, str | None, str]]:
     """What DuckDB has to understand: key, declared text and the SQL that uses it, so that no run finds out first."""
     yield "logicalTypeOptions.pattern", column.pattern, "select regexp_full_match('', $1)"
     for layout in column.profile.formats:

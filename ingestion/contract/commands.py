@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 
 from ingestion.contract import ContractInvalid, load_registry
-from ingestion.contract.code_tables import find_untranslated
+from ingestion.contract.code_tables import find_untranslated_codes
 from ingestion.contract.owners import find_unowned
 from ingestion.foundation import Settings
 from ingestion.foundation.command_line import DONE, Command
 
 
-def check(_given: argparse.Namespace, settings: Settings) -> int:
+def check_contracts(_given: argparse.Namespace, settings: Settings) -> int:
     """Read every contract, the code tables and the owners; report all problems of all files."""
     registry = load_registry(settings)
-    if problems := find_untranslated(registry, settings) + find_unowned(registry, settings.seeds):
+    if problems := find_untranslated_codes(registry, settings) + find_unowned(registry, settings.seeds):
         raise ContractInvalid(problems)
     print(f"{len(registry.contracts)} contracts, {len(registry.datasets)} datasets: no problem found.")
     return DONE
 
 
-COMMANDS = (Command("check", "read every contract and report all problems of all files", check, "check"),)
+COMMANDS = (Command("check", "read every contract and report all problems of all files", check_contracts, "check"),)

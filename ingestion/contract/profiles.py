@@ -197,6 +197,6 @@ class Contract(Closed):
     profile: SourceProfile
     datasets: tuple[Dataset, ...]
 
-    def dataset(self, name: str) -> Dataset:
+    def find_dataset(self, name: str) -> Dataset:
         """The dataset called `name`; KeyError if the contract has none."""
         return {dataset.name: dataset for dataset in self.datasets}[name]

@@ -26,13 +26,13 @@ from ingestion.contract.profiles import (
     DeliveryProfile,
     SourceProfile,
 )
-from ingestion.foundation.declarations import WHOLE_FILE, Problem, explain_syntax, parse_yaml, validate
+from ingestion.foundation.declarations import WHOLE_FILE, Problem, explain_syntax, parse_yaml, validate_declaration
 
 ENFORCED_OPTIONS = {"pattern", "minimum", "maximum"}
 
 
 @cache
-def _standard() -> Draft201909Validator:
+def _load_standard() -> Draft201909Validator:
     return Draft201909Validator(files(open_data_contract_standard).joinpath("schema.json").read_text(encoding="utf-8"))
 
 
@@ -56,7 +56,7 @@ def _read_cached(file: str, content: bytes) -> Contract:
     document = json.loads(json.dumps(document, default=str))
     problems = [
         Problem(file, _dotted(error.instance_path), _first_line(error.message), "see the ODCS 3.2 schema")
-        for error in _standard().iter_errors(document)
+        for error in _load_standard().iter_errors(document)
     ]
     if problems:
         raise ContractInvalid(problems)
@@ -80,7 +80,7 @@ class _Collector:
         self.problems.append(Problem(self.file, key, problem, remedy))
 
     def parse(self, model: Any, value: Any, key: str) -> Any:
-        declared, found = validate(model, value, self.file, key, hints=False)
+        declared, found = validate_declaration(model, value, self.file, key, hints=False)
         self.problems += found
         return declared
 
@@ -150,8 +150,8 @@ def _resolve_column(entry: dict[str, Any], key: str, collector: _Collector) -> C
         key_position=(entry.get("primaryKeyPosition") or 1) if entry.get("primaryKey") else None,
         accepted=tuple(str(value["value"]) for value in entry.get("enum") or []),
         pattern=options.get("pattern"),
-        minimum=_text(options.get("minimum")),
-        maximum=_text(options.get("maximum")),
+        minimum=_render_value(options.get("minimum")),
+        maximum=_render_value(options.get("maximum")),
         classification=entry.get("classification"),
         description=entry.get("description", ""),
         profile=profile,
@@ -179,5 +179,5 @@ def _first_line(message: str) -> str:
     return message.splitlines()[0][:200]
 
 
-def _text(value: Any) -> str | None:
+def _render_value(value: Any) -> str | None:
     return None if value is None else str(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingestion.contract.cards import read_cards
 from ingestion.contract.profiles import Contract, ContractInvalid, Dataset
 from ingestion.contract.reading import read_contract
 from ingestion.foundation import Settings, list_files
@@ -22,16 +21,16 @@ class Registry:
         """Every dataset of every source, in order."""
         return [dataset for contract in self.contracts.values() for dataset in contract.datasets]
 
-    def conformed(self) -> dict[str, list[str]]:
+    def list_conformed(self) -> dict[str, list[str]]:
         """Staging models by the canonical entity they yield; what dbt unions into core."""
         models: dict[str, list[str]] = {}
         for dataset in self.datasets:
             if dataset.delivery.conforms_to:
-                models.setdefault(dataset.delivery.conforms_to, []).append(staging_model(dataset))
+                models.setdefault(dataset.delivery.conforms_to, []).append(name_staging_model(dataset))
         return models
 
 
-def staging_model(dataset: Dataset) -> str:
+def name_staging_model(dataset: Dataset) -> str:
     """Name of the staging model that reads `dataset`."""
     return f"stg_{dataset.source}__{dataset.name}"
 
@@ -66,11 +65,3 @@ def load_contract(source: str, settings: Settings) -> Contract | None:
     """
     path = list_files(settings.contracts).get(f"{source}.yml")
     return read_contract(path) if path is not None else None
-
-
-def list_sources(settings: Settings | None = None) -> list[tuple[str, str]]:
-    """Sources with their cron, read lightly: what a DAG file may do while it is parsed.
-
-    A contract that does not parse here is left out; `python -m ingestion check` tells why.
-    """
-    return [(card.source, card.cron) for card in read_cards(settings)]

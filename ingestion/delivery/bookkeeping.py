@@ -15,7 +15,7 @@ from ingestion.foundation.events import Event, report_event
 from ingestion.foundation.ledger import deliveries, use_ledger
 
 
-def record(
+def record_delivery(
     delivery: Delivery,
     ledger: sa.Engine,
     state: str,
@@ -87,7 +87,7 @@ def list_superseded(delivery: Delivery, ledger: sa.Engine) -> list[str]:
 
 
 def count_occurrence(delivery: Delivery, ledger: sa.Engine) -> tuple[Delivery, sa.Row[Any] | None]:
-    """The delivery, counted anew where its bytes return after others had replaced them, and what is held of it."""
+    """The delivery, counted again where its bytes return after others had replaced them, and what is held of it."""
     table = deliveries.c
     replacing = sa.select(table.file_mtime_ns).where(
         table.source == delivery.dataset.source,
@@ -135,10 +135,10 @@ def _report(
     )
 
 
-def dates_to_build(batch_date: date, settings: Settings) -> list[date]:
+def list_dates_to_build(batch_date: date, settings: Settings) -> list[date]:
     """Every business date up to `batch_date` with a landed delivery, and `batch_date` itself.
 
-    A late or restated row may touch any date after its event, so all daily figures are derived anew. Dates of the
+    A late or restated row may touch any date after its event, so all daily figures are derived again. Dates of the
     stock load count as the date it came with.
     """
     query = (

@@ -11,7 +11,7 @@ from pathlib import Path
 from ingestion.contract import Dataset
 from ingestion.delivery.companions import find_lack, find_marker_lack, read_companion
 from ingestion.delivery.identity import DeliveryRefused, describe_os_error
-from ingestion.delivery.patterns import NUMBER, compile_pattern, expect_name, match_files, name_on, place_companion
+from ingestion.delivery.patterns import NUMBER, compile_pattern, expect_name, fill_in_date, match_files, place_companion
 
 
 @dataclass(frozen=True, order=True)
@@ -65,7 +65,7 @@ def _list_split(dataset: Dataset, folder: Path, until: date) -> Iterator[Candida
         if not lacks:
             try:
                 names = [line.strip() for line in read_companion(path, dataset).split("\n") if line.strip()]
-                shape = compile_pattern(Path(name_on(str(delivery.files), day)).name)
+                shape = compile_pattern(Path(fill_in_date(str(delivery.files), day)).name)
                 lacks = _compare_list(name, names, there, shape)
             except DeliveryRefused as error:
                 lacks = str(error)
@@ -76,7 +76,7 @@ def _list_split(dataset: Dataset, folder: Path, until: date) -> Iterator[Candida
 
 
 def _compare_list(name: str, listed: list[str], there: dict[str, tuple[int, Path]], shape: re.Pattern[str]) -> str:
-    """What is wrong between a list file and the parts beside it; nothing of a line that is no part's name is told."""
+    """What is wrong between a list file and the parts beside it; lines that are no part names are never quoted."""
     if not listed:
         return f"{name} names no part"
     if len(set(listed)) < len(listed):

@@ -23,7 +23,7 @@ from ingestion.identifiers.sensitive import redact_numbers
 BATCH_ROWS = 200_000
 
 
-def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Settings) -> Delivery:
+def extract_delivery(contract: Contract, dataset: Dataset, batch_date: date, settings: Settings) -> Delivery:
     """Query one business date and keep the answer under the landing folder, untouched and repeatable.
 
     On the go-live date the window opens at the beginning of time (the stock load, 存量). The receipt is the contracted
@@ -37,8 +37,8 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
     folder = settings.landing / dataset.source / f"{batch_date:%Y%m%d}"
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{dataset.name}.{os.getpid()}"
-    kept = _kept(folder, dataset)
-    url = str(contract.profile.connection).format(landing=settings.locate(dataset.source))
+    kept = _list_kept(folder, dataset)
+    url = str(contract.profile.connection).format(landing=settings.locate_source(dataset.source))
     try:
         _query_to_parquet(url, dataset, since, batch_date, draft)
     except (sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, pa.ArrowException, ValueError, ImportError) as error:
@@ -55,28 +55,28 @@ def extract(contract: Contract, dataset: Dataset, batch_date: date, settings: Se
             day, moment = batch_date + timedelta(days=1), contract.profile.available_at
             received = datetime.combine(day, moment, tzinfo=BUSINESS_TIMEZONE).timestamp()
             os.utime(draft, (received, received))
-        kept.append(_path(folder, dataset, len(kept) + 1))
+        kept.append(_place_answer(folder, dataset, len(kept) + 1))
         draft.replace(kept[-1])
-    return _deliver(contract, dataset, batch_date, len(kept), kept[-1])
+    return _describe_answer(contract, dataset, batch_date, len(kept), kept[-1])
 
 
 def list_extracts(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
     """Every kept answer for one business date, the oldest first."""
     folder = settings.landing / dataset.source / f"{day:%Y%m%d}"
-    for number, path in enumerate(_kept(folder, dataset), 1):
-        yield _deliver(contract, dataset, day, number, path)
+    for number, path in enumerate(_list_kept(folder, dataset), 1):
+        yield _describe_answer(contract, dataset, day, number, path)
 
 
-def _deliver(contract: Contract, dataset: Dataset, day: date, number: int, path: Path) -> Delivery:
+def _describe_answer(contract: Contract, dataset: Dataset, day: date, number: int, path: Path) -> Delivery:
     stat = path.stat()
     return Delivery(dataset, contract.version, day, number, path, stat.st_size, stat.st_mtime_ns, digest_file(path))
 
 
-def _kept(folder: Path, dataset: Dataset) -> list[Path]:
-    return list(takewhile(Path.exists, (_path(folder, dataset, number) for number in count(1))))
+def _list_kept(folder: Path, dataset: Dataset) -> list[Path]:
+    return list(takewhile(Path.exists, (_place_answer(folder, dataset, number) for number in count(1))))
 
 
-def _path(folder: Path, dataset: Dataset, number: int) -> Path:
+def _place_answer(folder: Path, dataset: Dataset, number: int) -> Path:
     return folder / (f"{dataset.name}.parquet" if number == 1 else f"{dataset.name}_{number:02}.parquet")
 
 

@@ -34,14 +34,14 @@ def find_deliveries(
             left out; or a file cannot be read or is still being written. One sentence a line.
     """
     known = read_known(contract, dataset, batch_date, ledger)
-    candidates = list_candidates(dataset, settings.locate(dataset.source), batch_date)
+    candidates = list_candidates(dataset, settings.locate_source(dataset.source), batch_date)
     ready = [candidate for candidate in candidates if not candidate.lacks]
     complete: list[Delivery] = []
     lacking = [(batch_date, lack) for lack in _list_lacks(dataset, batch_date, candidates, known)]
     for candidate in ready:
         try:
             weight = weigh_files(candidate.files)
-            if known.settles(candidate, weight, bool(_list_companions(candidate, dataset))):
+            if known.is_settled(candidate, weight, bool(_list_companions(candidate, dataset))):
                 continue
             gap = known.find_gap(candidate, ready)
             if gap is not None:
@@ -54,7 +54,7 @@ def find_deliveries(
             name = Path(str(error.filename or candidate.path)).name
             lacking.append((candidate.day, f"{name} {describe_os_error(error)}"))
         else:
-            if not known.holds(delivery, candidate, weight):
+            if not known.is_judged(delivery, candidate, weight):
                 complete.append(delivery)
     complete = known.drop_refused(complete)
     if lacking:
@@ -65,7 +65,7 @@ def find_deliveries(
 
 def list_files(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
     """Every complete delivery of one business date that lies in the landing folder, known to the ledger or not."""
-    for candidate in list_candidates(dataset, settings.locate(dataset.source), day):
+    for candidate in list_candidates(dataset, settings.locate_source(dataset.source), day):
         if candidate.day == day and not candidate.lacks:
             yield _make_delivery(contract, dataset, candidate, weigh_files(candidate.files))
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ingestion.contract import Contract, Dataset
 from ingestion.delivery.candidates import list_candidates
 from ingestion.delivery.known import read_held
-from ingestion.delivery.patterns import DAY, compile_pattern, is_file, is_named, list_patterns, name_on
+from ingestion.delivery.patterns import DAY, compile_pattern, fill_in_date, is_file, is_named, list_patterns
 from ingestion.foundation import Settings
 
 
@@ -29,7 +29,7 @@ def list_missing_dates(
     landed = {row.batch_date for row in read_held(dataset, ledger) if row.state == "landed"}
     go_live = contract.profile.go_live
     first = go_live if go_live <= batch_date else min(landed, default=batch_date)
-    candidates = list_candidates(dataset, settings.locate(dataset.source), batch_date)
+    candidates = list_candidates(dataset, settings.locate_source(dataset.source), batch_date)
     there = landed | {candidate.day for candidate in candidates if not candidate.lacks}
     days = (first + timedelta(days=offset) for offset in range((batch_date - first).days))
     return [day for day in days if day not in there]
@@ -40,9 +40,9 @@ def list_unknown_files(contract: Contract, batch_date: date, settings: Settings)
 
     Names that begin with a dot are left alone: transports write drafts under them.
     """
-    root = settings.locate(contract.source)
+    root = settings.locate_source(contract.source)
     patterns = {pattern for dataset in contract.datasets for pattern in list_patterns(dataset)}
-    folders = {(root / name_on(pattern, batch_date)).parent for pattern in patterns}
+    folders = {(root / fill_in_date(pattern, batch_date)).parent for pattern in patterns}
     expressions = [compile_pattern(pattern) for pattern in patterns]
     return sorted(
         path

@@ -48,7 +48,7 @@ class Known:
         there = self._numbers | {(entry.day, entry.sequence) for entry in ready}
         return next((number for number in range(1, candidate.sequence) if (candidate.day, number) not in there), None)
 
-    def settles(self, candidate: Candidate, weight: Weight, has_companions: bool) -> bool:
+    def is_settled(self, candidate: Candidate, weight: Weight, has_companions: bool) -> bool:
         """Whether there is nothing to do about it: the very file was landed, or refused for good.
 
         A refused one is read again where a file beside it may have been corrected. A marker alone says nothing where
@@ -61,7 +61,7 @@ class Known:
             before and not self._judged_again & set(before) and not has_companions
         )
 
-    def holds(self, delivery: Delivery, candidate: Candidate, weight: Weight) -> bool:
+    def is_judged(self, delivery: Delivery, candidate: Candidate, weight: Weight) -> bool:
         """Whether this very content was judged already, and would be judged alike."""
         return delivery.delivery_id in set(self._find_states(candidate, weight)) - self._judged_again
 

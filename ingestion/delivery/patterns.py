@@ -13,7 +13,7 @@ from ingestion.contract import Dataset
 DAY, PART, NUMBER = "{yyyymmdd}", "{part}", "{nn}"
 
 
-def name_on(pattern: str, day: date) -> str:
+def fill_in_date(pattern: str, day: date) -> str:
     """A pattern with the date put in."""
     return pattern.replace(DAY, f"{day:%Y%m%d}")
 
@@ -27,7 +27,7 @@ def expect_name(dataset: Dataset, day: date, number: int) -> str:
     """Name of the data file, or the list of parts, of a date and number."""
     delivery = dataset.delivery
     pattern = str(delivery.parts or delivery.files if number == 1 else delivery.resend)
-    return Path(name_on(pattern, day).replace(NUMBER, f"{number:02}")).name
+    return Path(fill_in_date(pattern, day).replace(NUMBER, f"{number:02}")).name
 
 
 def match_files(pattern: str, folder: Path, until: date) -> Iterator[tuple[date, int, Path]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import mmap
 import re
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from ingestion.delivery.identity import (
 )
 from ingestion.delivery.patterns import place_companion
 from ingestion.foundation import Settings
+from ingestion.foundation.files import digest_file
 
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sm3": 64}
 SIGNATURE_BYTES = 64
@@ -38,14 +38,14 @@ GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3}){0,9}(\.[0-9]{1,18})?")
 
 
 @dataclass(frozen=True)
-class Stated:
+class ControlTotals:
     """What a control file says of the rows: how many, and sums by column in the column's own unit."""
 
     rows: int | None = None
     sums: dict[str, Decimal] = field(default_factory=dict)
 
 
-def verify(delivery: Delivery, settings: Settings) -> Stated:
+def verify_delivery(delivery: Delivery, settings: Settings) -> ControlTotals:
     """Check size, checksum, signature, name and date of a delivery; returns what is left to compare with its rows.
 
     Checksum and signature are of the delivered bytes, of a split delivery those of each part; the control file is
@@ -73,7 +73,7 @@ def verify(delivery: Delivery, settings: Settings) -> Stated:
     return stated
 
 
-def check_stated(stated: Stated, rows: int, sums: dict[str, Decimal]) -> None:
+def compare_totals(stated: ControlTotals, rows: int, sums: dict[str, Decimal]) -> None:
     """Compare what the control file states with what was read.
 
     `rows` and `sums` are over all rows delivered, landed and quarantined; a value that cannot be read adds nothing to
@@ -87,18 +87,18 @@ def check_stated(stated: Stated, rows: int, sums: dict[str, Decimal]) -> None:
     table = [("total", "stated", "found", "difference")]
     with localcontext(prec=DIGITS):
         table += [
-            (name, f"{told:f}", f"{found:f}", f"{found - told:+f}")
-            for name, (told, found) in pairs.items()
-            if told != found
+            (name, f"{reported:f}", f"{found:f}", f"{found - reported:+f}")
+            for name, (reported, found) in pairs.items()
+            if reported != found
         ]
     if len(table) > 1:
         raise DeliveryRefused(
-            "\n".join(["does not hold what its control file states:", *_align(table)])
+            "\n".join(["does not hold what its control file states:", *_align_table(table)])
             + f"\n{len(table) - 1} of {len(pairs)} control totals differ"
         )
 
 
-def _align(table: Sequence[tuple[str, ...]]) -> Iterator[str]:
+def _align_table(table: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for first, *others in table:
         numbers = (text.rjust(width) for text, width in zip(others, widths[1:], strict=True))
@@ -116,8 +116,7 @@ def _check_digest(path: Path, checksum: Checksum, dataset: Dataset) -> None:
     if match[2] is not None and match[2] != path.name:
         raise DeliveryRefused(f"{beside.name} is of another file than {path.name}")
     try:
-        with path.open("rb") as handle:
-            found = hashlib.file_digest(handle, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+        found = digest_file(path, algorithm)
     except ValueError:
         raise DeliveryRefused(
             f"{beside.name} cannot be checked, because this Python's OpenSSL has no {algorithm}"
@@ -154,12 +153,12 @@ def _check_signature(path: Path, signature: Signature) -> None:
         ) from None
 
 
-def _check_control(delivery: Delivery) -> Stated:
+def _check_control(delivery: Delivery) -> ControlTotals:
     ready = delivery.dataset.delivery.ready
     if ready is None or ready.control is None:
-        return Stated()
+        return ControlTotals()
     path = delivery.path if delivery.is_empty else place_companion(delivery.path, ready.marker)
-    values = _parse(path.name, read_companion(path, delivery.dataset), ready.control)
+    values = _parse_control(path.name, read_companion(path, delivery.dataset), ready.control)
     size = sum(part.stat().st_size for part in delivery.data_files)
     expected = {"file_name": delivery.announced_name, "business_date": f"{delivery.batch_date:%Y%m%d}"}
     rows, sums = None, {}
@@ -170,20 +169,20 @@ def _check_control(delivery: Delivery) -> Stated:
                 if value != expected[meaning]:
                     raise DeliveryRefused(f"{path.name} states another {label} than {expected[meaning]}")
             case "bytes":
-                if _count(value, label, path.name) != size:
+                if _parse_count(value, label, path.name) != size:
                     raise DeliveryRefused(f"{path.name} states {label} {int(value)}, but {size} bytes are there")
             case "rows":
-                rows = _count(value, label, path.name)
+                rows = _parse_count(value, label, path.name)
             case total:
                 column = total.removeprefix("sum:")
-                sums[column] = _amount(value, label, path.name, delivery.dataset, column)
+                sums[column] = _parse_amount(value, label, path.name, delivery.dataset, column)
     if delivery.is_empty and (rows or any(sums.values())):
         raise DeliveryRefused(f"{path.name} states rows, but came without {delivery.announced_name}")
-    return Stated(rows, sums)
+    return ControlTotals(rows, sums)
 
 
-def _parse(name: str, text: str, control: Control) -> dict[str, str]:
-    """Values by label; the texts themselves are never told, for what is no control file may hold anything."""
+def _parse_control(name: str, text: str, control: Control) -> dict[str, str]:
+    """Values by label; the texts themselves are never quoted, for what is no control file may hold anything."""
     lines = [(number, line.strip("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     labels = list(control.fields)
     if control.layout == "line":
@@ -212,13 +211,13 @@ def _parse(name: str, text: str, control: Control) -> dict[str, str]:
     return found
 
 
-def _count(value: str, label: str, name: str) -> int:
+def _parse_count(value: str, label: str, name: str) -> int:
     if not COUNT.fullmatch(value):
         raise DeliveryRefused(f"{name} states a {label} that is not a whole number")
     return int(value)
 
 
-def _amount(value: str, label: str, name: str, dataset: Dataset, column: str) -> Decimal:
+def _parse_amount(value: str, label: str, name: str, dataset: Dataset, column: str) -> Decimal:
     is_grouped = any(entry.name == column and entry.profile.thousands for entry in dataset.columns)
     if AMOUNT.fullmatch(value):
         return Decimal(value)

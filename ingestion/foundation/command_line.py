@@ -159,12 +159,12 @@ class CommandParser(argparse.ArgumentParser):
         options = [option for action in self._actions for option in action.option_strings]
         for word in (word.split("=")[0] for word in words):
             if re.fullmatch(r"--?[a-zA-Z][\w-]*", word) and word not in options:
-                raise CommandWrong(f"{self.prog} does not take {word}; {suggest(word, options)}.")
+                raise CommandWrong(f"{self.prog} does not take {word}; {suggest_nearest(word, options)}.")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             choices = [str(choice) for choice in action.choices]
-            raise CommandWrong(f"{self.prog} does not know {value}; {suggest(str(value), choices)}.")
+            raise CommandWrong(f"{self.prog} does not know {value}; {suggest_nearest(str(value), choices)}.")
 
     def _remedy(self) -> str:
         if self.example:
@@ -189,7 +189,7 @@ def list_commands(commands: Sequence[Command | Group]) -> Iterator[Command]:
         yield from entry.commands if isinstance(entry, Group) else (entry,)
 
 
-def suggest(word: str, known: Sequence[str]) -> str:
+def suggest_nearest(word: str, known: Sequence[str]) -> str:
     """What to write in place of a word that is not known: the nearest known one, or all of them."""
     near = find_nearest(word, known)
     return f"the nearest that it knows is {near}" if near else f"it knows {', '.join(known) or 'none'}"

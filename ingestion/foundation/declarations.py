@@ -91,28 +91,28 @@ def load_declarations(
             first = next(iter(model.model_fields))
             problems.append(Problem(name, WHOLE_FILE, "is not a mapping", f"start it with `{first}:`"))
             continue
-        declared, found = validate(model, content, name)
+        declared, found = validate_declaration(model, content, name)
         problems += found
         if declared is not None:
             declarations[name] = declared
     return declarations, problems
 
 
-def validate(
+def validate_declaration(
     model: type[Declaration], content: Any, file: str, below: str = "", hints: bool = True
 ) -> tuple[Declaration | None, list[Problem]]:
-    """The typed declaration, or all its problems, as `explain` gives them."""
+    """The typed declaration, or all its problems, as `explain_errors` gives them."""
     try:
         return model.model_validate(content), []
     except ValidationError as error:
-        return None, explain(error, file, content, model, below, hints)
+        return None, explain_errors(error, file, content, model, below, hints)
 
 
-def validate_soundly(
+def validate_sound_keys(
     model: type[Declaration], content: Mapping[str, Any], file: str
 ) -> tuple[Declaration, list[Problem]]:
     """All problems of a declaration whose keys may all be left out, and what its sound keys declare."""
-    declared, problems = validate(model, content, file)
+    declared, problems = validate_declaration(model, content, file)
     if declared is None:
         wrong = {problem.key.split(".")[0].split("[")[0] for problem in problems}
         declared = model.model_validate({key: value for key, value in content.items() if key not in wrong})
@@ -124,7 +124,7 @@ def explain_syntax(error: Exception, file: str) -> Problem:
     return Problem(file, WHOLE_FILE, f"is not readable YAML ({' '.join(str(error).split())})", "correct the syntax")
 
 
-def explain(
+def explain_errors(
     error: ValidationError, file: str, content: Any, model: type[BaseModel], below: str = "", hints: bool = True
 ) -> list[Problem]:
     """What is wrong with a declaration: one problem a key, with the nearest right name where there is one.

@@ -2,7 +2,7 @@
 
 Quiet unless somebody listens: a command line with `PLATFORM_LOG` set to `json` or `text` (on standard error), or an
 Airflow task, whose own structlog takes the events into the task's log. The words that an event may carry are those of
-`report_event`: counts, dates and names from declarations. An identifier has no place to stand in.
+`report_event`: counts, dates and names from declarations. There is no field that an identifier would fit.
 """
 
 from __future__ import annotations

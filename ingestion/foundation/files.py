@@ -21,7 +21,12 @@ def replace_atomically(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; OSError where it cannot be read."""
+def digest_file(path: Path, algorithm: str = "sha256") -> str:
+    """The digest of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: this Python's OpenSSL does not have the algorithm.
+    """
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        return hashlib.file_digest(handle, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

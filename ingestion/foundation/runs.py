@@ -111,6 +111,6 @@ def read_runs(settings: Settings, batch_date: date | None = None) -> list[Run]:
     return found
 
 
-def newest_runs(settings: Settings, batch_date: date) -> dict[str, Run]:
+def list_newest_runs(settings: Settings, batch_date: date) -> dict[str, Run]:
     """The newest run of every stage for a business date, by stage."""
     return {run.stage: run for run in read_runs(settings, batch_date)}

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, find_nearest, validate_soundly
+from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, find_nearest, validate_sound_keys
 from ingestion.foundation.files import replace_atomically
 from ingestion.foundation.tenant import DECLARED, PROJECT, Files, TenantRules, lay_over, list_files, read_tenant
 
@@ -25,10 +25,10 @@ OWNER, NOBODY = "tenant.txt", "the product's own group"
 class SettingsInvalid(DeclarationsInvalid):
     """The environment or a tenant names something that cannot be used: one sentence, or all `problems` at once."""
 
-    def __init__(self, told: str | Iterable[Problem]) -> None:
-        super().__init__(() if isinstance(told, str) else told)
-        if isinstance(told, str):
-            self.args = (told,)
+    def __init__(self, reported: str | Iterable[Problem]) -> None:
+        super().__init__(() if isinstance(reported, str) else reported)
+        if isinstance(reported, str):
+            self.args = (reported,)
 
 
 class Variables(Closed):
@@ -129,7 +129,7 @@ class Settings:
         """Pages for people: an index, gate verdicts, dbt docs, differences of re-sends."""
         return self.home / "reports"
 
-    def locate(self, source: str) -> Path:
+    def locate_source(self, source: str) -> Path:
         """Folder in which `source` drops its files; a tenant may point it at an existing archive."""
         return Path(self.sources.get(source, self.landing / source))
 
@@ -209,7 +209,7 @@ def _read_variables(env: Mapping[str, str], problems: list[Problem]) -> Variable
         remedy = f"set {PREFIX}{near.upper()}" if near else f"unset it; known are {', '.join(sorted(VARIABLES))}"
         problems.append(Problem(name, "", "is not a variable of the platform", remedy))
     known = {name.removeprefix(PREFIX).lower(): given[name] for name in sorted(VARIABLES & set(given))}
-    variables, found = validate_soundly(Variables, known, "")
+    variables, found = validate_sound_keys(Variables, known, "")
     for each in found:
         remedy = each.remedy.replace("write ", "set ", 1)
         problems.append(Problem(PREFIX + each.key.upper(), "", each.problem, remedy))

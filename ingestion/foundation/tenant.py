@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field, StrictBool
 
-from ingestion.foundation.declarations import Closed, Problem, find_nearest, validate_soundly
+from ingestion.foundation.declarations import Closed, Problem, find_nearest, validate_sound_keys
 
 PROJECT = Path(__file__).resolve().parents[2]
 DECLARED = "tenant.toml"
@@ -31,7 +31,7 @@ LAYERS = ("staging", "intermediate", "core", "customer_360", "metrics", "reconci
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """One kind of file that product and tenants share out: where the product keeps it, and what its files look like."""
 
     product: Path
@@ -39,17 +39,17 @@ class Kind:
     described: str
 
 
-KINDS = {
-    "contracts": Kind(PROJECT / "ingestion" / "contracts", r"[^/]+\.yml", "contracts/<source>.yml"),
-    "models": Kind(
+FILE_KINDS = {
+    "contracts": FileKind(PROJECT / "ingestion" / "contracts", r"[^/]+\.yml", "contracts/<source>.yml"),
+    "models": FileKind(
         PROJECT / "dbt_project" / "models",
         rf"({'|'.join(LAYERS)})/(.+/)?[^/]+\.(sql|yml|md)",
         f"models/<layer>/<model>.sql or .yml, with a layer of {', '.join(LAYERS)}",
     ),
-    "seeds": Kind(PROJECT / "dbt_project" / "seeds", r"(.+/)?[^/]+\.(csv|yml)", "seeds/<seed>.csv or .yml"),
-    "suites": Kind(PROJECT / "quality" / "suites", r"[^/]+/[^/]+\.yml", "suites/<gate>/<table>.yml"),
-    "sets": Kind(PROJECT / "quality" / "sets", r"[^/]+\.yml", "sets/<set>.yml"),
-    "views": Kind(PROJECT / "features" / "views", r"[^/]+\.yml", "views/<view>.yml"),
+    "seeds": FileKind(PROJECT / "dbt_project" / "seeds", r"(.+/)?[^/]+\.(csv|yml)", "seeds/<seed>.csv or .yml"),
+    "suites": FileKind(PROJECT / "quality" / "suites", r"[^/]+/[^/]+\.yml", "suites/<gate>/<table>.yml"),
+    "sets": FileKind(PROJECT / "quality" / "sets", r"[^/]+\.yml", "sets/<set>.yml"),
+    "views": FileKind(PROJECT / "features" / "views", r"[^/]+\.yml", "views/<view>.yml"),
 }
 
 
@@ -83,11 +83,11 @@ class Overlay:
     extends: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return str(self.own or KINDS[self.kind].product)
+        return str(self.own or FILE_KINDS[self.kind].product)
 
     def list_product(self) -> dict[str, Path]:
         """Files of the product that are part of this tenant, by their path below the kind."""
-        found = _list_folder(KINDS[self.kind].product)
+        found = _list_folder(FILE_KINDS[self.kind].product)
         return {name: path for name, path in found.items() if self._is_of_kind(name) and not self._is_left_out(name)}
 
     def list_own(self) -> dict[str, Path]:
@@ -113,7 +113,7 @@ class Overlay:
         stems = {PurePosixPath(name).stem: name for name in product if name.endswith((".sql", ".csv"))}
         for name, path in own.items():
             if not self._is_of_kind(name):
-                yield Problem(str(path), "", "is not read", f"lay it at {KINDS[self.kind].described}")
+                yield Problem(str(path), "", "is not read", f"lay it at {FILE_KINDS[self.kind].described}")
             elif name in product and name not in {*self.replaces, *self.extends}:
                 entry = f"{self.kind}/{name}"
                 key = "extends or replaces" if name.endswith(".csv") else "replaces"
@@ -128,14 +128,14 @@ class Overlay:
                 if key == "extends" and not name.endswith(".csv"):
                     continue  # it is no seed, which is another problem
                 if name in product and name not in own:
-                    told = f"{self.kind}/{name} {key} nothing, for the tenant has no such file"
-                    yield Problem(declared, key, told, "add the file or take the entry out")
+                    reported = f"{self.kind}/{name} {key} nothing, for the tenant has no such file"
+                    yield Problem(declared, key, reported, "add the file or take the entry out")
                 elif name in product and key == "extends" and _heading(own[name]) != _heading(product[name]):
                     remedy = f"begin it with {_heading(product[name])}"
                     yield Problem(str(own[name]), "", "has not the heading of what it extends", remedy)
 
     def _is_of_kind(self, name: str) -> bool:
-        return re.fullmatch(KINDS[self.kind].shape, name) is not None
+        return re.fullmatch(FILE_KINDS[self.kind].shape, name) is not None
 
     def _is_left_out(self, name: str) -> bool:
         return any(not entry or name == entry or name.startswith(f"{entry}/") for entry in self.without)
@@ -174,7 +174,7 @@ def read_tenant(folder: Path, problems: list[Problem]) -> TenantRules | None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(Problem(str(path), "", f"is not valid TOML ({error})", "correct it"))
         return None
-    rules, found = validate_soundly(TenantRules, content, str(path))
+    rules, found = validate_sound_keys(TenantRules, content, str(path))
     problems.extend(found)
     return rules
 
@@ -185,33 +185,35 @@ def lay_over(folder: Path | None, rules: TenantRules | None, problems: list[Prob
     Without rules, the product's files alone.
     """
     if folder is None or rules is None:
-        return {kind: Overlay(kind) for kind in KINDS}
+        return {kind: Overlay(kind) for kind in FILE_KINDS}
     declared = str(folder / DECLARED)
     without = _split(rules.without, "without", declared, problems)
     replaces = _split(rules.replaces, "replaces", declared, problems)
     extends = _split(rules.extends, "extends", declared, problems)
     overlays = {
         kind: Overlay(kind, folder / kind, tuple(without[kind]), tuple(replaces[kind]), tuple(extends[kind]))
-        for kind in KINDS
+        for kind in FILE_KINDS
     }
     for overlay in overlays.values():
         problems.extend(_find_idle(overlay, declared))
         problems.extend(overlay.find_problems(declared))
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        near = find_nearest(entry.name, KINDS)
-        if entry.is_dir() and near and entry.name not in KINDS:
+        near = find_nearest(entry.name, FILE_KINDS)
+        if entry.is_dir() and near and entry.name not in FILE_KINDS:
             problems.append(Problem(str(entry), "", "is a folder that nobody reads", f"rename it to {near}"))
     return overlays
 
 
 def _split(entries: tuple[str, ...], key: str, declared: str, problems: list[Problem]) -> dict[str, list[str]]:
     """Entries by their kind, as paths below it."""
-    split: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    split: dict[str, list[str]] = {kind: [] for kind in FILE_KINDS}
     for entry in entries:
         kind, _, rest = entry.rstrip("/").partition("/")
         if kind not in split:
-            near = find_nearest(kind, KINDS)
-            remedy = f"write {'/'.join(filter(None, (near, rest)))}" if near else f"begin it with {', '.join(KINDS)}"
+            near = find_nearest(kind, FILE_KINDS)
+            remedy = (
+                f"write {'/'.join(filter(None, (near, rest)))}" if near else f"begin it with {', '.join(FILE_KINDS)}"
+            )
             problems.append(Problem(declared, key, f"{entry} begins with no kind of file", remedy))
         else:
             split[kind].append(rest)
@@ -220,7 +222,7 @@ def _split(entries: tuple[str, ...], key: str, declared: str, problems: list[Pro
 
 def _find_idle(overlay: Overlay, declared: str) -> Iterator[Problem]:
     """Entries that name nothing of the product, so that they would change nothing."""
-    files = [name for name in _list_folder(KINDS[overlay.kind].product) if overlay._is_of_kind(name)]
+    files = [name for name in _list_folder(FILE_KINDS[overlay.kind].product) if overlay._is_of_kind(name)]
     folders = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents} - {"."}
     for key, entries, known in (
         ("without", overlay.without, {*files, *folders, ""}),
@@ -229,11 +231,11 @@ def _find_idle(overlay: Overlay, declared: str) -> Iterator[Problem]:
     ):
         for entry in entries:
             if entry not in known:
-                near = find_nearest(entry, known)
+                near = None if entry in files else find_nearest(entry, known)  # it is there, but for another entry
                 remedy = f"write {overlay.kind}/{near}" if near else "take the entry out"
                 what = {"without": "part", "replaces": "file", "extends": "seed"}[key]
-                told = f"{overlay.kind}/{entry} is no {what} of the product here"
-                yield Problem(declared, key, told, remedy)
+                reported = f"{overlay.kind}/{entry} is no {what} of the product here"
+                yield Problem(declared, key, reported, remedy)
 
 
 def _heading(path: Path) -> str:

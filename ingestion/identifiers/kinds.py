@@ -29,7 +29,7 @@ CODES = Path(__file__).resolve().parent / "codes"
 
 
 @cache
-def compound_surnames() -> tuple[str, ...]:
+def list_compound_surnames() -> tuple[str, ...]:
     """Surnames of two characters (复姓)."""
     return tuple((CODES / "compound_surnames.txt").read_text(encoding="utf-8").split())
 
@@ -136,8 +136,9 @@ def masked_sql(kind: str, value: str) -> str | None:
 
 
 def masked_form_sql(kind: str, value: str) -> str | None:
-    """SQL of the masked form that partners send and that is tokenised for matching (6 + 4 of a number, 3 + 4 of a
-    phone).
+    """SQL of the masked form that partners send and that is tokenised for matching.
+
+    Of a number it shows 6 and 4 digits, of a phone 3 and 4.
     """
     if kind == "bank_card":
         return f"substr({value}, 1, 6) || repeat('*', length({value}) - 10) || right({value}, 4)"
@@ -172,7 +173,7 @@ def _check_place_sql(value: str) -> str:
 
 
 def _masked_name_sql(value: str) -> str:
-    compound = ", ".join(f"'{surname}'" for surname in compound_surnames())
+    compound = ", ".join(f"'{surname}'" for surname in list_compound_surnames())
     kept = f"(case when substr({value}, 1, 2) in ({compound}) and length({value}) > 2 then 2 else 1 end)"
     return (
         f"case when length({value}) < 2 then '*' when ascii({value}) < 128 and contains({value}, ' ')"

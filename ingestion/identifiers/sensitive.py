@@ -28,41 +28,43 @@ IMAGE_LENGTH, BLOB_LENGTH = 64, 1000
 BLOB = r"(data:[a-z/]+;base64,)?([A-Za-z0-9+/]{60,}\s+)*[A-Za-z0-9+/]{60,}\s*[A-Za-z0-9+/]*={0,2}\s*"
 
 
-def forbidden_names(names: list[str]) -> list[str]:
+def find_forbidden_names(names: list[str]) -> list[str]:
     """Those of the given column names that promise authentication data, in their order."""
-    return [name for name in names if forbidden_name_kind(name)]
+    return [name for name in names if classify_name(name)]
 
 
-def forbidden_name_kind(name: str) -> str | None:
+def classify_name(name: str) -> str | None:
     """What a column's name promises (`password`, `card_verification`, `magnetic_track`, `biometric`), if C3."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
     spelled = "_" + re.sub(r"[^0-9a-z\u3400-\u9fff]+", "_", words) + "_"
-    for kind, listed in _listed().items():
+    for kind, listed in _read_words().items():
         left = spelled
         for exception in listed.get("except", ()):
-            left = left.replace(_word(exception), "_")
-        if any(_word(word) in left for word in listed["names"]):
+            left = left.replace(_delimit_word(exception), "_")
+        if any(_delimit_word(word) in left for word in listed["names"]):
             return kind
     return None
 
 
 @cache
-def _listed() -> dict[str, dict[str, Any]]:
+def _read_words() -> dict[str, dict[str, Any]]:
     return tomllib.loads((CODES / "forbidden_names.toml").read_text(encoding="utf-8"))
 
 
 def redact_numbers(text: str) -> str:
-    """A text that somebody else wrote, as it may be told: long numbers could be identifiers."""
+    """Redact long numbers in a text that somebody else wrote; they may be identifiers."""
     return LONG_NUMBER.sub("…", text)
 
 
-def _word(word: str) -> str:
+def _delimit_word(word: str) -> str:
     return f"_{word}_" if word.isascii() else word
 
 
 def forbidden_kind_sql(text: str) -> str:
-    """SQL of the kind of authentication data in a text (`magnetic_track`, `card_verification`, `password`,
-    `biometric`); NULL for anything else. Short texts cost a length test, others a few searches.
+    """SQL of the kind of authentication data in a text; NULL for anything else.
+
+    Kinds are `magnetic_track`, `card_verification`, `password` and `biometric`. Short texts cost a length test, others
+    a few searches.
     """
     starts = " or ".join(f"starts_with({text}, '{start}')" for start in IMAGE_STARTS)
     return (

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.hashes import SM3, Hash
 from cryptography.hazmat.primitives.hmac import HMAC
 
 
-def sm3_hex(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+def digest_sm3(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     """SM3 of every text or binary value, in lower hexadecimal; NULL stays NULL."""
     return _digest_each(values, _choose_digest())
 
 
-def hmac_sm3(key: bytes, prefix: bytes = b"") -> Callable[[pa.Array], pa.Array]:
+def make_hmac_sm3(key: bytes, prefix: bytes = b"") -> Callable[[pa.Array], pa.Array]:
     """A function that gives HMAC-SM3 of `prefix || value` for every value, in lower hexadecimal; NULL stays NULL."""
     start = HMAC(key, SM3())
     start.update(prefix)

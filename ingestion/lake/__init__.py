@@ -1,18 +1,15 @@
 """The lake (数据湖): how landed rows are laid out, what dbt sees of them, how two deliveries compare."""
 
-from ingestion.lake.comparison import compare
+from ingestion.lake.comparison import compare_versions
 from ingestion.lake.dbt_sources import render_sources
-from ingestion.lake.layout import LINEAGE, connect, lake_schema, parquet_options
+from ingestion.lake.layout import choose_parquet_options, derive_lake_schema, open_connection
 from ingestion.lake.manifest import write_manifest
-from ingestion.lake.scan import find_clear
 
 __all__ = [
-    "LINEAGE",
-    "compare",
-    "connect",
-    "find_clear",
-    "lake_schema",
-    "parquet_options",
+    "choose_parquet_options",
+    "compare_versions",
+    "derive_lake_schema",
+    "open_connection",
     "render_sources",
     "write_manifest",
 ]

@@ -12,12 +12,12 @@ import duckdb
 from ingestion.contract import Dataset
 from ingestion.foundation import Settings
 from ingestion.foundation.files import replace_atomically
-from ingestion.foundation.sql import quote_name
-from ingestion.lake.layout import LINEAGE, lake_schema
+from ingestion.foundation.sql import quote_name, quote_text
+from ingestion.lake.layout import LINEAGE, derive_lake_schema
 
 
 @dataclass(frozen=True)
-class Difference:
+class VersionDifference:
     """Rows by business key, and for every amount column its sum before and after, as text."""
 
     source: str
@@ -39,7 +39,9 @@ class Difference:
         )
 
 
-def compare(dataset: Dataset, batch_date: date, before: list[str], after: str, settings: Settings) -> Difference | None:
+def compare_versions(
+    dataset: Dataset, batch_date: date, before: list[str], after: str, settings: Settings
+) -> VersionDifference | None:
     """Compare two versions of a business date in the lake and keep the report under `reports/differences`.
 
     `before` are the deliveries that were current together (a delivery and its replays), `after` is the new one; None
@@ -48,18 +50,21 @@ def compare(dataset: Dataset, batch_date: date, before: list[str], after: str, s
     if not before:
         return None
     folder = settings.lake / dataset.source / dataset.name / f"batch_date={batch_date}"
-    columns = [name for name in lake_schema(dataset) if name not in LINEAGE]
+    columns = [name for name in derive_lake_schema(dataset) if name not in LINEAGE]
     protected = {column.name for column in dataset.columns if column.profile.protect}
     key = [f"{name}_token" if name in protected else name for name in dataset.key]
     amounts = [
-        name for name, kind in lake_schema(dataset).items() if kind.startswith("DECIMAL") or name.endswith("_fen")
+        name
+        for name, kind in derive_lake_schema(dataset).items()
+        if kind.startswith("DECIMAL") or name.endswith("_fen")
     ]
-    old_files = ", ".join(f"'{folder / name / 'part-00.parquet'}'" for name in before)
+    old_files = ", ".join(quote_text(folder / name / "part-00.parquet") for name in before)
     same = " and ".join(f"old.{quote_name(name)} is not distinct from new.{quote_name(name)}" for name in columns)
     on = " and ".join(f"old.{quote_name(name)} = new.{quote_name(name)}" for name in key)
     with duckdb.connect(":memory:", config={"threads": settings.threads}) as connection:
         connection.execute(f"create view old as from read_parquet([{old_files}])").fetchall()
-        connection.execute(f"create view new as from read_parquet('{folder / after / 'part-00.parquet'}')").fetchall()
+        new_file = quote_text(folder / after / "part-00.parquet")
+        connection.execute(f"create view new as from read_parquet({new_file})").fetchall()
         counts = connection.execute(
             f"""
             select
@@ -69,8 +74,8 @@ def compare(dataset: Dataset, batch_date: date, before: list[str], after: str, s
             from old full join new on {on}
             """
         ).fetchall()[0]
-        totals = [_sums(connection, side, amounts) for side in ("old", "new")]
-    difference = Difference(
+        totals = [_sum_amounts(connection, side, amounts) for side in ("old", "new")]
+    difference = VersionDifference(
         source=dataset.source,
         dataset=dataset.name,
         batch_date=str(batch_date),
@@ -82,16 +87,16 @@ def compare(dataset: Dataset, batch_date: date, before: list[str], after: str, s
         rows_unchanged=counts[3],
         sums={name: (totals[0][name], totals[1][name]) for name in amounts},
     )
-    _write(difference, settings.reports / "differences" / dataset.source / dataset.name)
+    _write_difference(difference, settings.reports / "differences" / dataset.source / dataset.name)
     return difference
 
 
-def _write(difference: Difference, folder: Path) -> None:
+def _write_difference(difference: VersionDifference, folder: Path) -> None:
     with replace_atomically(folder / f"{difference.batch_date}-{difference.after[:8]}.json") as draft:
         draft.write_text(json.dumps(asdict(difference), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def _sums(connection: duckdb.DuckDBPyConnection, side: str, amounts: list[str]) -> dict[str, str]:
+def _sum_amounts(connection: duckdb.DuckDBPyConnection, side: str, amounts: list[str]) -> dict[str, str]:
     if not amounts:
         return {}
     sums = ", ".join(f"cast(coalesce(sum({quote_name(name)}), 0) as varchar)" for name in amounts)

@@ -6,9 +6,8 @@ from typing import Any
 
 import yaml
 
-from ingestion.contract import Contract, Dataset
-from ingestion.contract.registry import Registry
-from ingestion.lake.layout import lake_schema
+from ingestion.contract import Contract, Dataset, Registry
+from ingestion.lake.layout import derive_lake_schema
 
 HEADING = "# Made from the contracts whenever dbt runs; an edit is lost.\n"
 LINEAGE_TEXT = {
@@ -22,7 +21,7 @@ LINEAGE_TEXT = {
 
 def render_sources(registry: Registry) -> str:
     """The sources file of a tenant's dbt project; equal contracts give equal bytes."""
-    sources = [_source(contract) for contract in registry.contracts.values()]
+    sources = [_describe_source(contract) for contract in registry.contracts.values()]
     platform = {
         "name": "platform",
         "description": "What the platform itself knows of its lake.",
@@ -35,7 +34,7 @@ def render_sources(registry: Registry) -> str:
     return HEADING + yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=120)
 
 
-def _source(contract: Contract) -> dict[str, Any]:
+def _describe_source(contract: Contract) -> dict[str, Any]:
     location = (
         'read_parquet(\'{{ env_var("PLATFORM_LAKE") }}/'
         + contract.source
@@ -45,25 +44,25 @@ def _source(contract: Contract) -> dict[str, Any]:
         "name": contract.source,
         "description": contract.description,
         "config": {"meta": {"owner": contract.owner, "external_location": location}},
-        "tables": [_table(dataset) for dataset in contract.datasets],
+        "tables": [_describe_table(dataset) for dataset in contract.datasets],
     }
 
 
-def _table(dataset: Dataset) -> dict[str, Any]:
+def _describe_table(dataset: Dataset) -> dict[str, Any]:
     described = {column.name: column.description for column in dataset.columns} | LINEAGE_TEXT
-    types = lake_schema(dataset)
+    types = derive_lake_schema(dataset)
     return {
         "name": dataset.name,
         "description": dataset.description,
         "columns": [
-            {"name": name, "data_type": types[name], "description": _describe(name, dataset, described)}
+            {"name": name, "data_type": types[name], "description": _describe_column(name, dataset, described)}
             for name in types
         ],
     }
 
 
-def _describe(name: str, dataset: Dataset, described: dict[str, str]) -> str:
+def _describe_column(name: str, dataset: Dataset, described: dict[str, str]) -> str:
     if name in described:
         return described[name]
     protected = next(column for column in dataset.columns if name.startswith(column.name) and column.profile.protect)
-    return f"Stands in for {protected.name}: {name.removeprefix(protected.name + '_')}."
+    return f"Replaces {protected.name}: {name.removeprefix(protected.name + '_')}."

@@ -15,14 +15,15 @@ from ingestion.foundation import Settings
 from ingestion.foundation.files import replace_atomically
 from ingestion.foundation.ledger import deliveries, use_ledger
 from ingestion.foundation.settings import claim_home
-from ingestion.foundation.sql import quote_name
-from ingestion.lake.layout import lake_schema
-from ingestion.protection.equivalents import write_schema
+from ingestion.foundation.sql import quote_name, quote_text
+from ingestion.lake.layout import derive_lake_schema
+from ingestion.protection.equivalents import write_equivalents_schema
 
 
 def write_manifest(settings: Settings) -> Path:
-    """Write what dbt may see of the lake: `lake/deliveries.parquet`, one row a landed delivery, and a zero-row file
-    for every dataset, so that a dataset without deliveries is an empty table and not an error.
+    """Write what dbt may see of the lake: `lake/deliveries.parquet`, one row a landed delivery.
+
+    A zero-row file for every dataset makes one without deliveries an empty table and not an error.
     """
     claim_home(settings)
     registry = load_registry(settings)
@@ -49,11 +50,12 @@ def write_manifest(settings: Settings) -> Path:
         for dataset in registry.datasets:
             folder = settings.lake / dataset.source / dataset.name / "batch_date=0001-01-01" / "schema"
             folder.mkdir(parents=True, exist_ok=True)
-            columns = ", ".join(f"null::{kind} as {quote_name(name)}" for name, kind in lake_schema(dataset).items())
-            connection.execute(
-                f"copy (select {columns} limit 0) to '{folder / 'part-00.parquet'}' (format parquet)"
-            ).fetchall()
-    write_schema(settings)
+            columns = ", ".join(
+                f"null::{kind} as {quote_name(name)}" for name, kind in derive_lake_schema(dataset).items()
+            )
+            file = quote_text(folder / "part-00.parquet")
+            connection.execute(f"copy (select {columns} limit 0) to {file} (format parquet)").fetchall()
+    write_equivalents_schema(settings)
     path = settings.lake / "deliveries.parquet"
     with replace_atomically(path) as draft:
         frame.write_parquet(draft)

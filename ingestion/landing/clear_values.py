@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import duckdb
 
-from ingestion.contract import Column, Dataset
+from ingestion.contract import Dataset
+from ingestion.contract.profiles import Column
 from ingestion.delivery import Delivery
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name
@@ -30,7 +31,7 @@ def keep_clear_values(
 
     `connection` is the one that has written the rows `landed`.
     """
-    columns = _kept_columns(delivery.dataset, settings)
+    columns = _list_kept_columns(delivery.dataset, settings)
     if delivery.is_empty or not columns:
         return
     gather_clear_values(connection, columns, landed, TABLE)
@@ -50,7 +51,7 @@ def keep_clear_values(
             vault.close()
 
 
-def _kept_columns(dataset: Dataset, settings: Settings) -> list[Column]:
+def _list_kept_columns(dataset: Dataset, settings: Settings) -> list[Column]:
     """Columns whose clear values are needed once: those that partners hash, all identifiers where a vault is kept."""
     protected = [column for column in dataset.columns if column.profile.protect and not column.profile.drop]
     wanted = (*SUBJECTS, "person_name", "address") if settings.vault_deposit else HASHED

@@ -14,12 +14,20 @@ from ingestion.delivery import DeliveryIncomplete, DeliveryRefused
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import BUSINESS_DATE, DONE, NO, WRONG, Command, ExitCodes, Group, argument
 from ingestion.lake import write_manifest
-from ingestion.landing.quarantine import QuarantineUnknown, list_held, replay, show, unlock
-from ingestion.landing.sources import NOT_LANDED, SourceUnknown, land_source
+from ingestion.landing import (
+    QuarantineUnknown,
+    SourceUnknown,
+    land_source,
+    list_held,
+    replay_held,
+    show_held,
+    unlock_held,
+)
+from ingestion.landing.sources import NOT_LANDED
 from ingestion.protection import KeyUnusable
 
 
-def land(given: argparse.Namespace, settings: Settings) -> int:
+def land_sources(given: argparse.Namespace, settings: Settings) -> int:
     """Land what a source (or every source) has delivered up to a business date."""
     names = [given.source] if given.source else list(load_registry(settings).contracts)
     failed = False
@@ -46,15 +54,15 @@ def list_quarantine(given: argparse.Namespace, settings: Settings) -> int:
 def show_quarantine(given: argparse.Namespace, settings: Settings) -> int:
     """Print line, column and rule of every quarantined row of a delivery, and (recorded) its text."""
     if given.raw:
-        _print(unlock(given.delivery, getpass.getuser(), given.raw, datetime.now(BUSINESS_TIMEZONE), settings))
+        _print(unlock_held(given.delivery, getpass.getuser(), given.raw, datetime.now(BUSINESS_TIMEZONE), settings))
     else:
-        _print(show(given.delivery, settings))
+        _print(show_held(given.delivery, settings))
     return DONE
 
 
 def replay_quarantine(given: argparse.Namespace, settings: Settings) -> int:
     """Retry the quarantined rows of a delivery under the present contract."""
-    landed, still = replay(given.delivery, datetime.now(BUSINESS_TIMEZONE), settings)
+    landed, still = replay_held(given.delivery, datetime.now(BUSINESS_TIMEZONE), settings)
     write_manifest(settings)
     print(f"{landed:,} landed, {still:,} still quarantined")
     return DONE
@@ -74,7 +82,7 @@ COMMANDS = (
     Command(
         "land",
         "land what a source (or every source) has delivered up to a business date",
-        land,
+        land_sources,
         "land bank_a --date 2026-03-02",
         (argument("source", nargs="?", help="source key; all sources when left out"), BUSINESS_DATE),
         _exit_codes,

@@ -14,7 +14,7 @@ import polars as pl
 
 from ingestion.contract import Dataset
 from ingestion.foundation.sql import quote_name, quote_text
-from ingestion.lake import parquet_options
+from ingestion.lake import choose_parquet_options
 from ingestion.landing.kept_out import KEPT_OUT
 
 MOST_DESCENTS = 16
@@ -40,7 +40,7 @@ def drop_duplicates(connection: duckdb.DuckDBPyConnection, dataset: Dataset, par
     kept = part.with_name("kept.parquet")
     connection.execute(
         f"copy (from {rows} anti join duplicates using (_line_number))"
-        f" to {quote_text(kept)} ({parquet_options(dataset)})"
+        f" to {quote_text(kept)} ({choose_parquet_options(dataset)})"
     ).fetchall()
     kept.replace(part)
     lines = pl.DataFrame(connection.sql("from duplicates order by _line_number").to_arrow_table())

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from ingestion.contract import Column, Dataset
+from ingestion.contract import Dataset
+from ingestion.contract.profiles import Column
 from ingestion.foundation.sql import quote_name
 from ingestion.identifiers import canonical_sql
 from ingestion.landing.typing_rules import RowRule, delivered_sql, present_sql
 from ingestion.protection import Keys, outputs_sql
-from ingestion.protection.tokens import protected_kind
+from ingestion.protection.tokens import require_kind
 
 TEXTS = "delivered_sets"
 IN_ORDER = "set disabled_optimizers = 'join_order,build_side_probe_side'"  # the file is the side that streams
@@ -40,7 +41,7 @@ class IdentifierSets:
         found = [rule.violated for rule in self.rules if rule.violated.startswith("_broken_")]
         found += self.outputs.values()
         same = " and ".join(
-            f"{rows}.{_text(column)} is not distinct from held.{_text(column)}" for column in self.columns
+            f"{rows}.{_name_text(column)} is not distinct from held.{_name_text(column)}" for column in self.columns
         )
         return f"select {', '.join([*kept, *found])} from {rows} join identifier_sets as held on {same}"
 
@@ -48,7 +49,7 @@ class IdentifierSets:
 def texts_sql(dataset: Dataset) -> list[str]:
     """SQL of the delivered text of each protected column."""
     is_json = dataset.delivery.reader == "json_lines"
-    return [f"{delivered_sql(column, is_json)} as {_text(column)}" for column in _protected(dataset)]
+    return [f"{delivered_sql(column, is_json)} as {_name_text(column)}" for column in _list_protected(dataset)]
 
 
 def judge_sets(
@@ -58,24 +59,25 @@ def judge_sets(
 
     Where two sets meet in the join's hash table, the one that came second is given out later.
     """
-    columns = _protected(dataset)
+    columns = _list_protected(dataset)
     names = {column.name for column in columns}
     judged = {place: f"_broken_{place}" for place, rule in enumerate(rules) if rule.column in names}
     outputs = {
         name: sql
         for column in columns
         if not column.profile.drop
-        for name, sql in outputs_sql(column, _value(column), keys).items()
+        for name, sql in outputs_sql(column, _name_value(column), keys).items()
     }
     if columns:
-        texts = ", ".join(_text(column) for column in columns)
-        present = ", ".join(f"{present_sql(dataset, column)} as {_present(column)}" for column in columns)
+        texts = ", ".join(_name_text(column) for column in columns)
+        present = ", ".join(f"{present_sql(dataset, column)} as {_name_present(column)}" for column in columns)
         values = ", ".join(
-            f"{canonical_sql(protected_kind(column), _present(column))} as {_value(column)}" for column in columns
+            f"{canonical_sql(require_kind(column), _name_present(column))} as {_name_value(column)}"
+            for column in columns
         )
-        kept = ", ".join([texts, *map(_value, columns)])
+        kept = ", ".join([texts, *map(_name_value, columns)])
         found = [f"{rules[place].violated} as {name}" for place, name in judged.items()]
-        found += [f"{sql} as {_output(name)}" for name, sql in outputs.items()]
+        found += [f"{sql} as {_name_output(name)}" for name, sql in outputs.items()]
         connection.execute(
             f"create temp table identifier_sets as select {', '.join([kept, *found])}"
             f" from (select *, {values} from (select *, {present}"
@@ -85,7 +87,7 @@ def judge_sets(
     return IdentifierSets(
         columns,
         [replace(rule, violated=judged.get(place, rule.violated)) for place, rule in enumerate(rules)],
-        {name: _output(name) for name in outputs},
+        {name: _name_output(name) for name in outputs},
     )
 
 
@@ -98,7 +100,7 @@ def gather_clear_values(
     """
     tokens = [f"{column.name}_token" for column in columns]
     held = ", ".join(
-        f"{_value(column)} as {quote_name(column.name)}, {_output(token)} as {quote_name(token)}"
+        f"{_name_value(column)} as {quote_name(column.name)}, {_name_output(token)} as {quote_name(token)}"
         for column, token in zip(columns, tokens, strict=True)
     )
     same = " and ".join(f"held.{quote_name(token)} is not distinct from landed.{quote_name(token)}" for token in tokens)
@@ -109,21 +111,21 @@ def gather_clear_values(
     connection.execute("drop table identifier_sets").fetchall()  # the rest needs its memory
 
 
-def _protected(dataset: Dataset) -> tuple[Column, ...]:
+def _list_protected(dataset: Dataset) -> tuple[Column, ...]:
     return tuple(column for column in dataset.columns if column.profile.protect)
 
 
-def _text(column: Column) -> str:
+def _name_text(column: Column) -> str:
     return quote_name(f"r_{column.name}")
 
 
-def _present(column: Column) -> str:
+def _name_present(column: Column) -> str:
     return quote_name(f"p_{column.name}")
 
 
-def _value(column: Column) -> str:
+def _name_value(column: Column) -> str:
     return quote_name(f"v_{column.name}")
 
 
-def _output(name: str) -> str:
+def _name_output(name: str) -> str:
     return quote_name(f"o_{name}")

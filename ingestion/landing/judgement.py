@@ -16,8 +16,8 @@ from typing import Literal
 import duckdb
 import polars as pl
 
-from ingestion.delivery import Delivery, DeliveryRefused, check_stated
-from ingestion.delivery.verification import Stated
+from ingestion.delivery import Delivery, DeliveryRefused, compare_totals
+from ingestion.delivery.verification import ControlTotals
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.readers import FileUnreadable, LayoutChanged, Lines, Reading
 from ingestion.readers.parts import locate_part_lines
@@ -84,7 +84,7 @@ def judge_delivery(
     counts: Counts,
     kept_out: pl.DataFrame,
     forbidden: pl.DataFrame,
-    stated: Stated,
+    stated: ControlTotals,
     sums: dict[str, Decimal],
 ) -> Judgement:
     """Judge a delivery whose good rows are written to `part` and whose other rows are `kept_out`, by line.
@@ -100,13 +100,13 @@ def judge_delivery(
     return Judgement((*checks, *check_totals(stated, counts.rows_in, sums)))
 
 
-def check_totals(stated: Stated, rows: int, sums: dict[str, Decimal]) -> Iterator[DeliveryCheck]:
+def check_totals(stated: ControlTotals, rows: int, sums: dict[str, Decimal]) -> Iterator[DeliveryCheck]:
     """The control totals, where the sender states any."""
     announced = {"rows": stated.rows} if stated.rows is not None else {}
     if not announced and not stated.sums:
         return
     try:
-        check_stated(stated, rows, sums)
+        compare_totals(stated, rows, sums)
     except DeliveryRefused as difference:
         sentence = str(difference)
     else:

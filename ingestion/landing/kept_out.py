@@ -11,9 +11,9 @@ import polars as pl
 from ingestion.delivery import Delivery
 from ingestion.foundation.sql import quote_name
 from ingestion.protection import Keys
-from ingestion.protection.sealing import seal
+from ingestion.protection.sealing import seal_text
 from ingestion.readers import Lines, Reading
-from ingestion.readers.layout import Layout, list_rejected_lines
+from ingestion.readers.layout import LineLayout, list_rejected_lines
 from ingestion.readers.lines import mark_lines, read_lines
 from ingestion.readers.parts import locate_part_lines
 from ingestion.readers.reading import SHEET
@@ -26,7 +26,7 @@ def write_kept_out(
     connection: duckdb.DuckDBPyConnection,
     delivery: Delivery,
     reading: Reading,
-    layout: Layout | None,
+    layout: LineLayout | None,
     rows: pl.DataFrame,
     folder: Path,
     keys: Keys,
@@ -45,7 +45,7 @@ def write_kept_out(
         raw = _read_text(reading.lines, layout, rows["line_number"])
     buffer = io.BytesIO()
     rows.select("line_number").join(raw, on="line_number", how="left").write_parquet(buffer, compression="zstd")
-    (folder / RAW).write_bytes(seal(buffer.getvalue(), keys.quarantine, delivery.delivery_id))
+    (folder / RAW).write_bytes(seal_text(buffer.getvalue(), keys.quarantine, delivery.delivery_id))
     return rows
 
 
@@ -65,9 +65,9 @@ def _fetch_rows(
     return pl.DataFrame(rows.to_arrow_table()).cast({"line_number": pl.Int64, "raw": pl.String})
 
 
-def _read_text(lines: Lines, layout: Layout, starts: pl.Series) -> pl.DataFrame:
+def _read_text(lines: Lines, layout: LineLayout, starts: pl.Series) -> pl.DataFrame:
     """The delivered text of the rows that begin at the given lines."""
-    spans = layout.spans_at(starts)
+    spans = layout.find_spans(starts)
     marks = layout.marks if lines.delivered == lines.text else lines.marks
     marks = mark_lines(lines.delivered) if marks is None else marks
     texts = read_lines(lines.delivered, marks, list_rejected_lines(spans)["line_number"], lines.encoding)

@@ -14,10 +14,10 @@ import duckdb
 import polars as pl
 
 from ingestion.contract import Contract, Dataset
-from ingestion.delivery import Delivery, verify
+from ingestion.delivery import Delivery, verify_delivery
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name, quote_text
-from ingestion.lake import connect, lake_schema, parquet_options
+from ingestion.lake import choose_parquet_options, derive_lake_schema, open_connection
 from ingestion.landing.clear_values import keep_clear_values
 from ingestion.landing.duplicates import drop_duplicates
 from ingestion.landing.identifier_sets import TEXTS, texts_sql
@@ -26,7 +26,7 @@ from ingestion.landing.kept_out import KEPT_OUT, write_kept_out
 from ingestion.landing.typing_pass import type_rows
 from ingestion.protection import Keys, register_functions
 from ingestion.readers import Reading, open_reading
-from ingestion.readers.layout import Layout, list_rejected_lines, survey
+from ingestion.readers.layout import LineLayout, list_rejected_lines, survey_lines
 from ingestion.readers.plain import make_plain_file
 from ingestion.readers.reading import SHEET, LineEndsMixed
 
@@ -63,12 +63,12 @@ def parse_delivery(
         LayoutChanged: its columns are not the contract's.
         DeliveryIncomplete: a file of it changed or went away meanwhile.
     """
-    stated = verify(delivery, settings)
+    stated = verify_delivery(delivery, settings)
     path = make_plain_file(delivery, settings, work)
     landing, dataset = lands_as or delivery, delivery.dataset
     part = work / LANDED / PART
     part.parent.mkdir()
-    with closing(connect(settings, MEMORY_LIMIT, work / "spill")) as connection:
+    with closing(open_connection(settings, MEMORY_LIMIT, work / "spill")) as connection:
         register_functions(connection, keys)
         if delivery.is_empty:
             _write_nothing(connection, dataset, part)
@@ -93,15 +93,15 @@ def parse_delivery(
 
 def _open(
     connection: duckdb.DuckDBPyConnection, path: Path, dataset: Dataset, work: Path
-) -> tuple[Reading, Layout | None]:
+) -> tuple[Reading, LineLayout | None]:
     """Open a plain file, of a text file find where its rows lie, and put its distinct identifiers into a table."""
     texts = texts_sql(dataset)
     try:
         reading = open_reading(path, dataset, work)
-        layout = survey(connection, reading, texts, TEXTS) if reading.lines else None
+        layout = survey_lines(connection, reading, texts, TEXTS) if reading.lines else None
     except LineEndsMixed:
-        reading = open_reading(path, dataset, work, is_evened=True)
-        layout = survey(connection, reading, texts, TEXTS)
+        reading = open_reading(path, dataset, work, is_normalised=True)
+        layout = survey_lines(connection, reading, texts, TEXTS)
     if reading.sheet is not None:
         connection.register(SHEET, reading.sheet)
     if layout is None and texts:
@@ -116,7 +116,11 @@ def _list_texts(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: 
 
 
 def _count(
-    connection: duckdb.DuckDBPyConnection, reading: Reading, layout: Layout | None, part: Path, kept_out: pl.DataFrame
+    connection: duckdb.DuckDBPyConnection,
+    reading: Reading,
+    layout: LineLayout | None,
+    part: Path,
+    kept_out: pl.DataFrame,
 ) -> Counts:
     """Rows delivered, counted by the first pass over a text file on its own, and rows written and kept out."""
     landed = int(connection.execute(f"select count(*) from read_parquet({quote_text(part)})").fetchall()[0][0])
@@ -126,5 +130,7 @@ def _count(
 
 def _write_nothing(connection: duckdb.DuckDBPyConnection, dataset: Dataset, part: Path) -> None:
     """A marker came alone: no rows today, in the lake's schema."""
-    columns = ", ".join(f"null::{kind} as {quote_name(name)}" for name, kind in lake_schema(dataset).items())
-    connection.execute(f"copy (select {columns} limit 0) to {quote_text(part)} ({parquet_options(dataset)})").fetchall()
+    columns = ", ".join(f"null::{kind} as {quote_name(name)}" for name, kind in derive_lake_schema(dataset).items())
+    connection.execute(
+        f"copy (select {columns} limit 0) to {quote_text(part)} ({choose_parquet_options(dataset)})"
+    ).fetchall()

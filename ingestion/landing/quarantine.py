@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, load_contract
 from ingestion.delivery import Delivery, DeliveryRefused
-from ingestion.delivery.bookkeeping import record
+from ingestion.delivery.bookkeeping import record_delivery
 from ingestion.delivery.extraction import list_extracts
 from ingestion.delivery.finding import list_files
 from ingestion.foundation import Settings
@@ -23,7 +23,7 @@ from ingestion.foundation.ledger import deliveries, open_ledger, use_ledger
 from ingestion.foundation.ledger.tables import openings, replays
 from ingestion.foundation.sql import quote_text
 from ingestion.foundation.verdict import write_verdicts
-from ingestion.lake import parquet_options
+from ingestion.lake import choose_parquet_options
 from ingestion.landing.committing import commit_delivery, lock_source
 from ingestion.landing.kept_out import RAW, ROWS
 from ingestion.landing.parsing import LANDED, PART, QUARANTINED, Parsed, parse_delivery
@@ -79,12 +79,12 @@ def list_held(settings: Settings, source: str | None = None, batch_date: date | 
     ]
 
 
-def show(delivery: str, settings: Settings) -> pl.DataFrame:
+def show_held(delivery: str, settings: Settings) -> pl.DataFrame:
     """Line, column and rule of every quarantined row of a delivery; `delivery` may be the beginning of its name."""
     return pl.read_parquet(_locate_folder(_find(delivery, settings), settings) / ROWS).sort("line_number")
 
 
-def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Settings) -> pl.DataFrame:
+def unlock_held(delivery: str, actor: str, reason: str, at: datetime, settings: Settings) -> pl.DataFrame:
     """The delivered text beside line, column and rule; who looked and why is recorded first."""
     held = _find(delivery, settings)
     folder = _locate_folder(held, settings)
@@ -96,7 +96,7 @@ def unlock(delivery: str, actor: str, reason: str, at: datetime, settings: Setti
     return pl.read_parquet(folder / ROWS).join(raw, on="line_number", how="left").sort("line_number")
 
 
-def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
+def replay_held(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
     """Try a delivery's quarantined rows again under the present contract; returns rows landed and still held.
 
     What passes is landed as a delivery of its own, known since `at`, beside the one it completes; what does not is
@@ -121,8 +121,8 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
         if parsed.judgement.refusal is not None:
             write_verdicts([verdict], ledger)
             raise DeliveryRefused(parsed.judgement.refusal)
-        wanted = show(held.delivery_id, settings)["line_number"]
-        parsed = _restrict(parsed, wanted, Path(work), parquet_options(original.dataset))
+        wanted = show_held(held.delivery_id, settings)["line_number"]
+        parsed = _restrict(parsed, wanted, Path(work), choose_parquet_options(original.dataset))
         if not parsed.rows_landed:
             raise QuarantineUnknown(
                 f"none of the {wanted.len()} rows of {original} passes the present contract; correct it, or ask the"
@@ -130,7 +130,7 @@ def replay(delivery: str, at: datetime, settings: Settings) -> tuple[int, int]:
             )
         write_verdicts([replace(verdict, rows=parsed.rows_in)], ledger)
         commit_delivery(again, parsed, settings)
-        record(again, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
+        record_delivery(again, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
         with ledger.begin() as connection:
             connection.execute(sa.insert(replays).values(delivery_id=held.delivery_id, replay_id=again.delivery_id))
     ledger.dispose()
@@ -167,7 +167,7 @@ def _locate_folder(held: Held, settings: Settings) -> Path:
 
 def _locate_delivery(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
     """The delivery, as it lies where it arrived, whose rows these are, or are what a replay left of them."""
-    dataset, delivery_id = contract.dataset(held.dataset), held.delivery_id
+    dataset, delivery_id = contract.find_dataset(held.dataset), held.delivery_id
     with ledger.connect() as connection:
         while replayed := connection.execute(
             sa.select(replays.c.delivery_id).where(replays.c.replay_id == delivery_id)

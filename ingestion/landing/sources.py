@@ -14,14 +14,14 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset, load_contract
 from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, find_deliveries
-from ingestion.delivery.bookkeeping import count_occurrence, list_superseded, record, remember_file
-from ingestion.delivery.extraction import extract, list_dates_to_extract
+from ingestion.delivery.bookkeeping import count_occurrence, list_superseded, record_delivery, remember_file
+from ingestion.delivery.extraction import extract_delivery, list_dates_to_extract
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
 from ingestion.foundation import Settings, list_files, load_settings
 from ingestion.foundation.ledger import open_ledger
 from ingestion.foundation.verdict import write_verdicts
 from ingestion.identifiers.sensitive import redact_numbers
-from ingestion.lake import compare
+from ingestion.lake import compare_versions
 from ingestion.landing.committing import commit_delivery, lock_source
 from ingestion.landing.judgement import Judgement, judge_unread
 from ingestion.landing.parsing import Parsed, parse_delivery
@@ -94,7 +94,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     with lock_source(source, settings), _emptied(settings.home / "work" / source) as work:
         for dataset in contract.datasets:
             try:
-                pending = _pending(contract, dataset, batch_date, settings, ledger)
+                pending = _list_pending(contract, dataset, batch_date, settings, ledger)
             except DeliveryIncomplete as error:
                 absent.append(str(error))
                 pending = list(error.complete)
@@ -105,7 +105,7 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
                     absent.append(str(error))
                 except DeliveryRefused as error:
                     refused.append(str(error))
-        warnings = list(_warnings(contract, batch_date, settings, ledger))
+        warnings = list(_list_warnings(contract, batch_date, settings, ledger))
     ledger.dispose()
     if refused:
         raise DeliveryRefused("\n".join(refused + absent))
@@ -114,16 +114,16 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
     return LandingReport(source, batch_date, tuple(arrivals), tuple(warnings))
 
 
-def _pending(
+def _list_pending(
     contract: Contract, dataset: Dataset, batch_date: date, settings: Settings, ledger: sa.Engine
 ) -> list[Delivery]:
     if dataset.delivery.reader != "database":
         return find_deliveries(contract, dataset, batch_date, settings, ledger)
     dates = list_dates_to_extract(contract, dataset, batch_date, ledger)
-    return [extract(contract, dataset, day, settings) for day in dates]
+    return [extract_delivery(contract, dataset, day, settings) for day in dates]
 
 
-def _warnings(contract: Contract, batch_date: date, settings: Settings, ledger: sa.Engine) -> Iterator[str]:
+def _list_warnings(contract: Contract, batch_date: date, settings: Settings, ledger: sa.Engine) -> Iterator[str]:
     """What does not stop a landing, but somebody should look at."""
     for dataset in contract.datasets:
         if dataset.delivery.reader != "database":
@@ -161,12 +161,12 @@ def _land(
         write_verdicts([form_verdict(judgement, delivery, contract, rows_in)], ledger)
         if parsed is None or judgement.refusal is not None:
             reason = _compose_reason(delivery, judgement.refusal or "")
-            record(delivery, ledger, "refused", reason, (0, 0, 0))
+            record_delivery(delivery, ledger, "refused", reason, (0, 0, 0))
             raise DeliveryRefused(reason)
         commit_delivery(delivery, parsed, settings)
     before = list_superseded(delivery, ledger)
-    difference = compare(delivery.dataset, delivery.batch_date, before, delivery.delivery_id, settings)
-    record(delivery, ledger, "landed", None, parsed.counted, keys.label)
+    difference = compare_versions(delivery.dataset, delivery.batch_date, before, delivery.delivery_id, settings)
+    record_delivery(delivery, ledger, "landed", None, parsed.counted, keys.label)
     return _describe_arrival(delivery, parsed.counted, "landed", str(difference or ""))
 
 

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from ingestion.contract import Contract, Dataset
 from ingestion.delivery import Delivery
 from ingestion.foundation.sql import quote_name, quote_text
-from ingestion.lake import lake_schema
+from ingestion.lake import derive_lake_schema
 from ingestion.landing.identifier_sets import IdentifierSets, texts_sql
-from ingestion.landing.typing_rules import FORBIDDEN_RULE, RowRule, cast_sql, delivered_sql, row_rules, value_sql
+from ingestion.landing.typing_rules import FORBIDDEN_RULE, RowRule, cast_sql, delivered_sql, derive_row_rules, value_sql
 
 RULES_A_WORD = 60
 
 
 def list_rules(dataset: Dataset, may_hold_replacements: bool) -> list[RowRule]:
     """All row rules of a dataset, in the order of the bits by which `note` learns which are broken."""
-    rules = list(row_rules(dataset, may_hold_replacements))
+    rules = list(derive_row_rules(dataset, may_hold_replacements))
     if dataset.delivery.trailing_separator:
         rules.append(RowRule("", "too many columns", "_end is not null"))
     return rules
@@ -89,14 +89,14 @@ def levels_sql(dataset: Dataset, sets: IdentifierSets, relation: str, ordinal: s
 
 
 def columns_sql(dataset: Dataset, sets: IdentifierSets) -> str:
-    """The columns of the lake but for the lineage, in its order: typed values, and what stands in for identifiers."""
+    """The columns of the lake but for the lineage, in its order: typed values, and what replaces identifiers."""
     plain = {
         column.name: quote_name(f"v_{column.name}")
         for column in dataset.columns
         if not (column.profile.protect or column.profile.drop)
     }
     found = plain | sets.outputs
-    return ", ".join(f"{found[name]} as {quote_name(name)}" for name in lake_schema(dataset) if name in found)
+    return ", ".join(f"{found[name]} as {quote_name(name)}" for name in derive_lake_schema(dataset) if name in found)
 
 
 def lineage_sql(contract: Contract, delivery: Delivery, line_number: str) -> str:

@@ -18,14 +18,14 @@ import pyarrow as pa
 from ingestion.contract import Contract
 from ingestion.delivery import Delivery
 from ingestion.foundation.sql import quote_name, quote_text
-from ingestion.lake import parquet_options
+from ingestion.lake import choose_parquet_options
 from ingestion.landing.identifier_sets import IN_ORDER, judge_sets
 from ingestion.landing.kept_out import KEPT_OUT
 from ingestion.landing.statement import RULES_A_WORD, count_words, list_rules, pass_sql
 from ingestion.landing.typing_rules import FORBIDDEN_RULE, JSON_RULE, RowRule
 from ingestion.protection import Keys
 from ingestion.readers import Reading
-from ingestion.readers.layout import Layout
+from ingestion.readers.layout import LineLayout
 
 HITS = pl.Schema({"line_number": pl.Int64, "place": pl.Int32, "column": pl.String, "rule": pl.String})
 
@@ -60,7 +60,7 @@ def type_rows(
     contract: Contract,
     delivery: Delivery,
     reading: Reading,
-    layout: Layout | None,
+    layout: LineLayout | None,
     part: Path,
     keys: Keys,
     summed: Sequence[str],
@@ -77,9 +77,9 @@ def type_rows(
     line_number = layout.line_sql("_ordinal") if layout else None
     rows = pass_sql(contract, delivery, sets, reading.relation, line_number, reading.has_quotes, summed)
     threads = connection.execute("select current_setting('threads')").fetchall()[0][0]
-    connection.execute("set threads = 1").fetchall()  # how rows fall into row groups would depend on it
+    connection.execute("set threads = 1").fetchall()  # how rows are divided into row groups would depend on it
     connection.execute(IN_ORDER).fetchall()
-    connection.execute(f"copy ({rows}) to {quote_text(part)} ({parquet_options(dataset)})").fetchall()
+    connection.execute(f"copy ({rows}) to {quote_text(part)} ({choose_parquet_options(dataset)})").fetchall()
     connection.execute(f"set threads = {threads}").fetchall()
     connection.execute("reset disabled_optimizers").fetchall()
     noted = notes.frame()
@@ -93,7 +93,7 @@ def type_rows(
 
 
 def _register(
-    connection: duckdb.DuckDBPyConnection, notes: _Notes, words: int, totals: int, layout: Layout | None
+    connection: duckdb.DuckDBPyConnection, notes: _Notes, words: int, totals: int, layout: LineLayout | None
 ) -> None:
     """Give the connection the functions that the statement calls: `note`, and of a text file `line_of`."""
     create: Any = connection.create_function
@@ -101,7 +101,7 @@ def _register(
     row = ", ".join(f'"{place}" {kind}' for place, kind in enumerate(kinds))
     create("note", notes.take, [f"struct({row})"], "boolean", type="arrow", side_effects=True)
     if layout is not None:
-        create("line_of", layout.line_numbers, ["bigint"], "bigint", type="arrow")
+        create("line_of", layout.number_rows, ["bigint"], "bigint", type="arrow")
 
 
 def _sum_column(connection: duckdb.DuckDBPyConnection, part: Path, column: str) -> Decimal:
@@ -109,12 +109,12 @@ def _sum_column(connection: duckdb.DuckDBPyConnection, part: Path, column: str) 
     return Decimal(connection.execute(total).fetchall()[0][0] or 0)
 
 
-def _list_hits(noted: pl.DataFrame, rules: Sequence[RowRule], layout: Layout | None) -> pl.DataFrame:
+def _list_hits(noted: pl.DataFrame, rules: Sequence[RowRule], layout: LineLayout | None) -> pl.DataFrame:
     """One row for each broken rule of each broken row, by line and in the order of the rules."""
     hits = [pl.DataFrame(schema=HITS)]
     if noted.height:
         ordinals = noted["0"]
-        lines = ordinals if layout is None else pl.Series(layout.line_numbers(ordinals.to_arrow()))
+        lines = ordinals if layout is None else pl.Series(layout.number_rows(ordinals.to_arrow()))
         for place, rule in enumerate(rules):
             is_hit = (noted[str(1 + place // RULES_A_WORD)] & (1 << place % RULES_A_WORD)) != 0
             if is_hit.any():

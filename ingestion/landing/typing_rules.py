@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ingestion.contract import Column, Dataset
+from ingestion.contract import Dataset
+from ingestion.contract.profiles import Column
 from ingestion.foundation import BUSINESS_TIMEZONE
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.identifiers import well_formed_sql
@@ -157,7 +158,7 @@ def _moment_sql(value: str, layout: str, kind: str) -> str:
     return f"case when strftime({parsed}, {quote_text(layout)}) = {value}{whole_day} then cast({parsed} as {kind}) end"
 
 
-def row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule]:
+def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule]:
     """Every row rule of a dataset, in column order.
 
     `may_hold_replacements` says whether U+FFFD, the mark of a byte that was no character, occurs in the file at all.

@@ -31,20 +31,20 @@ def form_verdict(judgement: Judgement, delivery: Delivery, contract: Contract, r
     Its table is `<source>.<dataset>`, its fingerprint the delivery's own identifier, which hashes its content, and its
     suite the contract: version and digest. `rows` are those that came in, 0 where nothing could be read.
     """
-    failures = tuple(_describe(check) for check in judgement.checks if not check.is_held)
+    failures = tuple(_describe_failure(check) for check in judgement.checks if not check.is_held)
     return Verdict(
         gate=LANDING,
         table=f"{delivery.dataset.source}.{delivery.dataset.name}",
         batch_date=delivery.batch_date,
         fingerprint=delivery.delivery_id,
-        suite_version=_version(contract),
+        suite_version=_compose_version(contract),
         rows=rows,
         checks=len(judgement.checks),
         failures=failures,
     )
 
 
-def _describe(check: DeliveryCheck) -> Failure:
+def _describe_failure(check: DeliveryCheck) -> Failure:
     because = " ".join(check.sentence.split()).rstrip(".:")
     return Failure(
         check=check.name,
@@ -56,7 +56,7 @@ def _describe(check: DeliveryCheck) -> Failure:
     )
 
 
-def _version(contract: Contract) -> str:
+def _compose_version(contract: Contract) -> str:
     """`<version>+<digest>`: a contract that was changed without a new version number is another one."""
     digest = hashlib.sha256(contract.model_dump_json().encode()).hexdigest()
     return f"{contract.version[:23]}+{digest[:8]}"

@@ -79,7 +79,7 @@ def record_equivalents(
     return count
 
 
-def write_schema(settings: Settings) -> Path:
+def write_equivalents_schema(settings: Settings) -> Path:
     """Write the zero-row file that lets `lake/_equivalents/*/*.parquet` be read before the first identifier comes."""
     path = settings.lake / "_equivalents" / "schema" / "part-00.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -56,8 +56,8 @@ def load_keys(path: Path, algorithm: Algorithm | None = None) -> Keys:
     """
     if not path.exists():
         key = secrets.token_hex(32)
-        _create(path, key if algorithm in (None, "sha256") else f"1 {algorithm} {key}\n")
-    found = [KEY_LINE.fullmatch(line.strip()) for line in _read_text(path).splitlines() if line.strip()]
+        _create_key_file(path, key if algorithm in (None, "sha256") else f"1 {algorithm} {key}\n")
+    found = [KEY_LINE.fullmatch(line.strip()) for line in _read_key_file(path).splitlines() if line.strip()]
     lines = [match for match in found if match]
     bare = [match for match in lines if match["version"] is None]
     versions = [int(match["version"] or 1) for match in lines]
@@ -81,7 +81,7 @@ def load_keys(path: Path, algorithm: Algorithm | None = None) -> Keys:
     return newest
 
 
-def _read_text(path: Path) -> str:
+def _read_key_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -94,11 +94,11 @@ def add_key(path: Path, algorithm: Algorithm) -> Keys:
     lines = path.read_text().split("\n")
     kept = [f"1 sha256 {line.strip()}" if " " not in line.strip() else line.strip() for line in lines if line.strip()]
     with replace_atomically(path) as draft:
-        _create(draft, "\n".join([*kept, f"{version} {algorithm} {secrets.token_hex(32)}"]) + "\n")
+        _create_key_file(draft, "\n".join([*kept, f"{version} {algorithm} {secrets.token_hex(32)}"]) + "\n")
     return load_keys(path)
 
 
-def _create(path: Path, content: str) -> None:
+def _create_key_file(path: Path, content: str) -> None:
     """Write a file that only its owner reads; of several first users one wins, and all read the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.draft")

@@ -1,4 +1,4 @@
-"""Tokens (标识符令牌): what stands in the lake for an identifier, computed inside DuckDB.
+"""Tokens (标识符令牌): what the lake holds in place of an identifier, computed inside DuckDB.
 
 A token is HMAC-SHA-256, or HMAC-SM3 where the key says so, over `domain || 0x1F || canonical value`, in hexadecimal,
 so equal values of one kind meet across sources and nothing can be enumerated without the key (DOMAIN.md 4.5).
@@ -16,9 +16,9 @@ from typing import Any
 import duckdb
 from duckdb.func import ARROW
 
-from ingestion.contract import Column
+from ingestion.contract.profiles import Column
 from ingestion.identifiers import KINDS, birth_date_sql, masked_sql
-from ingestion.identifiers.sm3 import hmac_sm3, sm3_hex
+from ingestion.identifiers.sm3 import digest_sm3, make_hmac_sm3
 from ingestion.protection.keys import Keys
 
 BLOCK = 64
@@ -26,11 +26,11 @@ BLOCK = 64
 
 def register_functions(connection: duckdb.DuckDBPyConnection, keys: Keys) -> None:
     """Give a connection what `keyed_sql` and `equivalents` call: SM3, and HMAC-SM3 for each kind."""
-    functions: dict[str, Callable[..., Any]] = {"sm3": sm3_hex}
+    functions: dict[str, Callable[..., Any]] = {"sm3": digest_sm3}
     for version in keys.versions:
         if version.algorithm == "sm3":
             for domain in KINDS:
-                functions[_function_name(domain, version)] = hmac_sm3(version.token, domain.encode() + b"\x1f")
+                functions[_function_name(domain, version)] = make_hmac_sm3(version.token, domain.encode() + b"\x1f")
     for name, function in functions.items():
         with suppress(duckdb.NotImplementedException):  # already registered; listing an engine's functions is slow
             connection.create_function(name, function, ["VARCHAR"], "VARCHAR", type=ARROW)
@@ -60,8 +60,8 @@ def _blob(data: bytes) -> str:
 
 
 def outputs_sql(column: Column, value: str, keys: Keys) -> dict[str, str]:
-    """The lake columns that stand in for a protected column: name to SQL over its canonical value."""
-    kind = protected_kind(column)
+    """The lake columns that replace a protected column: name to SQL over its canonical value."""
+    kind = require_kind(column)
     outputs = {f"{column.name}_token": keyed_sql(value, kind, keys)}
     if kind == "cert_no":  # no mask beside the birth date: the two would give the number away (DOMAIN.md 4.4)
         return outputs | {f"{column.name}_birth_date": birth_date_sql(value)}
@@ -69,13 +69,13 @@ def outputs_sql(column: Column, value: str, keys: Keys) -> dict[str, str]:
     return outputs if mask is None else outputs | {f"{column.name}_masked": mask}
 
 
-def output_types(column: Column) -> dict[str, str]:
-    """Names and lake types of what stands in for a protected column."""
+def derive_output_types(column: Column) -> dict[str, str]:
+    """Names and lake types of what replaces a protected column."""
     names = outputs_sql(column, "x", Keys(b"", b""))
     return {name: "DATE" if name.endswith("_birth_date") else "VARCHAR" for name in names}
 
 
-def protected_kind(column: Column) -> str:
+def require_kind(column: Column) -> str:
     """The kind of identifier that a protected column holds; asked of any other column, a ValueError."""
     if column.profile.protect is None:
         raise ValueError(f"column {column.name} is not protected.")

@@ -26,7 +26,7 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def unpack(delivery: Delivery, archive: Archive, settings: Settings, folder: Path) -> Path:
+def unpack_member(delivery: Delivery, archive: Archive, settings: Settings, folder: Path) -> Path:
     """Write the contracted member; what it unpacks to is never more than the archive declares and the limits allow."""
     name = archive.member.replace("{yyyymmdd}", f"{delivery.batch_date:%Y%m%d}")
     target = folder / Path(name).name
@@ -38,23 +38,23 @@ def unpack(delivery: Delivery, archive: Archive, settings: Settings, folder: Pat
             raise
         raise FileUnreadable("is not a whole zip archive; ask for it again") from None
     with container, target.open("wb") as sink:
-        info = _find(container.infolist(), name, archive)
+        info = _find_member(container.infolist(), name, archive)
         limit = min(LARGEST_GROWTH * min(info.compress_size, delivery.size), LARGEST_MEMBER)
         if info.file_size > limit:
             raise FileUnreadable(
                 f"holds a member {name} of {info.file_size:,} bytes, more than the {limit:,} that an archive of its"
                 f" size may unpack to ({LARGEST_GROWTH} times, at most {LARGEST_MEMBER:,}); ask for a plain file"
             )
-        password = _password(delivery, archive, settings) if info.flag_bits & IS_ENCRYPTED else None
-        for piece in _pieces(container, info, password):
+        password = _compose_password(delivery, archive, settings) if info.flag_bits & IS_ENCRYPTED else None
+        for piece in _read_pieces(container, info, password):
             sink.write(piece)
     return target
 
 
-def _find(infos: list[zipfile.ZipInfo], name: str, archive: Archive) -> zipfile.ZipInfo:
-    """The one member of that name; names of others are never told, for they may hold identifiers."""
+def _find_member(infos: list[zipfile.ZipInfo], name: str, archive: Archive) -> zipfile.ZipInfo:
+    """The one member of that name; names of others are never quoted, for they may hold identifiers."""
     members = [info for info in infos if not info.orig_filename.endswith("/")]
-    found = [info for info in members if _decoded_name(info, archive) == name]
+    found = [info for info in members if _decode_name(info, archive) == name]
     if not found:
         raise FileUnreadable(
             f"holds no member {name} among {len(members)} (names read as {archive.names});"
@@ -65,14 +65,14 @@ def _find(infos: list[zipfile.ZipInfo], name: str, archive: Archive) -> zipfile.
     return found[0]
 
 
-def _decoded_name(info: zipfile.ZipInfo, archive: Archive) -> str:
+def _decode_name(info: zipfile.ZipInfo, archive: Archive) -> str:
     """A member's name; one that is not marked as UTF-8 was read as if it were in the DOS character set."""
     if info.flag_bits & IS_UTF8:
         return info.orig_filename
     return info.orig_filename.encode("cp437", "replace").decode(archive.names, "replace")
 
 
-def _password(delivery: Delivery, archive: Archive, settings: Settings) -> bytes:
+def _compose_password(delivery: Delivery, archive: Archive, settings: Settings) -> bytes:
     if archive.password is None:
         raise FileUnreadable(
             "is encrypted, but the contract declares no password; declare archive.password, or ask for a plain archive"
@@ -90,7 +90,7 @@ def _password(delivery: Delivery, archive: Archive, settings: Settings) -> bytes
     return text.encode()
 
 
-def _pieces(container: zipfile.ZipFile, info: zipfile.ZipInfo, password: bytes | None) -> Iterator[bytes]:
+def _read_pieces(container: zipfile.ZipFile, info: zipfile.ZipInfo, password: bytes | None) -> Iterator[bytes]:
     """The member's bytes, in chunks; at the end they have to be as many as declared, and their checksum right."""
     damaged = FileUnreadable(
         "is a damaged zip archive: its size, checksum or structure does not hold; ask for it again"

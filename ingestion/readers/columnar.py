@@ -24,7 +24,7 @@ def open_parquet(path: Path, dataset: Dataset) -> Reading:
         found = [row[0] for row in duckdb.execute(f"describe select * from read_parquet({file})").fetchall()]
     except duckdb.Error:
         raise FileUnreadable("is not a Parquet file") from None
-    names = select_list(match_columns(found, dataset, is_ordered=False))
+    names = physical_columns_sql(match_columns(found, dataset, is_ordered=False))
     return Reading(f"select {names}, file_row_number + 1 as _row from read_parquet({file}, file_row_number = true)")
 
 
@@ -61,11 +61,11 @@ def open_workbook(path: Path, dataset: Dataset) -> Reading:
     is_row = " or ".join(f"{quote_name(name)} is not null" for name in found)
     if any(column.null_count == 0 for column in table.columns):  # no need to look at each
         is_row = "true"
-    relation = f"select {select_list(matched)}, _row from {SHEET} where {is_row}"
+    relation = f"select {physical_columns_sql(matched)}, _row from {SHEET} where {is_row}"
     return Reading(relation, sheet=table.append_column("_row", rows))
 
 
-def select_list(matched: dict[str, str | None]) -> str:
+def physical_columns_sql(matched: dict[str, str | None]) -> str:
     """The contract's physical columns as text, from the delivered ones."""
     return ", ".join(
         f"{'null' if delivered is None else quote_name(delivered)}::varchar as {quote_name(name)}"

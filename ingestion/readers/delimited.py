@@ -67,7 +67,7 @@ def open_json_lines(lines: Lines) -> Reading:
     members = f"select distinct unnest(json_keys(line)) from (from ({relation}) limit {SAMPLE}) where json_valid(line)"
     try:
         found = sorted(str(name) for (name,) in duckdb.execute(members).fetchall())
-    except duckdb.Error:  # what is no text at all is told by the pass that counts
+    except duckdb.Error:  # what is no text at all is reported by the pass that counts
         found = []
     refuse_forbidden(found)
     return Reading(f"select *, json_valid(line) as _is_json from ({relation})", lines)

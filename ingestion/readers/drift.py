@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ingestion.contract import Dataset
-from ingestion.identifiers.sensitive import forbidden_names
+from ingestion.identifiers.sensitive import find_forbidden_names
 
-DATA = "(not told: data in the heading)"
+DATA = "(not shown: data in the heading)"
 LONGEST_NUMBER = 6
 
 
@@ -17,7 +17,7 @@ class LayoutChanged(Exception):
 
 
 @dataclass(frozen=True)
-class Difference:
+class ColumnDifference:
     """One column that is not where, or not what, the contract says; places count from 1."""
 
     kind: str
@@ -28,7 +28,7 @@ class Difference:
 def match_columns(found: list[str], dataset: Dataset, is_ordered: bool) -> dict[str, str | None]:
     """Delivered name of every contracted physical name, None for a tolerated absence.
 
-    Where most names are missing, line 1 is taken for a row, and nothing of it is told: it may hold identifiers.
+    Where most names are missing, line 1 is taken for a row, and nothing of it is quoted: it may hold identifiers.
 
     Raises:
         LayoutChanged: with every difference that the contract does not tolerate.
@@ -41,45 +41,47 @@ def match_columns(found: list[str], dataset: Dataset, is_ordered: bool) -> dict[
     known = sum(name is not None for name in matched.values())
     if 2 * known < len(matched):
         raise LayoutChanged(f"has no heading: line 1 holds {known} of {len(matched)} column names")
-    untold = _untolerated(found, matched, dataset, is_ordered)
-    if untold:
-        raise LayoutChanged(f"has other columns than the contract\n{render(untold)}")
+    untolerated = _list_untolerated(found, matched, dataset, is_ordered)
+    if untolerated:
+        raise LayoutChanged(f"has other columns than the contract\n{render_differences(untolerated)}")
     return matched
 
 
-def _untolerated(
+def _list_untolerated(
     found: list[str], matched: dict[str, str | None], dataset: Dataset, is_ordered: bool
-) -> list[Difference]:
+) -> list[ColumnDifference]:
     drift = dataset.delivery.drift
     added = [name for name in found if name not in matched.values()]
-    told: list[Difference] = []
+    reported: list[ColumnDifference] = []
     for place, column in enumerate(dataset.columns, 1):
         if matched[column.physical_name] is None and (drift.missing == "refuse" or column.required):
             contracted = f"{place} {column.physical_name}"
             like = next(iter(get_close_matches(column.physical_name, added, 1, 0.75)), None)
             if like is None:
-                told.append(Difference("missing", contracted, "-"))
+                reported.append(ColumnDifference("missing", contracted, "-"))
             else:
-                told.append(Difference("renamed?", contracted, f"{found.index(like) + 1} {like}"))
+                reported.append(ColumnDifference("renamed?", contracted, f"{found.index(like) + 1} {like}"))
                 added.remove(like)
     shown = dict.fromkeys(found, DATA) if any(map(_looks_like_data, added)) else {}
     for name in sorted({name for name in found if found.count(name) > 1}):
-        told.append(Difference("twice", "-", shown.get(name, name) if name in added else name))
+        reported.append(ColumnDifference("twice", "-", shown.get(name, name) if name in added else name))
     if drift.added == "refuse":
-        told += [Difference("added", "-", f"{found.index(name) + 1} {shown.get(name, name)}") for name in added]
+        reported += [
+            ColumnDifference("added", "-", f"{found.index(name) + 1} {shown.get(name, name)}") for name in added
+        ]
     delivered = [name for name in matched.values() if name is not None]
     expected_order = sorted(delivered, key=found.index)
     if is_ordered and drift.reordered == "refuse" and delivered != expected_order:
         moved = [pair for pair in zip(delivered, expected_order, strict=True) if pair[0] != pair[1]]
-        told += [
-            Difference("moved", f"{delivered.index(name) + 1} {name}", f"{found.index(name) + 1} {name}")
+        reported += [
+            ColumnDifference("moved", f"{delivered.index(name) + 1} {name}", f"{found.index(name) + 1} {name}")
             for name, _ in moved
         ]
-    return told
+    return reported
 
 
 def _looks_like_data(name: str) -> bool:
-    """Whether a cell of the heading may be a value out of place: then no unknown cell of it is told."""
+    """Whether a cell of the heading may be a value out of place: then no unknown cell of it is quoted."""
     return "@" in name or sum(character.isdigit() for character in name) >= LONGEST_NUMBER
 
 
@@ -89,7 +91,7 @@ def refuse_forbidden(found: list[str]) -> None:
     Raises:
         LayoutChanged: naming the columns.
     """
-    forbidden = forbidden_names(found)
+    forbidden = find_forbidden_names(found)
     if forbidden:
         raise LayoutChanged(f"has columns of authentication data (C3): {', '.join(forbidden)}")
 
@@ -106,7 +108,7 @@ def match_width(delivered: int, dataset: Dataset) -> None:
         )
 
 
-def render(differences: list[Difference]) -> str:
+def render_differences(differences: list[ColumnDifference]) -> str:
     """A table of differences, one a line."""
     rows = [("difference", "contract", "file"), *((d.kind, d.contracted, d.delivered) for d in differences)]
     widths = [max(len(row[place]) for row in rows) for place in range(3)]

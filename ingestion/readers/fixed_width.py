@@ -14,7 +14,7 @@ CHUNK = 1 << 22
 Bytes = npt.NDArray[np.uint8]
 
 
-def delimit(path: Path, dataset: Dataset, heading: int, work: Path) -> Path:
+def delimit_columns(path: Path, dataset: Dataset, heading: int, work: Path) -> Path:
     """Rewrite a file with a separator between columns, line by line, in bounded memory.
 
     A line of another length stays without separators, so that the delimited reader rejects it at its own line number.
@@ -28,14 +28,14 @@ def delimit(path: Path, dataset: Dataset, heading: int, work: Path) -> Path:
         while chunk := source.read(CHUNK):
             held += chunk
             end = held.rfind(b"\n") + 1
-            sink.write(_delimit(held[:end], widths))
+            sink.write(_delimit_lines(held[:end], widths))
             held = held[end:]
         if held:
-            sink.write(_delimit(held + b"\n", widths)[:-1])
+            sink.write(_delimit_lines(held + b"\n", widths)[:-1])
     return target
 
 
-def _delimit(piece: bytes, widths: npt.NDArray[np.int64]) -> bytes:
+def _delimit_lines(piece: bytes, widths: npt.NDArray[np.int64]) -> bytes:
     """Whole lines with separators put in; every line must end in a line feed."""
     if not piece:
         return b""

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from ingestion.foundation.sql import quote_name
-from ingestion.readers.lines import LineCount, Numbers, count_lines, line_numbers
+from ingestion.readers.lines import LineCount, Numbers, count_lines, number_lines
 from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Reading
 
 REJECTS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
@@ -24,7 +24,7 @@ SPANS = pl.Schema({"ordinal": pl.Int64, "inner": pl.Int64, "filled": pl.Int64, "
 
 
 @dataclass(frozen=True)
-class Layout:
+class LineLayout:
     """What the first pass found: rows, lines that are no rows, and how a row's ordinal becomes its line."""
 
     rows: int
@@ -38,8 +38,9 @@ class Layout:
     wide_rows: pl.DataFrame
 
     def line_sql(self, ordinal: str) -> str:
-        """SQL of the line of a row: a few comparisons, or where more would be needed a call of `line_of`, which is
-        `line_numbers` and several times dearer.
+        """SQL of the line of a row: a few comparisons, or where too many would be needed a call of `line_of`.
+
+        That is `number_rows`, and several times more expensive.
         """
         if len(self.wide_after) or len(self.gaps) > MOST_STEPS:
             return f"line_of({ordinal})"
@@ -55,7 +56,7 @@ class Layout:
 
         return f"{ordinal} + {chosen(0, len(steps))}"
 
-    def line_numbers(self, ordinals: pa.Array) -> pa.Array:
+    def number_rows(self, ordinals: pa.Array) -> pa.Array:
         """Physical line of each row, from its ordinal: heading, wide rows before it, and gaps before that place."""
         found = pl.Series(ordinals).to_numpy()  # not NumPy's nor Arrow's conversion, which imports pandas
         places = found + self.heading
@@ -63,13 +64,15 @@ class Layout:
             places = places + np.concatenate([[0], self.wide_by])[np.searchsorted(self.wide_after, found)]
         return pl.Series(places + np.searchsorted(self.gaps, places, side="right")).to_arrow()
 
-    def spans_at(self, lines: pl.Series) -> pl.DataFrame:
+    def find_spans(self, lines: pl.Series) -> pl.DataFrame:
         """The lines at which rows begin, with the line feeds inside each row (`line_number`, `inner`)."""
         begun = pl.DataFrame({"line_number": lines})
         return begun.join(self.wide_rows, on="line_number", how="left").with_columns(pl.col("inner").fill_null(0))
 
 
-def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Sequence[str], table: str) -> Layout:
+def survey_lines(
+    connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Sequence[str], table: str
+) -> LineLayout:
     """Pass over a text file once before anything is typed; the distinct `texts` of its rows are put into `table`.
 
     Raises:
@@ -79,22 +82,22 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
     lines = reading.lines
     assert lines is not None
     counted = lines.counted or count_lines(lines.text)
-    if counted.turn and not (counted.stray or reading.has_quotes):
+    if counted.turn and not (counted.bare_return or reading.has_quotes):
         raise LineEndsMixed(f"ends line {counted.turn} otherwise than line 1")
     rows, spans = _split(connection, reading, counted, texts, table)
     rejects = _read_rejects(connection, lines, counted.marks)
     rejected = list_rejected_lines(rejects)["line_number"]
     if rejected.is_duplicated().any():  # the parser ends lines where they do not end
-        raise FileUnreadable(f"cannot be split into rows{_tell_ends(counted)}")
+        raise FileUnreadable(f"cannot be split into rows{_describe_ends(counted)}")
     gaps = pl.concat([rejected, pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
     gaps = gaps.unique().sort()
-    told = rows + int((spans["filled"] - 1).sum()) + len(gaps)
+    reported = rows + int((spans["filled"] - 1).sum()) + len(gaps)
     below = max(counted.total - lines.heading, 0)
-    if below != told:
+    if below != reported:
         raise FileUnreadable(
-            f"has {below} lines below its heading, but {told} were accounted for" + _tell_ends(counted)
+            f"has {below} lines below its heading, but {reported} were accounted for" + _describe_ends(counted)
         )
-    layout = Layout(
+    layout = LineLayout(
         rows,
         rejects,
         counted.holds_replacements,
@@ -107,7 +110,7 @@ def survey(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Seque
     )
     if spans.is_empty():
         return layout
-    numbered = spans.with_columns(line_number=pl.Series(layout.line_numbers(spans["ordinal"].to_arrow()).to_numpy()))
+    numbered = spans.with_columns(line_number=pl.Series(layout.number_rows(spans["ordinal"].to_arrow()).to_numpy()))
     opened = numbered.filter("is_open").select(
         "line_number", "inner", column=pl.lit(None, pl.String), rule=pl.lit("open quote")
     )
@@ -138,7 +141,7 @@ def _split(
         ).fetchall()
     except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException):
         # The engine's own words are not passed on: they may quote the file.
-        raise FileUnreadable(f"cannot be split into rows{_tell_ends(counted)}") from None
+        raise FileUnreadable(f"cannot be split into rows{_describe_ends(counted)}") from None
     answer = connection.execute(f"select coalesce(sum(_rows), 0)::bigint, {spans} from {table}").fetchall()[0]
     return int(answer[0]), pl.DataFrame(answer[1] or [], schema=SPANS)
 
@@ -163,7 +166,7 @@ def _read_rejects(connection: duckdb.DuckDBPyConnection, lines: Lines, marks: Nu
             "rule": errors["rule"],
         }
     ).sort("position")
-    numbers = line_numbers(lines.text, marks, rejects["position"])
+    numbers = number_lines(lines.text, marks, rejects["position"])
     return rejects.select(numbers.alias("line_number"), "inner", "column", "rule").cast(REJECTS)
 
 
@@ -178,8 +181,8 @@ def list_rejected_lines(blocks: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _tell_ends(counted: LineCount) -> str:
+def _describe_ends(counted: LineCount) -> str:
     """Where a text file has a line end that no reader agrees on."""
-    if counted.stray:
-        return f"; line {counted.stray} holds a carriage return without a line feed"
+    if counted.bare_return:
+        return f"; line {counted.bare_return} holds a carriage return without a line feed"
     return f"; line {counted.turn} ends otherwise than line 1 (CR LF, or LF alone)" if counted.turn else ""

@@ -23,15 +23,15 @@ Numbers = npt.NDArray[np.int64]
 class LineCount:
     """How many lines a file has and which are blank; an unended last line counts.
 
-    `stray` is the first line with a carriage return that does not stand before its line feed (0: none has one),
+    `bare_return` is the first line with a carriage return that does not stand before its line feed (0: none has one),
     `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike);
-    `holds_replacements` tells whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
+    `holds_replacements` says whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
     bytes are characters. `marks` are the lines that end before each block of the file.
     """
 
     total: int
     blank: npt.NDArray[np.int64]
-    stray: int
+    bare_return: int
     turn: int
     holds_replacements: bool
     is_utf8: bool
@@ -43,8 +43,8 @@ def count_lines(text: Path) -> LineCount:
     counter, piece = LineCounter(), bytearray(PIECE)
     with text.open("rb", buffering=0) as handle:
         while size := handle.readinto(piece):
-            counter.take(piece if size == PIECE else bytes(piece[:size]))
-    return counter.result()
+            counter.add_piece(piece if size == PIECE else bytes(piece[:size]))
+    return counter.finish()
 
 
 class LineCounter:
@@ -52,12 +52,12 @@ class LineCounter:
 
     def __init__(self, is_utf8: bool = False) -> None:
         self.is_known, self.is_utf8, self.holds_replacements = is_utf8, True, False
-        self.total = self.position = self.stray = self.turn = 0
+        self.total = self.position = self.bare_return = self.turn = 0
         self.previous, self.last, self.held = -1, LINE_FEED, b""  # the last line end, the last byte, an unended line
         self.is_crlf: bool | None = None
         self.blank, self.marks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
 
-    def take(self, piece: bytes | bytearray) -> None:
+    def add_piece(self, piece: bytes | bytearray) -> None:
         """Count in a piece that is not empty; it is not kept."""
         block = np.frombuffer(piece, dtype=np.uint8)
         ends = np.flatnonzero(block == LINE_FEED)
@@ -78,10 +78,10 @@ class LineCounter:
         self.last = piece[-1]
 
     def _see_returns(self, ends: Numbers, follows: npt.NDArray[np.bool_], block: npt.NDArray[np.uint8]) -> None:
-        """Note the first carriage return without its line feed; `follows` tells which bytes come after one."""
-        if not self.stray:
-            strays = np.flatnonzero(follows & (block != LINE_FEED))
-            self.stray = self.total + int(np.searchsorted(ends, strays[0])) + 1 if len(strays) else 0
+        """Note the first carriage return without its line feed; `follows` says which bytes come after one."""
+        if not self.bare_return:
+            bare_returns = np.flatnonzero(follows & (block != LINE_FEED))
+            self.bare_return = self.total + int(np.searchsorted(ends, bare_returns[0])) + 1 if len(bare_returns) else 0
         self._see_ends(follows[ends])
 
     def _see_ends(self, are_crlf: npt.NDArray[np.bool_]) -> None:
@@ -102,12 +102,12 @@ class LineCounter:
             self.is_utf8 = self.is_utf8 and (self.is_known or (_is_utf8(self.held) and _is_utf8(piece, first, end)))
             self.held = bytes(piece[end:])
 
-    def result(self) -> LineCount:
+    def finish(self) -> LineCount:
         """The account of all pieces."""
         return LineCount(
             self.total + (self.last != LINE_FEED),
             np.concatenate(self.blank),
-            self.stray or (self.total + 1 if self.last == CARRIAGE_RETURN else 0),
+            self.bare_return or (self.total + 1 if self.last == CARRIAGE_RETURN else 0),
             self.turn,
             self.holds_replacements or _holds_replacement(self.held),
             self.is_utf8 and (self.is_known or _is_utf8(self.held)),
@@ -150,7 +150,7 @@ def add_feeds(feeds: list[int]) -> Numbers:
     return np.cumsum([0, *feeds][: len(feeds)], dtype=np.int64)
 
 
-def line_numbers(text: Path, marks: Numbers, offsets: pl.Series) -> pl.Series:
+def number_lines(text: Path, marks: Numbers, offsets: pl.Series) -> pl.Series:
     """Line numbers (from 1) at ascending byte offsets: one more than the line feeds before each."""
     found = offsets.to_numpy()
     numbers = np.ones(len(found), dtype=np.int64)
@@ -178,8 +178,9 @@ def read_lines(text: Path, marks: Numbers, numbers: pl.Series, encoding: str) ->
 
 
 def _line_ends(text: Path, blocks: Numbers) -> Iterator[tuple[int, slice, Numbers]]:
-    """For each block of an ascending list (before the first there is none): where it is listed, and the byte offsets
-    of its line feeds.
+    """For each block of an ascending list, where it is listed, and the byte offsets of its line feeds.
+
+    Before the first block there is none.
     """
     listed, begins, counts = np.unique(blocks, return_index=True, return_counts=True)
     with _open_here_and_there(text) as handle:

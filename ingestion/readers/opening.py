@@ -8,13 +8,13 @@ from ingestion.contract import Dataset
 from ingestion.foundation.sql import quote_name
 from ingestion.readers.columnar import open_parquet, open_workbook
 from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
-from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit
+from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit_columns
 from ingestion.readers.reading import Lines, Reading
-from ingestion.readers.transcode import transcode
+from ingestion.readers.transcode import transcode_file
 
 
-def open_reading(path: Path, dataset: Dataset, work: Path, is_evened: bool = False) -> Reading:
-    """Open one plain file, with its line ends evened out if asked; what has to be rewritten for that goes to `work`.
+def open_reading(path: Path, dataset: Dataset, work: Path, is_normalised: bool = False) -> Reading:
+    """Open one plain file, with its line ends made alike if asked; what has to be rewritten for that goes to `work`.
 
     Raises:
         FileUnreadable: the file as a whole is not of the contracted dialect.
@@ -27,24 +27,24 @@ def open_reading(path: Path, dataset: Dataset, work: Path, is_evened: bool = Fal
         case "excel":
             return open_workbook(path, dataset)
         case "json_lines":
-            return open_json_lines(_lines(path, path, dataset, work, is_evened))
+            return open_json_lines(_open_lines(path, path, dataset, work, is_normalised))
         case "delimited":
-            return open_delimited(_lines(path, path, dataset, work, is_evened), dataset)
+            return open_delimited(_open_lines(path, path, dataset, work, is_normalised), dataset)
         case "fixed_width":
-            return _open_fixed_width(path, dataset, work, is_evened)
+            return _open_fixed_width(path, dataset, work, is_normalised)
 
 
-def _lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_evened: bool) -> Lines:
+def _open_lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_normalised: bool) -> Lines:
     delivery = dataset.delivery
     has_heading = delivery.reader == "delimited" and delivery.header != "none"
-    text, counted, marks = transcode(plain, delivery.encoding, work, is_evened)
+    text, counted, marks = transcode_file(plain, delivery.encoding, work, is_normalised)
     heading = delivery.preamble + has_heading
     return Lines(text, path, delivery.encoding, heading, counted, marks if plain == path else None)
 
 
-def _open_fixed_width(path: Path, dataset: Dataset, work: Path, is_evened: bool) -> Reading:
-    delimited = delimit(path, dataset, dataset.delivery.preamble, work)
-    lines = _lines(path, delimited, dataset, work, is_evened)
+def _open_fixed_width(path: Path, dataset: Dataset, work: Path, is_normalised: bool) -> Reading:
+    delimited = delimit_columns(path, dataset, dataset.delivery.preamble, work)
+    lines = _open_lines(path, delimited, dataset, work, is_normalised)
     names = [column.physical_name for column in dataset.columns]
     trimmed = ", ".join(f"nullif(trim({quote_name(name)}), '') as {quote_name(name)}" for name in names)
     return Reading(f"select {trimmed} from ({lines_sql(lines, names, UNIT_SEPARATOR)})", lines)

@@ -1,4 +1,4 @@
-"""A delivery in parts (分片): put together for reading, and taken apart again to tell where a line was."""
+"""A delivery in parts (分片): put together for reading, and taken apart again to say where a line was."""
 
 from __future__ import annotations
 

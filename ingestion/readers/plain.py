@@ -14,7 +14,7 @@ def make_plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:
     """The single plain data file to read: as delivered, or written below `work`, in bounded memory.
 
     Raises:
-        FileUnreadable: the archive or the parts are not what the contract says; the password is never told.
+        FileUnreadable: the archive or the parts are not what the contract says; the password is never quoted.
         DeliveryIncomplete: a file went away or may not be read.
     """
     contracted = delivery.dataset.delivery
@@ -26,9 +26,9 @@ def make_plain_file(delivery: Delivery, settings: Settings, work: Path) -> Path:
     try:
         if contracted.archive is None:
             return join_parts(delivery, folder / delivery.path.name)
-        from ingestion.readers.archive import unpack
+        from ingestion.readers.archive import unpack_member
 
-        return unpack(delivery, contracted.archive, settings, folder)
+        return unpack_member(delivery, contracted.archive, settings, folder)
     except OSError as error:
         if error.filename is None or Path(str(error.filename)) not in (delivery.path, *delivery.parts):
             raise

@@ -17,7 +17,7 @@ class FileUnreadable(Exception):
 
 
 class LineEndsMixed(FileUnreadable):
-    """Some lines end in CR LF and some in LF alone, which the parser does not take; open the file evened out."""
+    """Some lines end in CR LF and some in LF alone, which the parser refuses; open it with line ends made alike."""
 
 
 @dataclass(frozen=True)

@@ -19,45 +19,46 @@ WORD = 8
 ABOVE_ASCII = np.uint64(0x8080808080808080)
 
 
-def transcode(
-    path: Path, encoding: str, work: Path, is_evened: bool = False
+def transcode_file(
+    path: Path, encoding: str, work: Path, is_normalised: bool = False
 ) -> tuple[Path, LineCount | None, Numbers | None]:
-    """Give the UTF-8 form of a file, in bounded memory, with its lines counted on the way, and the lines that end
-    before each block of the file; a UTF-8 file is returned as it is and neither counted nor marked, unless its lines
-    have to be evened out: then all end in LF alone.
+    """Give the UTF-8 form of a file, its lines counted on the way, and the lines that end before each block of it.
+
+    Memory is bounded. A UTF-8 file is returned as it is and neither counted nor marked, unless its lines have to be
+    made alike: then all end in LF alone.
 
     A byte that is no character becomes U+FFFD, which the row rule "encoding" quarantines with its row.
     """
-    if encoding == "utf-8" and not is_evened:
+    if encoding == "utf-8" and not is_normalised:
         return path, None, None
     target = work / f"{path.name}.utf8"
     plain = codecs.getincrementaldecoder(encoding)(errors="replace")
-    evened = io.IncrementalNewlineDecoder(plain, translate=True) if is_evened else None
+    normalised = io.IncrementalNewlineDecoder(plain, translate=True) if is_normalised else None
     counter, feeds, piece = LineCounter(is_utf8=True), list[int](), b" "
     with path.open("rb") as source, target.open("wb") as sink:
         while piece:
             piece = source.read(CHUNK)
-            text = evened.decode(piece, not piece).encode() if evened else _transcoded(piece, plain)
+            text = normalised.decode(piece, not piece).encode() if normalised else _transcoded(piece, plain)
             if text:
                 sink.write(text)
-                counter.take(text)
+                counter.add_piece(text)
             feeds += count_feeds(piece)
             if source.tell() % RELEASED == 0:
                 _release(source)
-    return target, counter.result(), add_feeds(feeds)
+    return target, counter.finish(), add_feeds(feeds)
 
 
 def _release(source: BinaryIO) -> None:
-    """Let the system reuse the pages of what was just read for what is written: a page of a virtual machine that is
-    touched for the first time costs more than decoding it.
+    """Let the system reuse the pages of what was just read for what is written.
+
+    A page of a virtual machine that is touched for the first time costs more than decoding it.
     """
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(source.fileno(), max(source.tell() - RELEASED, 0), RELEASED, os.POSIX_FADV_DONTNEED)
 
 
 def _transcoded(piece: bytes, decoder: codecs.IncrementalDecoder) -> bytes:
-    """The UTF-8 form of a piece (an empty one ends the text); what is ASCII is copied, by words of eight bytes, and not
-    decoded.
+    """The UTF-8 form of a piece (an empty one ends the text); what is ASCII is copied and not decoded.
 
     In all encodings of contracts a byte below 0x80 stands for itself unless a byte above it comes before, so a stretch
     of words to be decoded goes on while the last byte of a word is above. All stretches are decoded together, each

@@ -4,7 +4,7 @@ Nothing here is sure: what a person must confirm carries `check:` with its evide
 that could identify anybody.
 """
 
-from ingestion.scaffold.sketch import Scaffold, scaffold
+from ingestion.scaffold.sketch import draft_contract
 from ingestion.scaffold.table import SampleUnusable
 
-__all__ = ["SampleUnusable", "Scaffold", "scaffold"]
+__all__ = ["SampleUnusable", "draft_contract"]

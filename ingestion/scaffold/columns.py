@@ -11,8 +11,8 @@ import duckdb
 import polars as pl
 
 from ingestion.landing.typing_rules import exact_sql
-from ingestion.scaffold.naming import unique_names
-from ingestion.scaffold.sensitivity import HUMAN, Sensitivity, is_surname_first, judge
+from ingestion.scaffold.naming import form_unique_names
+from ingestion.scaffold.sensitivity import HUMAN, Sensitivity, is_surname_first, judge_sensitivity
 from ingestion.scaffold.table import Table
 from ingestion.scaffold.trials import trial_column
 
@@ -50,7 +50,7 @@ FEW, MANY_ROWS, MOST_CODES = 5, 50, 12
 
 
 @dataclass
-class Draft:
+class ColumnDraft:
     """A drafted column, with what a person must confirm about it."""
 
     name: str
@@ -85,9 +85,9 @@ class Draft:
         return self.type.startswith(("DECIMAL", "BIGINT", "INTEGER", "DOUBLE"))
 
 
-def draft_columns(table: Table) -> list[Draft]:
+def draft_columns(table: Table) -> list[ColumnDraft]:
     """Draft every column, and put what several columns spell "no value" with into the delivery."""
-    names = unique_names(table.names)
+    names = form_unique_names(table.names)
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'Asia/Shanghai'")
         drafts = [_draft(table, number, name, connection) for number, name in enumerate(names)]
@@ -97,14 +97,14 @@ def draft_columns(table: Table) -> list[Draft]:
         table.delivery["missing"] = ["", *common]
         for draft in drafts:
             draft.missing = [spelling for spelling in draft.missing if spelling not in common]
-        told = ", ".join(f"{spelling!r} in {spelled.count(spelling)} columns" for spelling in common)
-        table.doubt("missing", f"{told}; a code anywhere?")
+        reported = ", ".join(f"{spelling!r} in {spelled.count(spelling)} columns" for spelling in common)
+        table.doubt("missing", f"{reported}; a code anywhere?")
     return drafts
 
 
-def _draft(table: Table, number: int, name: str, connection: duckdb.DuckDBPyConnection) -> Draft:
+def _draft(table: Table, number: int, name: str, connection: duckdb.DuckDBPyConnection) -> ColumnDraft:
     physical = table.names[number]
-    draft = Draft(name, physical or name)
+    draft = ColumnDraft(name, physical or name)
     if physical and name.startswith("column_"):
         draft.checks.append("no English name is known for it; give one")
     if table.widths:
@@ -124,9 +124,9 @@ def _draft(table: Table, number: int, name: str, connection: duckdb.DuckDBPyConn
     draft.distinct = present.height
     if present.is_empty():
         draft.checks.append(f"no value in {table.frame.height} rows; kept as text")
-        draft.sensitivity = judge(name, draft.physical, present, connection)
+        draft.sensitivity = judge_sensitivity(name, draft.physical, present, connection)
         return _refuse(draft)
-    draft.sensitivity = judge(name, draft.physical, present, connection)
+    draft.sensitivity = judge_sensitivity(name, draft.physical, present, connection)
     if draft.sensitivity:
         return _refuse(draft)
     _type(draft, present, table, connection)
@@ -140,7 +140,7 @@ def _draft(table: Table, number: int, name: str, connection: duckdb.DuckDBPyConn
     return draft
 
 
-def _refuse(draft: Draft) -> Draft:
+def _refuse(draft: ColumnDraft) -> ColumnDraft:
     """Write down what is sensitive about a column; a spelling of no value stays one."""
     sensitivity = draft.sensitivity
     if sensitivity is None:
@@ -155,7 +155,7 @@ def _refuse(draft: Draft) -> Draft:
     return draft
 
 
-def _type(draft: Draft, present: pl.DataFrame, table: Table, connection: duckdb.DuckDBPyConnection) -> None:
+def _type(draft: ColumnDraft, present: pl.DataFrame, table: Table, connection: duckdb.DuckDBPyConnection) -> None:
     """Choose the narrowest type that reads the values exactly, by the expressions that land them."""
     values = present.select(v=pl.col("value").str.strip_chars(), n="n")
     connection.register("present", values)
@@ -184,7 +184,7 @@ def _good_enough(read: int, total: int) -> bool:
     return read == total if total < 200 else read >= 0.99 * total
 
 
-def _type_moment(draft: Draft, values: pl.DataFrame, called: str, connection: duckdb.DuckDBPyConnection) -> bool:
+def _type_moment(draft: ColumnDraft, values: pl.DataFrame, called: str, connection: duckdb.DuckDBPyConnection) -> bool:
     sentinels = [text for text in (*ZERO_DATES, *LAST_DATES) if text in set(values["v"].to_list())]
     real = values.filter(~pl.col("v").is_in(sentinels))
     total = int(real["n"].sum())
@@ -231,7 +231,7 @@ def _cover(read: dict[str, int], total: int, count: Callable[[list[str]], int]) 
 
 
 def _set_moment(
-    draft: Draft,
+    draft: ColumnDraft,
     kind: str,
     chosen: list[str],
     read: dict[str, int],
@@ -270,7 +270,9 @@ def _set_moment(
             draft.required = False
 
 
-def _type_boolean(draft: Draft, values: pl.DataFrame, called: str, _connection: duckdb.DuckDBPyConnection) -> bool:
+def _type_boolean(
+    draft: ColumnDraft, values: pl.DataFrame, called: str, _connection: duckdb.DuckDBPyConnection
+) -> bool:
     found = set(values["v"].str.to_lowercase().to_list())
     words = found <= {"true", "false"}
     if words or (found <= {"0", "1"} and re.search(r"(^|_)(is|has)_", draft.name)):
@@ -281,7 +283,7 @@ def _type_boolean(draft: Draft, values: pl.DataFrame, called: str, _connection: 
     return False
 
 
-def _type_number(draft: Draft, values: pl.DataFrame, called: str, connection: duckdb.DuckDBPyConnection) -> bool:
+def _type_number(draft: ColumnDraft, values: pl.DataFrame, called: str, connection: duckdb.DuckDBPyConnection) -> bool:
     total = int(values["n"].sum())
     plain, grouped = _reads(connection, "DECIMAL(38,10)", [{}, {"thousands": True}])
     draft.thousands = grouped > plain
@@ -316,7 +318,7 @@ def _type_number(draft: Draft, values: pl.DataFrame, called: str, connection: du
     return True
 
 
-def _type_double(draft: Draft, total: int, called: str, connection: duckdb.DuckDBPyConnection) -> bool:
+def _type_double(draft: ColumnDraft, total: int, called: str, connection: duckdb.DuckDBPyConnection) -> bool:
     read = _reads(connection, "DOUBLE", [{}])[0]
     if not _good_enough(read, total) or MONEY.search(called) or RATE.search(called):
         comma = _reads_comma(connection)
@@ -335,7 +337,7 @@ def _reads_comma(connection: duckdb.DuckDBPyConnection) -> int:
     return int(found[0][0])
 
 
-def _is_text_of_digits(draft: Draft, digits: pl.DataFrame, whole: int, called: str, total: int) -> bool:
+def _is_text_of_digits(draft: ColumnDraft, digits: pl.DataFrame, whole: int, called: str, total: int) -> bool:
     """Whether digits are a code or a number of something, which stay text."""
     if COUNT.search(called) or MONEY.search(called):
         return False
@@ -354,7 +356,7 @@ def _is_text_of_digits(draft: Draft, digits: pl.DataFrame, whole: int, called: s
     return False
 
 
-def _find_sentinels(draft: Draft, digits: pl.DataFrame) -> None:
+def _find_sentinels(draft: ColumnDraft, digits: pl.DataFrame) -> None:
     """Values that stand apart: one negative among none, or all nines far above the rest."""
     numbers = digits.select(
         x=pl.col("v").str.replace_all(",", "").cast(pl.Decimal(38, 8), strict=False), text="v", n="n"
@@ -374,7 +376,7 @@ def _find_sentinels(draft: Draft, digits: pl.DataFrame) -> None:
             draft.required = False
 
 
-def _find_codes(draft: Draft, present: pl.DataFrame, rows: int) -> None:
+def _find_codes(draft: ColumnDraft, present: pl.DataFrame, rows: int) -> None:
     """List a closed set of codes, unless they could be people."""
     values = sorted({value.strip() for value in present["value"].to_list()})
     if draft.type != "VARCHAR" or len(values) > MOST_CODES or rows < MANY_ROWS or len(values) * 4 > present["n"].sum():
@@ -393,7 +395,7 @@ def _several(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number > 1 else ''}"
 
 
-def _ask_unit(draft: Draft, present: pl.DataFrame) -> None:
+def _ask_unit(draft: ColumnDraft, present: pl.DataFrame) -> None:
     """Put the unit of an amount or a rate as a question into the description."""
     called = f"{draft.name} {draft.physical.lower()}"
     if not draft.is_number:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from ingestion.foundation import Settings
 from ingestion.foundation.command_line import DONE, NO, Command, ExitCodes, argument
-from ingestion.scaffold import SampleUnusable
-from ingestion.scaffold import scaffold as draft
+from ingestion.scaffold import SampleUnusable, draft_contract
 
 
-def scaffold(given: argparse.Namespace, settings: Settings) -> int:
+def draft_from_sample(given: argparse.Namespace, settings: Settings) -> int:
     """Draft a contract, a staging model and for a new tenant a suite from a sample file, to be read and corrected."""
-    drafted = draft(given.file, settings, given.source, given.dataset, given.into)
+    drafted = draft_contract(given.file, settings, given.source, given.dataset, given.into)
     written = [str(path) for path in (drafted.contract, drafted.model, drafted.suite) if path is not None]
     print("\n".join(written) + f"\n{drafted.checks} places say `check:`; read and correct each of them.")
     return DONE
@@ -27,7 +26,7 @@ COMMANDS = (
     Command(
         "scaffold",
         "draft a contract and a staging model from a sample file, to be read and corrected",
-        scaffold,
+        draft_from_sample,
         "scaffold var/landing/bank_a/20260302/LOAN_20260302.txt --into drafts",
         (
             argument("file", type=Path, help="sample file as the partner delivers it"),

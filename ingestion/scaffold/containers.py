@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.scaffold.dialects import read_dialect
-from ingestion.scaffold.headings import cells_are_names
+from ingestion.scaffold.headings import are_names
 from ingestion.scaffold.sampling import read_text, take_sample
 from ingestion.scaffold.table import SampleUnusable, Table
 
@@ -158,7 +158,7 @@ def _read_sheet(name: str, chosen: str, sheets: int, sheet: Any) -> Table:
     start = next(number for number, count in enumerate(filled) if count >= max(2 if usual > 1 else 1, 0.8 * usual))
     body = [[column[number] for number in range(start + 1, len(lines))] for column in columns]
     first = [cell or "" for cell in lines[start]]
-    verdict = cells_are_names(first, body)
+    verdict = are_names(first, body)
     named = verdict is not False
     if not named:
         body = [column[start:] for column in columns]

@@ -15,7 +15,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from ingestion.scaffold.headings import cells_are_names
+from ingestion.foundation.sql import quote_text
+from ingestion.scaffold.headings import are_names
 from ingestion.scaffold.sampling import Text
 from ingestion.scaffold.table import SampleUnusable, Table
 from ingestion.scaffold.widths import read_fixed_width
@@ -88,8 +89,7 @@ def _read_json_lines(lines: list[str], text: Text) -> Table:
         ).fetchall()
         leaves, doubts = _walk(json.loads(structure[0][0]), "$")
         picked = ", ".join(
-            f"json_extract_string(line, '{path.replace(chr(39), chr(39) * 2)}') as c{number}"
-            for number, path in enumerate(leaves, 1)
+            f"json_extract_string(line, {quote_text(path)}) as c{number}" for number, path in enumerate(leaves, 1)
         )
         picked_rows = connection.sql(f"select {picked} from sample where json_valid(line)").to_arrow_table()
         frame = pl.DataFrame(picked_rows)
@@ -115,9 +115,9 @@ def _walk(structure: Any, path: str) -> tuple[list[str], list[str]]:
     doubts: list[str] = []
     for key, inner in structure.items():
         step = key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) else '"' + key.replace('"', '\\"') + '"'
-        below, told = _walk(inner, f"{path}.{step}")
+        below, reported = _walk(inner, f"{path}.{step}")
         leaves += below
-        doubts += told
+        doubts += reported
     return leaves, doubts
 
 
@@ -197,7 +197,7 @@ def _read_delimited(text: Text, split: Split | None, rivals: list[Split], name: 
         first = first[:-1] if trailing and len(first) == fields else first
         rows, _ = _parse(body, separator, quote, width)
         values = [rows[column].to_list() for column in rows.columns]
-        verdict = cells_are_names(first, values) if len(first) == width else False
+        verdict = are_names(first, values) if len(first) == width else False
         if verdict is None:
             table.doubt("header", "line 1 could be names or a row: no column differs from it in kind")
         header, named = ("none", False) if verdict is False else ("names", True)
@@ -264,7 +264,7 @@ def _parse(pieces: list[list[str]], separator: str, quote: str, width: int) -> t
         paths = []
         for number, lines in enumerate(pieces):
             path = Path(folder) / f"{number}.txt"
-            # A lone carriage return is told as a doubt about the reader; here it would end a line.
+            # A bare carriage return is noted as a doubt about the reader; here it would end a line.
             text = "\n".join([*filter(str.strip, lines), ""]).replace("\r", " ")
             path.write_text(text, encoding="utf-8", newline="")
             if path.stat().st_size > 1:

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from ingestion.protection import output_types
-from ingestion.scaffold.columns import MONEY, RATE, Draft
+from ingestion.protection import derive_output_types
+from ingestion.scaffold.columns import MONEY, RATE, ColumnDraft
 from ingestion.scaffold.trials import trial_column
 
 LINEAGE = ("_delivery_id", "_line_number", "_batch_date", "_sequence", "_known_at")
@@ -24,7 +24,7 @@ DEFAULTS = {"encoding": "utf-8", "separator": ",", "header": "names"}
 
 def render_contract(
     source: str, dataset: str, physical: str, go_live: str, delivery: dict[str, Any], doubts: dict[str, list[str]],
-    drafts: list[Draft],
+    drafts: list[ColumnDraft],
 ) -> str:  # fmt: skip
     """The YAML text of a contract with one dataset."""
     return "\n".join(
@@ -71,7 +71,7 @@ def _delivery_lines(delivery: dict[str, Any], doubts: dict[str, list[str]]) -> I
             yield f"{key}: {_flow(delivery[key])}"
 
 
-def _column_lines(draft: Draft) -> Iterator[str]:
+def _column_lines(draft: ColumnDraft) -> Iterator[str]:
     for check in draft.checks:
         yield f"# check: {_comment(check)}"
     entry: dict[str, Any] = {"name": draft.name}
@@ -99,7 +99,7 @@ def _column_lines(draft: Draft) -> Iterator[str]:
         yield f"{'  ' if number else '- '}{key}: {_flow(value)}"
 
 
-def _profile(draft: Draft) -> dict[str, Any]:
+def _profile(draft: ColumnDraft) -> dict[str, Any]:
     profile: dict[str, Any] = {}
     if draft.path:
         profile["path"] = draft.path
@@ -118,7 +118,7 @@ def _profile(draft: Draft) -> dict[str, Any]:
     return profile
 
 
-def render_model(source: str, dataset: str, drafts: list[Draft]) -> str:
+def render_model(source: str, dataset: str, drafts: list[ColumnDraft]) -> str:
     """The SQL text of a staging model that renames, converts units and keeps the lineage."""
     lines: list[str] = []
     taken = {draft.name for draft in drafts}
@@ -141,7 +141,7 @@ def render_model(source: str, dataset: str, drafts: list[Draft]) -> str:
     return "\n".join([*opening, "select", *body, "from source", ""])
 
 
-def model_columns(drafts: list[Draft]) -> dict[str, str]:
+def list_model_columns(drafts: list[ColumnDraft]) -> dict[str, str]:
     """Names in the staging model by the columns they stand for; of several, the one that stands for the value."""
     taken = {draft.name for draft in drafts}
     outputs = {}
@@ -152,12 +152,12 @@ def model_columns(drafts: list[Draft]) -> dict[str, str]:
     return outputs
 
 
-def _select_lines(draft: Draft, taken: set[str]) -> list[str]:
+def _select_lines(draft: ColumnDraft, taken: set[str]) -> list[str]:
     """Lines of one column; a new name that is `taken` already is not given again."""
     name = draft.name
     if draft.protect:
         renamed = {"cert_no_token": "anchor_token", "cert_no_birth_date": "birth_date"}
-        outputs = output_types(trial_column(name, protect=draft.protect))
+        outputs = derive_output_types(trial_column(name, protect=draft.protect))
         return [_select(output, renamed.get(output, output), taken) for output in outputs]
     called = f"{name} {draft.physical.lower()}"
     if re.search(r"(^|_)fen$", name) and draft.type in ("BIGINT", "INTEGER"):

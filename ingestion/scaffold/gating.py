@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ingestion.foundation.declarations import read_yaml
 from ingestion.foundation.files import replace_atomically
-from ingestion.scaffold.columns import Draft
-from ingestion.scaffold.drafting import model_columns
+from ingestion.scaffold.columns import ColumnDraft
+from ingestion.scaffold.drafting import list_model_columns
 
 SET = """\
 set: warehouse
@@ -20,9 +20,9 @@ tables:
 """
 
 
-def render_suite(model: str, drafts: list[Draft]) -> str:
+def render_suite(model: str, drafts: list[ColumnDraft]) -> str:
     """The YAML text of a suite: the key within its delivery, which the door has made unique already."""
-    outputs = model_columns(drafts)
+    outputs = list_model_columns(drafts)
     marked = sorted((draft for draft in drafts if draft.key_position), key=lambda draft: draft.key_position or 0)
     key = [*(outputs[draft.name] for draft in marked), "_delivery_id"]
     return "\n".join(

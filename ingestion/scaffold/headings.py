@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ingestion.scaffold.naming import CHINESE, knows_term
+from ingestion.scaffold.naming import CHINESE, is_known_term
 from ingestion.scaffold.sensitivity import is_surname_first
 
 VALUE = re.compile(
@@ -14,8 +14,8 @@ VALUE = re.compile(
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .#/()%&+-]*")
 
 
-def cells_are_names(cells: list[str], columns: list[list[str | None]]) -> bool | None:
-    """True for names, False for a row, None where nothing tells and names are merely likely.
+def are_names(cells: list[str], columns: list[list[str | None]]) -> bool | None:
+    """True for names, False for a row, None where nothing decides and names are merely likely.
 
     A line that could hold anything personal is never taken for names: they would stand in the draft.
     """
@@ -25,10 +25,10 @@ def cells_are_names(cells: list[str], columns: list[list[str | None]]) -> bool |
         return False
     if any(VALUE.fullmatch(cell) for cell in filled):
         return False
-    if any(is_surname_first(cell) and not knows_term(cell) for cell in filled):
+    if any(is_surname_first(cell) and not is_known_term(cell) for cell in filled):
         return False
     named = all(NAME.fullmatch(cell) or CHINESE.search(cell) for cell in filled)
-    known = all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", cell) or knows_term(cell) for cell in filled)
+    known = all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", cell) or is_known_term(cell) for cell in filled)
     evidence = False
     for cell, values in zip(stripped, columns, strict=False):
         present = [value.strip() for value in values[:2000] if value and value.strip()]

@@ -1,11 +1,11 @@
-"""The business key: the smallest combination of columns, of at most three, that tells the sampled rows apart."""
+"""The business key: the smallest combination of columns, of at most three, that identifies each sampled row."""
 
 from __future__ import annotations
 
 import re
 from itertools import combinations
 
-from ingestion.scaffold.columns import Draft
+from ingestion.scaffold.columns import ColumnDraft
 from ingestion.scaffold.table import Table
 
 NAMED_KEY = re.compile(r"(^|_)(no|id|number|serial|key|seq)$|号")
@@ -13,7 +13,7 @@ MOST_CANDIDATES = 10
 FEW_ROWS = 20
 
 
-def mark_key(drafts: list[Draft], table: Table) -> None:
+def mark_key(drafts: list[ColumnDraft], table: Table) -> None:
     """Mark the key's columns, and say how sure that is; a contract without a key cannot be used."""
     frame, rows = table.frame, table.frame.height
     places = {draft.name: f"c{number}" for number, draft in enumerate(drafts, 1)}
@@ -30,9 +30,9 @@ def mark_key(drafts: list[Draft], table: Table) -> None:
         ]
         if unique:
             _mark(unique[0])
-            told = f"unique in {rows} sampled rows" + ("" if rows >= FEW_ROWS else ", which are few")
+            reported = f"unique in {rows} sampled rows" + ("" if rows >= FEW_ROWS else ", which are few")
             others = [" + ".join(draft.name for draft in group) for group in unique[1:4]]
-            unique[0][0].checks.append(f"key: {told}" + (f"; so is {', '.join(others)}" if others else ""))
+            unique[0][0].checks.append(f"key: {reported}" + (f"; so is {', '.join(others)}" if others else ""))
             return
     chosen = candidates[0] if candidates else max(drafts, key=lambda draft: (not draft.is_refused, draft.distinct))
     chosen.required = True
@@ -43,23 +43,23 @@ def mark_key(drafts: list[Draft], table: Table) -> None:
     )
 
 
-def _mark(group: tuple[Draft, ...]) -> None:
+def _mark(group: tuple[ColumnDraft, ...]) -> None:
     for position, draft in enumerate(group, 1):
         draft.key_position = position
 
 
-def _could_be(group: tuple[Draft, ...], rows: int) -> bool:
+def _could_be(group: tuple[ColumnDraft, ...], rows: int) -> bool:
     combined = 1
     for draft in group:
         combined *= draft.distinct
     return combined >= rows
 
 
-def _can_identify(draft: Draft) -> bool:
+def _can_identify(draft: ColumnDraft) -> bool:
     return not draft.is_refused and not draft.type.startswith(("DECIMAL", "DOUBLE", "BOOLEAN"))
 
 
-def _rank(draft: Draft) -> int:
+def _rank(draft: ColumnDraft) -> int:
     """Numbers of things first; people, moments and quantities last."""
     if draft.protect:
         return 3

@@ -42,7 +42,7 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 RESERVED = {"select", "from", "where", "group", "order", "table", "user", "desc", "asc", "end", "limit", "all", "case"}
 
 
-def lake_name(physical: str | None) -> str | None:
+def form_lake_name(physical: str | None) -> str | None:
     """Lower snake name for a name of a file; None where nothing can be made of it."""
     text = (physical or "").strip()
     if CHINESE.search(text):
@@ -74,16 +74,16 @@ def _translate(text: str) -> str | None:
     return name if name and name[0].isalpha() else None
 
 
-def knows_term(text: str) -> bool:
+def is_known_term(text: str) -> bool:
     """True where a Chinese text consists of words that the dictionary knows."""
     return bool(CHINESE.search(text)) and _translate(text) is not None
 
 
-def unique_names(physical: Iterable[str | None]) -> list[str]:
+def form_unique_names(physical: Iterable[str | None]) -> list[str]:
     """Lake names of all columns of a file, `column_NN` where its own says nothing, a number where it says it twice."""
     names: list[str] = []
     for position, text in enumerate(physical, 1):
-        stem = lake_name(text) or f"column_{position:02d}"
+        stem = form_lake_name(text) or f"column_{position:02d}"
         stem = f"{stem}_value" if stem in RESERVED else stem
         name, number = stem, 2
         while name in names:
@@ -92,6 +92,6 @@ def unique_names(physical: Iterable[str | None]) -> list[str]:
     return names
 
 
-def table_name(stem: str) -> str | None:
+def form_table_name(stem: str) -> str | None:
     """Lake name for a file's stem without dates and numbers."""
-    return lake_name(re.sub(r"[\d_.\-\s]+$", "", re.sub(r"\{\w+\}|\d{4,}", "_", stem)).strip("_- ."))
+    return form_lake_name(re.sub(r"[\d_.\-\s]+$", "", re.sub(r"\{\w+\}|\d{4,}", "_", stem)).strip("_- ."))

@@ -84,7 +84,7 @@ def read_text(sample: Sample, name: str) -> Text:
         raise SampleUnusable(f"{name} is not text, and no container that is known; give a text, Parquet, Excel or zip.")
     returns = content.count(b"\r") - content.count(b"\r\n")
     if returns and b"\n" not in content:
-        raise SampleUnusable(f"{name} ends its lines with lone carriage returns; ask for line feeds.")
+        raise SampleUnusable(f"{name} ends its lines with bare carriage returns; ask for line feeds.")
     encoding, doubt = find_encoding(content)
     pieces = list(sample.pieces)
     pieces[0] = pieces[0].removeprefix(BYTE_ORDER_MARK)
@@ -120,12 +120,14 @@ def find_encoding(content: bytes) -> tuple[str, str | None]:
         return "gb18030", f"{broken} of {chinese} characters beyond ASCII are broken" if broken else None
     if not western[0]:
         percent = round(share * 100)
-        told = f"utf-8 fails at {bad} bytes; as gb18030 {percent} % of {chinese} characters would be common ones"
+        reported = f"utf-8 fails at {bad} bytes; as gb18030 {percent} % of {chinese} characters would be common ones"
         if broken == 0 and share >= DOUBTFUL:
-            return "gb18030", f"{told}: cp1252 is an equally good reading"
+            return "gb18030", f"{reported}: cp1252 is an equally good reading"
         if western[1] <= 10:
-            told += f"; only {western[1]} characters are beyond ASCII, so utf-8 with stray bytes is as good a reading"
-        return "cp1252", told
+            reported += (
+                f"; only {western[1]} characters are beyond ASCII, so utf-8 with damaged bytes is as good a reading"
+            )
+        return "cp1252", reported
     if broken <= FEW_BAD * chinese:
         return "gb18030", f"only {round(share * 100)} % of {chinese} characters beyond ASCII are common ones"
     raise SampleUnusable("is in none of utf-8, gb18030 and cp1252; ask which encoding it is, and for one of these.")

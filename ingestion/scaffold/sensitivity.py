@@ -11,7 +11,7 @@ import polars as pl
 
 from ingestion.contract.profiles import Identifier
 from ingestion.identifiers import canonical_sql, well_formed_sql
-from ingestion.identifiers.kinds import compound_surnames
+from ingestion.identifiers.kinds import list_compound_surnames
 
 SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖"
@@ -64,12 +64,14 @@ class Sensitivity:
 
 def is_surname_first(text: str) -> bool:
     """True for text that could be a Chinese person's name."""
-    if text[:2] in compound_surnames():
+    if text[:2] in list_compound_surnames():
         return bool(GIVEN.fullmatch(text[2:]))
     return text[:1] in SURNAMES and bool(GIVEN.fullmatch(text[1:]))
 
 
-def judge(name: str, physical: str, values: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> Sensitivity | None:
+def judge_sensitivity(
+    name: str, physical: str, values: pl.DataFrame, connection: duckdb.DuckDBPyConnection
+) -> Sensitivity | None:
     """Judge one column by its present values (`value`, `n`); None where nothing points at a person."""
     called = f"{name} {physical.lower()}"
     if C3.search(called):
@@ -78,47 +80,49 @@ def judge(name: str, physical: str, values: pl.DataFrame, connection: duckdb.Duc
     shares = _measure(values, connection)
     hint = next((kind for kind, pattern in NAMED if pattern.search(name) or pattern.search(physical.lower())), None)
 
-    def tell(kind: str, what: str) -> str:
+    def report(kind: str, what: str) -> str:
         return f"{shares[kind]} of {total} values {what}"
 
     def holds(kind: str, least: int) -> bool:
         return shares[kind] >= ENOUGH * total and (total >= least or hint is not None)
 
     if holds("cert_no", 3):
-        return Sensitivity("identity number", "cert_no", tell("cert_no", "pass GB 11643"))
+        return Sensitivity("identity number", "cert_no", report("cert_no", "pass GB 11643"))
     if holds("mobile", 5):
-        return Sensitivity("mobile", "mobile", tell("mobile", "are mobile numbers by form"))
+        return Sensitivity("mobile", "mobile", report("mobile", "are mobile numbers by form"))
     if holds("hash", 3):
-        return _judge_hash(called, tell("hash", "are hexadecimal digests"), values)
+        return _judge_hash(called, report("hash", "are hexadecimal digests"), values)
     if holds("bank_card", 10):
-        return Sensitivity("bank card", "bank_card", tell("bank_card", "have 16 to 19 digits and pass Luhn"))
+        return Sensitivity("bank card", "bank_card", report("bank_card", "have 16 to 19 digits and pass Luhn"))
     if holds("email", 3):
-        return Sensitivity("e-mail", "email", tell("email", "are e-mail addresses by form"))
+        return Sensitivity("e-mail", "email", report("email", "are e-mail addresses by form"))
     for kind in MASKED:
         if holds(kind, 3):
-            return Sensitivity(kind.replace("_", " "), kind, tell(kind, "have its form: the party has masked them"))
+            return Sensitivity(kind.replace("_", " "), kind, report(kind, "have its form: the party has masked them"))
     if holds("masked", 3):
-        return Sensitivity("masked", "opaque", tell("masked", "hold an asterisk: the party seems to have masked them"))
+        return Sensitivity(
+            "masked", "opaque", report("masked", "hold an asterisk: the party seems to have masked them")
+        )
     names = values.filter(pl.col("value").map_elements(is_surname_first, return_dtype=pl.Boolean))
     if names.height and int(names["n"].sum()) >= 0.85 * total and (values.height > 12 or hint == "person_name"):
-        told = f"{int(names['n'].sum())} of {total} values begin with a common surname"
-        return Sensitivity("person's name", "person_name", told)
+        reported = f"{int(names['n'].sum())} of {total} values begin with a common surname"
+        return Sensitivity("person's name", "person_name", reported)
     if holds("address", 10):
-        return Sensitivity("address", "address", tell("address", "name a place and a number or road"))
+        return Sensitivity("address", "address", report("address", "name a place and a number or road"))
     return _judge_name(hint, values, shares, total)
 
 
-def _judge_hash(called: str, told: str, values: pl.DataFrame) -> Sensitivity:
+def _judge_hash(called: str, reported: str, values: pl.DataFrame) -> Sensitivity:
     digits = int(values["value"].str.strip_chars().str.len_chars().max() or 0)  # type: ignore[arg-type]
     algorithm = "MD5" if digits == 32 else "SM3" if "sm3" in called else "SHA-256"
     of = next((kind for kind, pattern in HASHED.items() if pattern.search(called)), None)
-    told = f"{told} of {digits} digits, by length {algorithm}"
+    reported = f"{reported} of {digits} digits, by length {algorithm}"
     if digits == 64 and algorithm == "SHA-256" and "sha256" not in called:
-        told += " or SM3, which look alike"
+        reported += " or SM3, which look alike"
     if of is None:
-        return Sensitivity("digest", "opaque", f"{told}; of what?")
+        return Sensitivity("digest", "opaque", f"{reported}; of what?")
     form: Any = f"{of}_{algorithm.lower().replace('-', '')}"
-    return Sensitivity(f"hashed {of}", form, f"{told}, and the name says {of}")
+    return Sensitivity(f"hashed {of}", form, f"{reported}, and the name says {of}")
 
 
 def _judge_name(hint: str | None, values: pl.DataFrame, shares: dict[str, int], total: int) -> Sensitivity | None:
@@ -127,8 +131,8 @@ def _judge_name(hint: str | None, values: pl.DataFrame, shares: dict[str, int], 
         return None
     passing = {"cert_no": "pass GB 11643", "mobile": "are mobile numbers", "bank_card": "pass Luhn"}
     if hint in passing:
-        told = f"its name says {hint}, but only {shares[hint]} of {total} values {passing[hint]}"
-        return Sensitivity(hint, "opaque", f"{told}: protected without a rule for its form")
+        reported = f"its name says {hint}, but only {shares[hint]} of {total} values {passing[hint]}"
+        return Sensitivity(hint, "opaque", f"{reported}: protected without a rule for its form")
     if hint == "person_name" and not values["value"].str.contains(r"[0-9*＊]").any():
         return Sensitivity("person's name", "person_name", "its name says so, and no value holds a digit")
     return Sensitivity(hint, "opaque", "its name says so; the values have no form to go by")

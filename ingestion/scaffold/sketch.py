@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingestion.contract import ContractInvalid, load_registry, read_contract
+from ingestion.contract import ContractInvalid, load_registry
+from ingestion.contract.reading import read_contract
 from ingestion.foundation import Files, Settings, list_files, load_settings
-from ingestion.foundation.tenant import DECLARED, KINDS
-from ingestion.identifiers.sensitive import forbidden_names
-from ingestion.scaffold.columns import OPEN_ENDED, Draft, draft_columns
+from ingestion.foundation.tenant import DECLARED, FILE_KINDS
+from ingestion.identifiers.sensitive import find_forbidden_names
+from ingestion.scaffold.columns import OPEN_ENDED, ColumnDraft, draft_columns
 from ingestion.scaffold.containers import open_sample
 from ingestion.scaffold.drafting import render_contract, render_model
 from ingestion.scaffold.gating import add_to_set, render_suite
 from ingestion.scaffold.keys import mark_key
-from ingestion.scaffold.surroundings import Surroundings, look_around, read_companions
+from ingestion.scaffold.surroundings import Surroundings, read_companions, read_surroundings
 from ingestion.scaffold.table import SampleUnusable, Table
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -31,7 +32,7 @@ RECORDED = re.compile(
 
 
 @dataclass(frozen=True)
-class Scaffold:
+class ContractDraft:
     """The written files, and how many places a person must look at; a suite only where the tenant has its own."""
 
     contract: Path
@@ -40,9 +41,9 @@ class Scaffold:
     checks: int
 
 
-def scaffold(
+def draft_contract(
     path: Path, settings: Settings, source: str | None = None, dataset: str | None = None, into: Path | None = None
-) -> Scaffold:
+) -> ContractDraft:
     """Draft a contract and a staging model from one sample file, and where the tenant has its own gates a suite.
 
     Without `into`, they stand among the tenant's own; with it, in a tenant folder that can be landed, built and
@@ -56,9 +57,9 @@ def scaffold(
     try:
         table = open_sample(path)
     except SampleUnusable as unusable:
-        told = str(unusable)
-        raise SampleUnusable(told if path.name in told else f"{path.name} {told}") from None
-    place = look_around(path)
+        reported = str(unusable)
+        raise SampleUnusable(reported if path.name in reported else f"{path.name} {reported}") from None
+    place = read_surroundings(path)
     source, dataset = source or place.source, dataset or place.dataset
     for name in (source, dataset):
         if not NAME.fullmatch(name):
@@ -72,7 +73,7 @@ def scaffold(
     if into is None:
         load_registry(settings)
     drafts = draft_columns(table)
-    if forbidden := forbidden_names([drafted.physical for drafted in drafts]):
+    if forbidden := find_forbidden_names([drafted.physical for drafted in drafts]):
         raise SampleUnusable(
             f"{path.name} has columns of authentication data (C3), which never land: {', '.join(forbidden)}; ask the"
             " party to leave them out."
@@ -99,7 +100,7 @@ def scaffold(
         _write(suite_path, suite)
         add_to_set(_folder(settings, "sets") / "warehouse.yml", model_name)
         checks += suite.count("# check:")
-    return Scaffold(contract_path, model_path, suite_path, checks)
+    return ContractDraft(contract_path, model_path, suite_path, checks)
 
 
 def _prepare_tenant(into: Path) -> Settings:
@@ -114,7 +115,7 @@ def _prepare_tenant(into: Path) -> Settings:
 
 def _folder(settings: Settings, kind: str) -> Path:
     """Where new files of a kind are laid: in the tenant's folder, which may not be there yet, or in the product's."""
-    return KINDS[kind].product if settings.tenant is None else settings.tenant / kind
+    return FILE_KINDS[kind].product if settings.tenant is None else settings.tenant / kind
 
 
 def _place(settings: Settings, kind: str, name: str) -> Path:
@@ -132,7 +133,7 @@ def _write(path: Path, text: str) -> None:
 
 def _has_own_gates(settings: Settings) -> bool:
     """True for a tenant without the product's core: nothing else would gate and publish what it drafts."""
-    cores = KINDS["models"].product / "core"
+    cores = FILE_KINDS["models"].product / "core"
     return settings.tenant is not None and not any(
         path.is_relative_to(cores) for path in list_files(settings.models, "core/**/*").values()
     )
@@ -149,9 +150,9 @@ def _merge(table: Table, place: Surroundings) -> dict[str, list[str]]:
 
 
 def _guess_habits(
-    table: Table, place: Surroundings, drafts: list[Draft], doubts: dict[str, list[str]]
+    table: Table, place: Surroundings, drafts: list[ColumnDraft], doubts: dict[str, list[str]]
 ) -> dict[str, Any]:
-    """Mode, business date, clock and volume: what one sample hardly tells."""
+    """Mode, business date, clock and volume: what one sample hardly shows."""
     habits: dict[str, Any] = {}
     business = _business_date(table, place, drafts)
     if business:
@@ -184,7 +185,7 @@ def _guess_habits(
     return habits
 
 
-def _business_date(table: Table, place: Surroundings, drafts: list[Draft]) -> Draft | None:
+def _business_date(table: Table, place: Surroundings, drafts: list[ColumnDraft]) -> ColumnDraft | None:
     """The first date column that holds the date of the file's name, and nothing else."""
     for number, draft in enumerate(drafts, 1):
         if place.day and draft.type == "DATE" and draft.required and draft.distinct == 1:
@@ -194,10 +195,10 @@ def _business_date(table: Table, place: Surroundings, drafts: list[Draft]) -> Dr
     return None
 
 
-def _moments(drafts: list[Draft], business: Draft | None) -> list[Draft]:
+def _moments(drafts: list[ColumnDraft], business: ColumnDraft | None) -> list[ColumnDraft]:
     """Columns that could say when the row was recorded, the likeliest first."""
 
-    def rank(draft: Draft) -> tuple[bool, bool]:
+    def rank(draft: ColumnDraft) -> tuple[bool, bool]:
         called = f"{draft.name} {draft.physical.lower()}"
         return draft.type != "TIMESTAMPTZ", not RECORDED.search(called)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,8 +9,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from ingestion.scaffold.columns import Draft
-from ingestion.scaffold.naming import table_name
+from ingestion.foundation.files import digest_file
+from ingestion.scaffold.columns import ColumnDraft
+from ingestion.scaffold.naming import form_table_name
 from ingestion.scaffold.table import Table
 
 DATE = re.compile(r"(?<!\d)((?:19|20)\d{6})(?!\d)")
@@ -39,7 +39,7 @@ class Surroundings:
         self.doubts.setdefault(key, []).append(evidence)
 
 
-def look_around(path: Path) -> Surroundings:
+def read_surroundings(path: Path) -> Surroundings:
     """Read patterns, source and dataset off a file's name and folder."""
     folder = path.parent
     found = _business_day(path.name) or _business_day(folder.name)
@@ -61,9 +61,9 @@ def look_around(path: Path) -> Surroundings:
     if not found:
         surroundings.doubt("files", "no yyyymmdd in the name or its folder; how does the business date show?")
     surroundings.delivery = {"files": prefix + pattern, **surroundings.delivery}
-    surroundings.source = table_name(home.name) or "new_partner"
+    surroundings.source = form_table_name(home.name) or "new_partner"
     surroundings.physical = stem or path.stem
-    surroundings.dataset = table_name(stem) or "rows"
+    surroundings.dataset = form_table_name(stem) or "rows"
     return surroundings
 
 
@@ -112,7 +112,7 @@ def _number(path: Path, pattern: str, part: re.Match[str], surroundings: Surroun
     return parted, stem
 
 
-def read_companions(path: Path, surroundings: Surroundings, table: Table, drafts: list[Draft]) -> None:
+def read_companions(path: Path, surroundings: Surroundings, table: Table, drafts: list[ColumnDraft]) -> None:
     """Find ready marker, digest and signature beside the file, and read what they say."""
     whole = {f"{path.name}.{{}}": "{name}", f"{path.stem}.{{}}": "{stem}"}
     for form, placeholder in whole.items():
@@ -146,21 +146,20 @@ def _small_text(path: Path) -> str:
 
 
 def _verify(path: Path, beside: Path, algorithm: str, digits: int) -> str:
-    told = re.search(rf"\b[0-9a-fA-F]{{{digits}}}\b", _small_text(beside))
-    if told is None:
+    reported = re.search(rf"\b[0-9a-fA-F]{{{digits}}}\b", _small_text(beside))
+    if reported is None:
         return f"holds no {digits} hexadecimal digits; what is it?"
     if path.stat().st_size > MOST_BYTES:
         return "not compared: the file is large"
     try:
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, algorithm).hexdigest()
+        digest = digest_file(path, algorithm)
     except ValueError:
         return f"not compared: {algorithm} is not available here"
-    return "agrees with the file" if digest == told[0].lower() else "does not agree with the file"
+    return "agrees with the file" if digest == reported[0].lower() else "does not agree with the file"
 
 
 def _read_marker(
-    marker: Path, pattern: str, path: Path, surroundings: Surroundings, table: Table, drafts: list[Draft]
+    marker: Path, pattern: str, path: Path, surroundings: Surroundings, table: Table, drafts: list[ColumnDraft]
 ) -> None:
     text = _small_text(marker)
     ready: dict[str, Any] = {"marker": pattern}
@@ -180,14 +179,14 @@ def _read_marker(
         )
         return
     ready |= {"content": "control", "control": control}
-    told = ", ".join(f"{label} is {meaning}" for label, meaning in control["fields"].items())
-    surroundings.doubt("ready", f"meanings found by comparing the numbers with the sample: {told}")
+    reported = ", ".join(f"{label} is {meaning}" for label, meaning in control["fields"].items())
+    surroundings.doubt("ready", f"meanings found by comparing the numbers with the sample: {reported}")
 
 
 class _Facts:
     """What a control file can say of its data file, and which of these a text says."""
 
-    def __init__(self, path: Path, day: str | None, table: Table, drafts: list[Draft]) -> None:
+    def __init__(self, path: Path, day: str | None, table: Table, drafts: list[ColumnDraft]) -> None:
         self.plain = {"file_name": path.name, "bytes": str(path.stat().st_size), "business_date": day}
         if table.is_complete:
             self.plain["rows"] = str(table.rows)

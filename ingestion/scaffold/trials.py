@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingestion.contract import Column
-from ingestion.contract.profiles import ColumnProfile
+from ingestion.contract.profiles import Column, ColumnProfile
 
 
 def trial_column(name: str, kind: str = "VARCHAR", **profile: Any) -> Column:

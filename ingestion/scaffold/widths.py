@@ -27,7 +27,7 @@ def read_fixed_width(text: Text) -> Table | None:
     if width < LEAST_WIDTH or len(regular) < max(LEAST_LINES, 0.95 * len(encoded)):
         return None
     matrix = np.frombuffer(b"".join(regular), dtype=np.uint8).reshape(-1, width)
-    starts = _part_at(find_starts(classify(matrix, text.encoding)), find_known(matrix))
+    starts = _part_at(find_starts(classify_bytes(matrix, text.encoding)), find_known_columns(matrix))
     starts = [start for start in starts if start < width]
     widths = [int(step) for step in np.diff([*starts, width])]
     columns = []
@@ -53,7 +53,7 @@ def read_fixed_width(text: Text) -> Table | None:
     return table
 
 
-def find_known(matrix: Matrix) -> list[tuple[int, int]]:
+def find_known_columns(matrix: Matrix) -> list[tuple[int, int]]:
     """Start and size of columns that their digits give away: identity numbers first, then dates outside them."""
     digits = matrix.astype(np.int64) - ord("0")
     is_digit: npt.NDArray[np.bool_] = np.all((digits >= 0) & (digits <= 9), axis=0)
@@ -88,7 +88,7 @@ def _part_at(starts: list[int], known: list[tuple[int, int]]) -> list[int]:
     return sorted(outside | borders)
 
 
-def classify(matrix: Matrix, encoding: str) -> Matrix:
+def classify_bytes(matrix: Matrix, encoding: str) -> Matrix:
     """Kind of every byte; both bytes of a character of two are WIDE, although the second may look like ASCII."""
     kinds = np.full(matrix.shape, OTHER, dtype=np.uint8)
     kinds[matrix == ord(" ")] = BLANK

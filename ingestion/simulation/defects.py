@@ -70,7 +70,7 @@ DEFECTS = (
         "Campaign",
         "Campaign ID",
         "AZ-",
-        pl.col("Campaign") + dept_marketing.STRAY,
+        pl.col("Campaign") + dept_marketing.FOREIGN,
     ),
     Defect("dept_app", "registrations", "malformed_json", None, "user_id", "UX", in_line=pl.col("line").str.head(-9)),
     Defect("dept_app", "registrations", "short_mobile", "phone", "user_id", "UZ", pl.col("phone").str.head(10)),

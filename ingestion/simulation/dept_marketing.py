@@ -24,7 +24,7 @@ SOURCE = "dept_marketing"
 BYTE_ORDER_MARK = "\ufeff"
 NO_VALUE = "-"
 # Stands for a byte that cp1252 does not know, until the file is encoded.
-STRAY, STRAY_BYTE = "\ue081", b"\x81"
+FOREIGN, FOREIGN_BYTE = "\ue081", b"\x81"
 
 
 def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
@@ -107,7 +107,7 @@ def _write_ad_costs(rows: pl.DataFrame, landing: Path, batch_date: date, spoil: 
     lines = spoil(drop, rows, _compose_ad_costs)["line"]
     total = lines.str.split("\t").list.last().cast(pl.Decimal(18, 2)).sum()
     text = "\t".join(rows.columns) + "\n" + join_lines(lines)
-    content = STRAY_BYTE.join(part.encode("cp1252") for part in text.split(STRAY))
+    content = FOREIGN_BYTE.join(part.encode("cp1252") for part in text.split(FOREIGN))
     arrived = drop_file(drop, landing, content)
     path = drop.path(landing)
     control = f"FILE={drop.name}\nROWS={lines.len()}\nSUM_COST={total:.2f}\n"

@@ -102,7 +102,7 @@ def join_lines(lines: pl.Series, end: str = "\n") -> str:
 
 
 def during(moment: str, batch_date: date, since: date | None) -> pl.Expr:
-    """Rows whose `moment` falls on a business date after `since` up to `batch_date`."""
+    """Rows whose `moment` lies on a business date after `since` up to `batch_date`."""
     day = pl.col(moment).cast(pl.Date)
     return (day <= batch_date) & (pl.lit(True) if since is None else day > since)
 

@@ -74,7 +74,7 @@ NUMBERS = ("_amount", "_fen", "_rate", "term_no")
 
 
 def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
-    """Write `GUAR` of a business date, and `COMP` and `RECV` where there is something to tell."""
+    """Write `GUAR` of a business date, and `COMP` and `RECV` where there is something to report."""
     guarantees = list_guarantees(world, batch_date, since)
     _write("GUAR", "guarantees", batch_date, guarantees, landing, spoil)
     for kind, dataset, rows in (

@@ -35,11 +35,13 @@ def pack(member: str, content: bytes, modified: datetime, password: str | None =
         extra = struct.pack("<HHH2sBH", 0x9901, 7, VENDOR_VERSION, b"AE", AES_256, DEFLATED)
     day = (modified.year - 1980) << 9 | modified.month << 5 | modified.day
     moment = modified.hour << 11 | modified.minute << 5 | modified.second // 2
-    told = struct.pack(
+    reported = struct.pack(
         "<HHHHHIIIHH", version, flags, method, moment, day, check, len(body), len(content), len(name), len(extra)
     )
-    local = b"PK\x03\x04" + told + name + extra + body
-    central = b"PK\x01\x02" + struct.pack("<H", version) + told + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name + extra
+    local = b"PK\x03\x04" + reported + name + extra + body
+    central = (
+        b"PK\x01\x02" + struct.pack("<H", version) + reported + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name + extra
+    )
     return local + central + struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1, 1, len(central), len(local), 0)
 
 

@@ -17,7 +17,7 @@ TESTER_SHARE = 0.002
 def draw_persons(customers: int, seed: int) -> pl.DataFrame:
     """Draw `customers` customers and the prospects who only leave leads, one row per person.
 
-    `latent_risk` is standard normal and never delivered; income falls with it. `lateness_habit` is a person's
+    `latent_risk` is standard normal and never delivered; income decreases with it. `lateness_habit` is a person's
     own sloppiness beside it.
     """
     size = customers + round(customers * PROSPECTS_PER_CUSTOMER)

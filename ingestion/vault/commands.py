@@ -11,12 +11,11 @@ from datetime import datetime
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import DONE, NO, WRONG, Command, ExitCodes, Group, argument
 from ingestion.protection import KeyUnusable, add_key, load_keys
-from ingestion.vault.opening import Vault
-from ingestion.vault.store import VaultRefused
+from ingestion.vault import Vault, VaultRefused
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Vault]:
+def _open_vault(settings: Settings) -> Iterator[Vault]:
     vault = Vault(settings, load_keys(settings.key_file, settings.token_algorithm))
     try:
         yield vault
@@ -24,37 +23,42 @@ def _opened(settings: Settings) -> Iterator[Vault]:
         vault.close()
 
 
-def reveal(given: argparse.Namespace, settings: Settings) -> int:
+def reveal_clear_value(given: argparse.Namespace, settings: Settings) -> int:
     """Print the clear value behind a token; the answer, and a refusal too, is in the audit."""
-    with _opened(settings) as vault:
+    with _open_vault(settings) as vault:
         print(
             vault.reveal(
-                given.token, given.purpose, given.actor or getpass.getuser(), given.reason, given.ticket, at=_now()
+                given.token,
+                given.purpose,
+                given.actor or getpass.getuser(),
+                given.reason,
+                given.ticket,
+                at=_read_clock(),
             )
         )
     return DONE
 
 
-def forget(given: argparse.Namespace, settings: Settings) -> int:
+def forget_person(given: argparse.Namespace, settings: Settings) -> int:
     """Destroy the key of a subject for good."""
-    with _opened(settings) as vault:
-        gone = vault.forget(given.token, given.actor or getpass.getuser(), given.reason, given.ticket, at=_now())
+    with _open_vault(settings) as vault:
+        gone = vault.forget(given.token, given.actor or getpass.getuser(), given.reason, given.ticket, at=_read_clock())
     print(f"forgotten; {gone} values are gone for good.")
     return DONE
 
 
-def readmit(given: argparse.Namespace, settings: Settings) -> int:
+def readmit_person(given: argparse.Namespace, settings: Settings) -> int:
     """Accept a forgotten subject again."""
-    with _opened(settings) as vault:
-        vault.readmit(given.token, given.actor or getpass.getuser(), given.reason, given.ticket, at=_now())
+    with _open_vault(settings) as vault:
+        vault.readmit(given.token, given.actor or getpass.getuser(), given.reason, given.ticket, at=_read_clock())
     print("readmitted; the next delivery that brings the person is kept again.")
     return DONE
 
 
 def list_audit(_given: argparse.Namespace, settings: Settings) -> int:
     """Print every request, oldest first."""
-    with _opened(settings) as vault:
-        lines = [" ".join(str(value) for value in row.values() if value is not None) for row in vault.entries()]
+    with _open_vault(settings) as vault:
+        lines = [" ".join(str(value) for value in row.values() if value is not None) for row in vault.list_entries()]
     print("\n".join(lines) if lines else "nobody has asked yet; `python -m ingestion vault reveal` asks.")
     return DONE
 
@@ -71,7 +75,7 @@ def rotate_keys(given: argparse.Namespace, settings: Settings) -> int:
     return list_keys(given, settings)
 
 
-def _now() -> datetime:
+def _read_clock() -> datetime:
     return datetime.now(BUSINESS_TIMEZONE)
 
 
@@ -79,7 +83,7 @@ def _exit_codes() -> ExitCodes:
     return {VaultRefused: NO, KeyUnusable: WRONG}
 
 
-def _asked(
+def _declare_request(
     name: str, summary: str, run: Callable[[argparse.Namespace, Settings], int], of: str, purpose: bool = False
 ) -> Command:
     """A command that somebody must answer for: why, under which ticket, and who."""
@@ -100,9 +104,11 @@ COMMANDS = (
         "vault",
         "give a clear value back, forget or readmit a person, or list who asked for what",
         (
-            _asked("reveal", "print the clear value behind a token", reveal, "value", purpose=True),
-            _asked("forget", "destroy the key of a subject for good", forget, "subject"),
-            _asked("readmit", "accept a forgotten subject again", readmit, "subject"),
+            _declare_request(
+                "reveal", "print the clear value behind a token", reveal_clear_value, "value", purpose=True
+            ),
+            _declare_request("forget", "destroy the key of a subject for good", forget_person, "subject"),
+            _declare_request("readmit", "accept a forgotten subject again", readmit_person, "subject"),
             Command("audit", "list every request, oldest first", list_audit, "vault audit", (), _exit_codes),
         ),
     ),

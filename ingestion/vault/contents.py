@@ -33,12 +33,12 @@ def join_values(texts: Iterable[str]) -> bytes:
     return f"[{','.join(texts)}]".encode()
 
 
-def decrypt(key: bytes, sealed: Any, bound: Any) -> bytes:
+def decrypt_sealed(key: bytes, sealed: Any, bound: Any) -> bytes:
     """Undo AES-256-GCM with a leading nonce; InvalidTag where key, bytes or what they are bound to differ."""
     octets = bytes(sealed)
     return AESGCM(key).decrypt(octets[:NONCE], octets[NONCE:], bytes(bound))
 
 
-def start_of(token: bytes) -> int:
+def read_start(token: bytes) -> int:
     """The first bytes of a token as `token_starts` holds them."""
     return int.from_bytes(token[:START], signed=True)

@@ -57,6 +57,6 @@ class Vault:
         """Accept a forgotten subject again; see `readmit_subject`."""
         readmit_subject(self.store, subject, Request(actor, reason, ticket, at))
 
-    def entries(self) -> list[dict[str, Any]]:
+    def list_entries(self) -> list[dict[str, Any]]:
         """Every audit row, oldest first."""
         return list_entries(self.store)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 
-from ingestion.vault.contents import TOKEN, Content, start_of
+from ingestion.vault.contents import TOKEN, Content, read_start
 from ingestion.vault.store import Overtaken, Store, VaultRefused
 from ingestion.vault.tables import audit, subjects, token_starts
 
@@ -72,7 +72,7 @@ def _find_holders(store: Store, token: bytes) -> list[sa.Row[Any]]:
     others = (
         sa.select(subjects, token_starts.c.kind.label("value_kind"))
         .join(token_starts, subjects.c.subject == token_starts.c.subject)
-        .where(token_starts.c.start == start_of(token), subjects.c.wrapped_key.is_not(None))
+        .where(token_starts.c.start == read_start(token), subjects.c.wrapped_key.is_not(None))
         .order_by(token_starts.c.subject, token_starts.c.kind)
         .limit(MOST_HOLDERS)
     )
@@ -129,7 +129,7 @@ def _erase(store: Store, connection: sa.Connection, subject: bytes) -> int:
             content = store.open_content(row) if row.wrapped_key is not None else content
         except (VaultRefused, InvalidTag):  # its tokens are not to be had: all leads are looked through
             connection.execute(sa.delete(token_starts).where(of.subject == subject))
-    leads = [{"at": start_of(bytes.fromhex(token)), "to": subject, "as": kind} for kind, token in content]
+    leads = [{"at": read_start(bytes.fromhex(token)), "to": subject, "as": kind} for kind, token in content]
     if leads:
         is_it = (of.start == sa.bindparam("at")) & (of.subject == sa.bindparam("to")) & (of.kind == sa.bindparam("as"))
         connection.execute(sa.delete(token_starts).where(is_it), leads)

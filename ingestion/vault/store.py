@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from ingestion.foundation import Settings, SettingsInvalid
-from ingestion.foundation.ledger import shown_url
+from ingestion.foundation.ledger import hide_password
 from ingestion.foundation.locks import hold_lock
 from ingestion.protection import Keys
-from ingestion.vault.contents import Content, decrypt, read_content
+from ingestion.vault.contents import Content, decrypt_sealed, read_content
 from ingestion.vault.tables import metadata, subjects
 
 NAMES_A_QUERY = 25_000
@@ -55,12 +55,12 @@ class Store:
                     metadata.create_all(self.engine)
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ModuleNotFoundError) as error:
             raise SettingsInvalid(
-                f"The vault {shown_url(url)} cannot be opened ({type(error).__name__}); correct PLATFORM_VAULT_URL, or"
-                " put the last copy of the vault in its place."
+                f"The vault {hide_password(url)} cannot be opened ({type(error).__name__}); correct PLATFORM_VAULT_URL,"
+                " or put the last copy of the vault in its place."
             ) from None
         if is_other:
             raise SettingsInvalid(
-                f"The vault {shown_url(url)} was made by another version of the platform; ask that version for its"
+                f"The vault {hide_password(url)} was made by another version of the platform; ask that version for its"
                 " values, and give this one an empty database and a new home."
             )
 
@@ -104,11 +104,11 @@ class Store:
             raise VaultRefused(
                 f"the key file has no version {row.key_version} any more; restore it from your key store."
             )
-        return decrypt(self.keys[row.key_version].vault, row.wrapped_key, row.subject)
+        return decrypt_sealed(self.keys[row.key_version].vault, row.wrapped_key, row.subject)
 
     def open_content(self, row: sa.Row[Any]) -> Content:
         """All values of a subject; InvalidTag where what is sealed is damaged."""
-        return read_content(decrypt(self.unwrap_key(row), row.sealed, row.subject))
+        return read_content(decrypt_sealed(self.unwrap_key(row), row.sealed, row.subject))
 
 
 def _is_ours(engine: sa.Engine) -> bool:

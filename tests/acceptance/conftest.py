@@ -16,7 +16,7 @@ import pytest
 from ingestion.foundation import Settings, load_settings
 from ingestion.landing import LandingReport, land_source
 from ingestion.protection import load_keys
-from ingestion.protection.sealing import unseal
+from ingestion.protection.sealing import unseal_text
 from tests.acceptance.berka import build_features
 
 PAKDD_TENANT = Path(__file__).parent / "pakdd"
@@ -66,7 +66,7 @@ def read_quarantine(settings: Settings) -> pl.DataFrame:
     key = load_keys(settings.key_file).quarantine
     frames = []
     for path in sorted(settings.quarantine.rglob("rows.parquet")):
-        raw = unseal((path.parent / "raw.sealed").read_bytes(), key, path.parent.name)
+        raw = unseal_text((path.parent / "raw.sealed").read_bytes(), key, path.parent.name)
         rows = pl.read_parquet(path).join(pl.read_parquet(io.BytesIO(raw)), on="line_number", maintain_order="left")
         frames.append(rows.insert_column(0, pl.lit(path.parents[2].name).alias("dataset")))
     return pl.concat(frames)

@@ -5,7 +5,7 @@ rules, tokens of three identifier columns with their equivalents, the vault's de
 
 - `ingest_utf8_vs_bare`, `ingest_gb18030_vs_bare`: DuckDB's typed `read_csv` of the UTF-8 file with `store_rejects`,
   copied to Parquet with zstd at DuckDB's default level, on as many threads as ours may use. The lake is written at
-  level 1, at which the other side costs a little less: `detail.level_1` tells.
+  level 1, at which the other side costs a little less: see `detail.level_1`.
 - `ingest_vs_dlt_arrow`, `ingest_vs_dlt_rows`: dlt into DuckDB, see `dlt_load.py`; the latter on a tenth of the rows.
 - `ingest_excel_vs_fastexcel`: fastexcel reading all cells of the workbook as text into Arrow, and nothing else.
 
@@ -38,7 +38,7 @@ LIBRARIES = "ingestion.commands, ingestion.landing, ingestion.vault, fastexcel, 
 
 
 class CountsDiffer(Exception):
-    """A side did not keep the rows that it should have; the message tells side, found and expected."""
+    """A side did not keep the rows that it should have; the message names side, found and expected."""
 
 
 def run(
@@ -86,7 +86,7 @@ def _beside_fastexcel(name: str, place: Path, rows: int) -> Record:
     file = _deliver(place, "xlsx", rows)
     log = place / "logs" / "fastexcel.log"
     other = measure(_side("fastexcel", file), _environment(place), log)
-    _tell("fastexcel", other)
+    _describe_error("fastexcel", other)
     _expect("fastexcel", _last_line(log), rows)
     return _compare(name, _land(place, "xlsx", rows, with_defects=False), other, {"rows": rows})
 
@@ -100,7 +100,7 @@ def _beside_dlt(name: str, home: Path, place: Path, rows: int, mode: str) -> Rec
     log = place / "logs" / f"dlt-{mode}.log"
     other = measure([python, HERE / "dlt_load.py", mode, file, folder], {"DO_NOT_TRACK": "1"}, log)
     shutil.rmtree(folder)
-    _tell(f"dlt, {mode}", other)
+    _describe_error(f"dlt, {mode}", other)
     _expect(f"dlt, {mode}", _last_line(log), count + short)
     return _compare(name, _land(place, "csv", count, with_defects=True), other, {"rows": count})
 
@@ -125,7 +125,7 @@ def _deliver(place: Path, form: str, rows: int) -> Path:
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "tests.benchmarks.wide_table", form, str(file), str(rows)]
-        _tell(f"writing {file.name}", measure(command, _environment(place), place / "logs" / "deliver.log"))
+        _describe_error(f"writing {file.name}", measure(command, _environment(place), place / "logs" / "deliver.log"))
     with file.open("rb") as handle:
         hashlib.file_digest(handle, "sha256")
     return file
@@ -142,7 +142,7 @@ def _land(place: Path, form: str, rows: int, with_defects: bool) -> Cost:
     environment = {**_environment(place), "PLATFORM_HOME": str(home), "PLATFORM_TENANT": str(home / "tenant")}
     command = [sys.executable, "-m", "ingestion", "land", "--date", DAY]
     cost = measure(command, environment, place / "logs" / f"land-{form}.log")
-    _tell(f"landing {rows:,} rows, {form}", cost)
+    _describe_error(f"landing {rows:,} rows, {form}", cost)
     defects = Defects(rows)
     broken = [defects.violations, defects.cells + defects.lines] if with_defects else [defects.violations]
     landed = rows - sum(broken) + (defects.lines if with_defects else 0)
@@ -157,11 +157,11 @@ def _counts(home: Path) -> list[int]:
 
     with duckdb.connect() as connection:
         manifest = f"select rows_in, rows_landed, rows_quarantined from read_parquet('{home}/lake/deliveries.parquet')"
-        (told,) = connection.execute(manifest).fetchall()
+        (reported,) = connection.execute(manifest).fetchall()
         files = f"read_parquet('{home}/lake/{SOURCE}/rows/*/*/*.parquet', union_by_name = true)"
         ((found,),) = connection.execute(f"select count(*) from {files}").fetchall()
-    _expect("manifest", told[1], found)
-    return list(told)
+    _expect("manifest", reported[1], found)
+    return list(reported)
 
 
 def _bare(place: Path, file: Path, rows: int, level: int) -> Cost:
@@ -169,15 +169,15 @@ def _bare(place: Path, file: Path, rows: int, level: int) -> Cost:
     target = place / "bare.parquet"
     cost = measure(_side("bare", file, target, level), _environment(place), log)
     target.unlink()
-    _tell(f"bare read_csv, zstd level {level}", cost)
+    _describe_error(f"bare read_csv, zstd level {level}", cost)
     defects = Defects(rows)
     _expect("bare read_csv", json.loads(_last_line(log)), [rows - defects.cells, defects.cells + defects.lines])
     return cost
 
 
 def _compare(name: str, ours: Cost, other: Cost, detail: Mapping[str, Any]) -> Record:
-    told = {**detail, "wall_s": ours.wall_s, "other_wall_s": other.wall_s, "load_average": os.getloadavg()[0]}
-    return Record(name, ours.cpu_s, other.cpu_s, "cpu_s", ours.peak_rss_mb, other.peak_rss_mb, told)
+    reported = {**detail, "wall_s": ours.wall_s, "other_wall_s": other.wall_s, "load_average": os.getloadavg()[0]}
+    return Record(name, ours.cpu_s, other.cpu_s, "cpu_s", ours.peak_rss_mb, other.peak_rss_mb, reported)
 
 
 def _expect(side: str, found: object, expected: object) -> None:
@@ -200,7 +200,7 @@ def _last_line(log: Path) -> str:
     return log.read_text(encoding="utf-8").strip().splitlines()[-1]
 
 
-def _tell(what: str, cost: Cost) -> None:
+def _describe_error(what: str, cost: Cost) -> None:
     print(f"{what:36} {cost}", file=sys.stderr, flush=True)
 
 

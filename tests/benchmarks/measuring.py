@@ -38,7 +38,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Record:
-    """One line of `bench.json`: `ours` and `other` in `unit`; what else is worth telling goes to `detail`."""
+    """One line of `bench.json`: `ours` and `other` in `unit`; what else is worth reporting goes to `detail`."""
 
     name: str
     ours: float
@@ -76,8 +76,10 @@ def measure(command: Sequence[str | Path], environment: Mapping[str, str], log: 
         wall = time.perf_counter() - begun
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        told = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
-        raise SideFailed(f"{' '.join(str(part) for part in command)} ended with {child.returncode}: {' | '.join(told)}")
+        reported = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
+        raise SideFailed(
+            f"{' '.join(str(part) for part in command)} ended with {child.returncode}: {' | '.join(reported)}"
+        )
     return Cost(round(wall, 2), round(usage.ru_utime + usage.ru_stime, 2), round(usage.ru_maxrss / 1024, 1))
 
 

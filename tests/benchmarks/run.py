@@ -42,7 +42,7 @@ def render_table(records: Sequence[dict[str, Any]]) -> str:
 
 
 def render_stages(record: dict[str, Any]) -> str:
-    """One line a stage of each run a record tells of: wall, CPU, peak memory, and CPU as a ratio to the other side."""
+    """One line a stage of each run a record reports: wall, CPU, peak memory, and CPU as a ratio to the other side."""
     lines = [f"{record['name']:34} {'wall s':>8} {'CPU s':>8} {'peak MB':>8} {'ratio':>7}"]
     for run, stages in record["detail"]["stages"].items():
         lines += [

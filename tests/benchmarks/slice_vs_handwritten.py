@@ -2,7 +2,7 @@
 
 Both read the same simulated deliveries: the stock load of the first business date, then one ordinary date. Every stage
 of the platform is a process of its own, as under the scheduler; the script is one process. Libraries are compiled to
-bytecode beforehand, for both alike, and the figures must be equal before a ratio is told. Landing the parties that no
+bytecode beforehand, for both alike, and the figures must be equal before there is a ratio. Landing the parties that no
 figure needs (the script does not read them) is measured beside the total, not in it. The script keeps no versions,
 lineage, tokens, quarantine, gates or fingerprints, and trains and applies no scorecard: the ratio is what all of that
 costs.
@@ -81,7 +81,7 @@ def run(home: Path, names: Sequence[str] = NAMES, customers: int | None = None, 
         "threads": _environment(place)["PLATFORM_THREADS"],
         "load_average": [round(load, 1) for load in os.getloadavg()],
         "measured": f"landing of {', '.join(PARTIES)}, warehouse, gates, publication, features and scores; landing"
-        " of the parties that no figure needs is told apart",
+        " of the parties that no figure needs is reported separately",
     }
     detail["stages"] = {name: _describe(cost) for name, cost in zip(("stock_load", "daily"), costs, strict=False)}
     peak, other_peak = ours["total"].peak_rss_mb, other.peak_rss_mb
@@ -110,7 +110,9 @@ def _deliver(place: Path, customers: int, days: int) -> None:
         return
     size = ["--customers", str(customers), "--days", str(days), "--seed", str(SEED)]
     command = [sys.executable, "-m", "ingestion.simulation", *size]
-    _tell(f"delivering {customers:,} customers", measure(command, _environment(place), place / "logs" / "simulate.log"))
+    _describe_error(
+        f"delivering {customers:,} customers", measure(command, _environment(place), place / "logs" / "simulate.log")
+    )
 
 
 def _measure_date(place: Path, day: date) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def _measure_date(place: Path, day: date) -> dict[str, Any]:
     for stage in (STAGES[0], BESIDES, *STAGES[1:]):
         command = [sys.executable, "-m", "tests.benchmarks.slice_vs_handwritten", stage, day.isoformat()]
         ours[stage] = measure(command, _environment(place), logs / f"{stage}.log")
-        _tell(f"{day} {stage}", ours[stage])
+        _describe_error(f"{day} {stage}", ours[stage])
     ours["total"] = total([ours[stage] for stage in STAGES])
     found, expected = logs / "ours.json", logs / "other.json"
     script: list[str | Path] = [
@@ -131,14 +133,14 @@ def _measure_date(place: Path, day: date) -> dict[str, Any]:
         expected,
     ]
     other = measure(script, _environment(place), logs / "handwritten.log")
-    _tell(f"{day} handwritten", other)
+    _describe_error(f"{day} handwritten", other)
     command = [sys.executable, "-m", "tests.benchmarks.slice_vs_handwritten", "figures", day.isoformat(), str(found)]
     measure(command, _environment(place), logs / "figures.log")
     compare(json.loads(found.read_text(encoding="utf-8")), json.loads(expected.read_text(encoding="utf-8")))
     return {"ours": ours, "other": other}
 
 
-def _tell(what: str, cost: Cost) -> None:
+def _describe_error(what: str, cost: Cost) -> None:
     print(f"{what:36} {cost}", file=sys.stderr, flush=True)
 
 
@@ -155,13 +157,13 @@ def compare(found: dict[str, Any], expected: dict[str, Any]) -> None:
         FiguresDiffer: naming every figure that differs, both values beside it.
     """
     names = sorted({*found, *expected})
-    told = [
+    reported = [
         f"{name}: ours {found.get(name)}, by hand {expected.get(name)}"
         for name in names
         if not _agree(found.get(name), expected.get(name))
     ]
-    if told:
-        raise FiguresDiffer("; ".join(told))
+    if reported:
+        raise FiguresDiffer("; ".join(reported))
 
 
 def _agree(left: object, right: object) -> bool:

@@ -1,4 +1,4 @@
-"""The benchmarks run, at a size that tells nothing, and refuse to compare sides that computed different things."""
+"""The benchmarks run, at a size that shows nothing, and refuse to compare sides that computed different things."""
 
 from __future__ import annotations
 

@@ -59,25 +59,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_settings_that_mean_nothing(
     case: str, main: Main, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    environment, told = SETTINGS[case]
+    environment, reported = SETTINGS[case]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert main(["check"]) == WRONG
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith(told)
+    assert said.err.startswith(reported)
     assert said.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("case", FILES)
 def test_files_that_are_damaged(case: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main, arguments, name, told = FILES[case]
+    main, arguments, name, reported = FILES[case]
     path = home / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(GARBAGE, encoding="utf-8")
     assert main([argument.format(home=home) for argument in arguments]) == WRONG
     said = capsys.readouterr().err
-    assert told in said
+    assert reported in said
     assert said.count("\n") == 1
     assert path.read_text(encoding="utf-8") == GARBAGE
 
@@ -95,7 +95,7 @@ def test_a_database_that_is_not_there(
     assert said.count("\n") == 1
 
 
-def test_what_nobody_foresaw_is_told_by_place_and_never_in_its_own_words(
+def test_what_nobody_foresaw_is_reported_by_place_and_never_in_its_own_words(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> int:

@@ -11,7 +11,7 @@ import yaml
 
 from ingestion.contract import load_registry
 from ingestion.contract.owners import read_owners
-from ingestion.contract.registry import staging_model
+from ingestion.contract.registry import name_staging_model
 from ingestion.foundation import PROJECT, load_settings
 from ingestion.foundation.settings import VARIABLES
 from quality.rules import read_rules
@@ -51,7 +51,7 @@ def test_every_model_is_described_where_it_lives() -> None:
         for path in MODELS.rglob("_*.yml")
         for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])
     }
-    staging = {staging_model(dataset) for dataset in load_registry(load_settings({})).datasets}
+    staging = {name_staging_model(dataset) for dataset in load_registry(load_settings({})).datasets}
     assert {path.stem for path in models()} - staging == set(described)
     assert all(len(text) > 30 for text in described.values())
 
@@ -83,7 +83,7 @@ def test_only_staging_reads_sources_and_one_reconciliation_counts_them() -> None
 
 def test_every_dataset_has_its_staging_model() -> None:
     for dataset in load_registry(load_settings({})).datasets:
-        assert (MODELS / "staging" / dataset.source / f"{staging_model(dataset)}.sql").is_file()
+        assert (MODELS / "staging" / dataset.source / f"{name_staging_model(dataset)}.sql").is_file()
 
 
 def test_core_is_blind_to_partners() -> None:

@@ -17,14 +17,13 @@ from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import TimeRestriction
 
-from ingestion.contract import list_sources
-from ingestion.contract.cards import SourceCard, read_cards
+from ingestion.contract import SourceCard, read_cards
 from ingestion.foundation import list_files, load_settings
 from ingestion.foundation.declarations import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "dags"
-SOURCES = [source for source, _ in list_sources()]
+SOURCES = [card.source for card in read_cards()]
 SETTINGS = load_settings({})
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 HEAVY = ["duckdb", "polars", "great_expectations", "dbt", "pandas", "pyarrow"]
@@ -60,7 +59,7 @@ def test_parsing_imports_nothing_heavy() -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == [len(SOURCES) + 3, []]
 
 
-@pytest.mark.parametrize(("source", "cron"), list_sources())
+@pytest.mark.parametrize(("source", "cron"), [(card.source, card.cron) for card in read_cards()])
 def test_ingest_key_is_the_day_before_its_run_in_shanghai(bag: DagBag, source: str, cron: str) -> None:
     dag = bag.dags[f"ingest_{source}"]
     assert isinstance(dag.timetable, CronPartitionTimetable)

@@ -49,9 +49,9 @@ def test_dpd_of_every_loan(warehouse):
         """
     ).fetchall()
     wanted = expected("dpd")
-    told = {(day, measure) for day, measure, _, _ in wanted}
+    reported = {(day, measure) for day, measure, _, _ in wanted}
     late = [(day, measure, loan, days) for day, loan, measure, days in text(found) if days != "0"]
-    assert sorted(row for row in late if (row[0], row[1]) in told) == sorted(wanted)
+    assert sorted(row for row in late if (row[0], row[1]) in reported) == sorted(wanted)
     assert len(found) == 5 * 9 * 3, "nine standing loans on five dates, none of them the reversed L9"
 
 
@@ -125,8 +125,8 @@ def test_buckets(warehouse):
     ).fetchall()
     wanted = expected("buckets")
     late = {row[:3] for row in wanted}
-    told = sorted(row for row in text(found) if row[:3] in late and (row[3] != "C" or row in wanted))
-    assert told == sorted(wanted)
+    reported = sorted(row for row in text(found) if row[:3] in late and (row[3] != "C" or row in wanted))
+    assert reported == sorted(wanted)
 
 
 def test_disbursement_by_date_basis(warehouse):

@@ -16,8 +16,7 @@ import features
 from features.clock import scoring_as_of
 from features.publish import build_features
 from ingestion.contract import load_registry
-from ingestion.lake import find_clear
-from ingestion.lake.scan import Identifiers
+from ingestion.lake.scan import Identifiers, find_clear
 from ingestion.landing import land_source
 from ingestion.simulation import GO_LIVE
 from ingestion.simulation.payment_f import LATE_DATE

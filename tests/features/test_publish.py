@@ -475,7 +475,7 @@ def test_a_tenant_publishes_any_spine_on_its_own_legal_basis(settings: Settings,
         build_feature_table(spine, "features", tenant)
 
 
-def test_commands_tell_users_one_sentence(
+def test_commands_report_users_one_sentence(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PLATFORM_HOME", str(settings.home))
@@ -492,12 +492,12 @@ def test_commands_tell_users_one_sentence(
         (["frame"], 2),
     ):
         assert main(command) == code
-        told = capsys.readouterr().err
-        assert "Traceback" not in told
-        assert told.strip().endswith(".")
+        reported = capsys.readouterr().err
+        assert "Traceback" not in reported
+        assert reported.strip().endswith(".")
 
 
-def test_a_build_tells_what_it_did_and_nothing_of_its_libraries(settings: Settings) -> None:
+def test_a_build_reports_what_it_did_and_nothing_of_its_libraries(settings: Settings) -> None:
     command = [sys.executable, "-m", "features", "build", "--date", DAY.isoformat()]
     environment = {**os.environ, "PLATFORM_HOME": str(settings.home)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

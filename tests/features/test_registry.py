@@ -38,14 +38,14 @@ def test_the_shipped_views_are_valid_and_carry_their_catalogue_numbers() -> None
     assert sorted(numbers) == sorted(set(numbers))
 
 
-def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path, world: Any) -> None:
+def test_every_problem_of_every_file_is_reported_at_once(tmp_path: Path, world: Any) -> None:
     one = world.declare([world.feature("n_7d", "count", "double", window="30d", colour="red")], view="one")
     two = world.declare([world.feature("x", "sum", "bigint")], view="two", purposes=["SPYING"])
     three = world.declare([world.feature("y", "max", "bigint", column="gender")], view="three")
     write(tmp_path, one, two, three)
     (tmp_path / "four.yml").write_text("view: four\nview: four\n")
     (tmp_path / "five.yml").write_text("- a list\n")
-    told = problems(tmp_path)
+    reported = problems(tmp_path)
     for wanted in (
         "one.yml: features[n_7d].colour: is not a key that exists here; remove it; known are name, title,",
         "two.yml: purposes: is 'SPYING'; write UNDERWRITE, FRAUD, ",
@@ -54,7 +54,7 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path, world: Any)
         "four.yml: (file): is not readable YAML (key `view` is given twice",
         "five.yml: (file): is not a mapping; start it with `view:`.",
     ):
-        assert any(line.startswith(wanted) for line in told), (wanted, told)
+        assert any(line.startswith(wanted) for line in reported), (wanted, reported)
 
 
 @pytest.mark.parametrize(
@@ -84,16 +84,16 @@ def test_a_feature_that_makes_no_sense_is_refused(
     tmp_path: Path, world: Any, feature: dict[str, Any], wanted: str
 ) -> None:
     declared = {**world.feature("x", "count", "bigint"), **feature}
-    told = problems(write(tmp_path, world.declare([declared])))
-    assert any(wanted in line for line in told), told
+    reported = problems(write(tmp_path, world.declare([declared])))
+    assert any(wanted in line for line in reported), reported
 
 
 def test_a_name_or_a_definition_used_twice_is_refused(tmp_path: Path, world: Any) -> None:
     count = world.feature("n", "count", "bigint", window="7d")
     one = world.declare([count], view="one")
     two = world.declare([{**count, "name": "m"}, world.feature("n", "count", "bigint")], view="two")
-    told = problems(write(tmp_path, one, two))
-    assert told == [
+    reported = problems(write(tmp_path, one, two))
+    assert reported == [
         "two.yml: features[m]: is the same definition as one.n; keep one of them.",
         "two.yml: features[n]: has the name of one.n; rename one of them.",
     ]

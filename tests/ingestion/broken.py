@@ -22,7 +22,7 @@ from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.landing import LandingReport, land_source
 from ingestion.landing.sources import DeliveryRefused
 from ingestion.protection import load_keys
-from ingestion.protection.sealing import unseal
+from ingestion.protection.sealing import unseal_text
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -53,7 +53,7 @@ def column(name: str, kind: str = "VARCHAR", *, key: bool = False, **declared: A
 
 
 def dataset(*columns: dict[str, Any], name: str = "rows", **delivery: Any) -> dict[str, Any]:
-    """One schema entry: comma-separated text with a heading that tolerates every broken row, unless told otherwise."""
+    """One schema entry: comma-separated text with a heading that tolerates every broken row, unless stated."""
     profile: dict[str, Any] = {"reader": "delimited", "mode": "append", "max_quarantine_share": 1}
     profile |= {"volume": {"maximum": 1_000_000}} | delivery
     if "query" not in delivery:
@@ -85,7 +85,7 @@ def contract(source: str, *datasets: dict[str, Any], **profile: Any) -> dict[str
 
 @dataclass(frozen=True)
 class Party:
-    """The platform of one test, with one tenant; the source is `party` and its dataset `rows` unless told otherwise."""
+    """The platform of one test, with one tenant; the source is `party` and its dataset `rows` unless stated."""
 
     settings: Settings
     source: str = "party"
@@ -98,7 +98,7 @@ class Party:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process of its own has to be told to serve the same platform."""
+        """What a process of its own has to be given to serve the same platform."""
         return {
             "PLATFORM_HOME": str(self.settings.home),
             "PLATFORM_TENANT": str(self.tenant),
@@ -120,7 +120,7 @@ class Party:
         self, content: str | bytes, name: str = "rows.csv", *, day: str | date = DAY, at: str = "2026-03-03T06:00:00"
     ) -> Path:
         """Drop one file, received at a Beijing time."""
-        folder = self.settings.locate(self.source) / str(day).replace("-", "")
+        folder = self.settings.locate_source(self.source) / str(day).replace("-", "")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -137,8 +137,8 @@ class Party:
             if row["state"] == "landed":
                 assert row["rows_in"] == row["rows_landed"] + row["rows_quarantined"]
                 assert row["rows_landed"] == sum(len(frame) for frame in self._frames(self.settings.lake, row))
-                told = sum(len(frame) for frame in self._frames(self.settings.quarantine, row))
-                assert row["rows_quarantined"] == told
+                reported = sum(len(frame) for frame in self._frames(self.settings.quarantine, row))
+                assert row["rows_quarantined"] == reported
         return report
 
     def refusal(self, day: date = DAY) -> str:
@@ -177,12 +177,12 @@ class Party:
         keys = load_keys(self.settings.key_file)
         texts: dict[int, str] = {}
         for path in sorted(self.settings.quarantine.rglob("raw.sealed")):
-            frame = pl.read_parquet(io.BytesIO(unseal(path.read_bytes(), keys.quarantine, path.parent.name)))
+            frame = pl.read_parquet(io.BytesIO(unseal_text(path.read_bytes(), keys.quarantine, path.parent.name)))
             texts |= dict(frame.select("line_number", "raw").rows())
         return texts
 
     def ledger(self, name: str = "rows") -> list[dict[str, Any]]:
-        """The deliveries of a dataset as the ledger tells them, by date and order of arrival."""
+        """The deliveries of a dataset as the ledger holds them, by date and order of arrival."""
         engine = open_ledger(self.settings)
         query = sa.select(deliveries).where(deliveries.c.source == self.source, deliveries.c.dataset == name)
         with engine.connect() as connection:

@@ -1,4 +1,4 @@
--- One row per standing loan and date, at the end of the date; every business date up to the batch date, derived anew.
+-- One row per standing loan and date, at the end of the date; every business date up to the batch date, derived again.
 with
 
 dates as ({{ as_of_dates() }}),

@@ -66,7 +66,7 @@ def open_ledger(settings: Settings) -> sa.Engine:
         raise SettingsInvalid(
             f"PLATFORM_HOME {settings.home} is no folder that can be made ({error.strerror}); choose another one."
         ) from None
-    shown = shown_url(settings.ledger_url)
+    shown = hide_password(settings.ledger_url)
     try:
         engine = sa.create_engine(settings.ledger_url)
         if engine.dialect.name == "sqlite":
@@ -89,7 +89,7 @@ def open_ledger(settings: Settings) -> sa.Engine:
     return engine
 
 
-def shown_url(url: str) -> str:
+def hide_password(url: str) -> str:
     """A database URL with its password hidden."""
     try:
         return sa.make_url(url).render_as_string(hide_password=True)

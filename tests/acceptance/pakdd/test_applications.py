@@ -52,7 +52,7 @@ def landed(card_partner) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def columns(card_partner):
-    return load_registry(card_partner[0]).contracts["card_partner"].dataset("applications").columns
+    return load_registry(card_partner[0]).contracts["card_partner"].find_dataset("applications").columns
 
 
 def test_rows_in_are_rows_landed_and_quarantined(card_partner, landed, delivered):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field, ValidationError, model_validator
 
 from ingestion.foundation import list_files
-from ingestion.foundation.declarations import Closed, Problem, explain, load_declarations
+from ingestion.foundation.declarations import Closed, Problem, explain_errors, load_declarations
 
 
 class Sum(Closed):
@@ -124,16 +124,16 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.mark.parametrize("case", PROBLEMS)
 def test_a_problem_names_its_key_and_what_would_be_right(case: str) -> None:
-    content, told = PROBLEMS[case]
+    content, reported = PROBLEMS[case]
     with pytest.raises(ValidationError) as caught:
         Table.model_validate(content)
-    assert [str(problem) for problem in sorted(explain(caught.value, "f.yml", content, Table))] == told
+    assert [str(problem) for problem in sorted(explain_errors(caught.value, "f.yml", content, Table))] == reported
 
 
 def test_a_part_of_a_file_is_explained_below_its_key() -> None:
     with pytest.raises(ValidationError) as caught:
         Layout.model_validate({"bucket": "x"})
-    assert explain(caught.value, "f.yml", {"bucket": "x"}, Layout, "a.b")[-1] == Problem(
+    assert explain_errors(caught.value, "f.yml", {"bucket": "x"}, Layout, "a.b")[-1] == Problem(
         "f.yml", "a.b.bucket", "is not a key that exists here", "write bucket_by"
     )
 
@@ -153,12 +153,12 @@ def test_every_problem_of_every_file_is_reported_and_the_others_are_read(tmp_pat
     (tmp_path / "bytes.yml").write_bytes("表: 甲".encode("gb18030"))
     declared, problems = load_declarations(list_files(tmp_path, "**/*.yml"), Table)
     assert declared == {"right.yml": Table(table="right")}
-    told = [str(problem) for problem in sorted(problems)]
-    assert told[0].startswith("bytes.yml: (file): is not readable YAML ('utf-8' codec")
-    assert told[1:4] == [
+    reported = [str(problem) for problem in sorted(problems)]
+    assert reported[0].startswith("bytes.yml: (file): is not readable YAML ('utf-8' codec")
+    assert reported[1:4] == [
         "deep/wrong.yml: tabel: is not a key that exists here; write table.",
         "deep/wrong.yml: table: is missing; add it.",
         "list.yml: (file): is not a mapping; start it with `table:`.",
     ]
-    assert told[4].startswith("twice.yml: (file): is not readable YAML (key `table` is given twice")
-    assert len(told) == 5
+    assert reported[4].startswith("twice.yml: (file): is not readable YAML (key `table` is given twice")
+    assert len(reported) == 5

@@ -74,7 +74,7 @@ def test_a_log_that_does_not_exist_is_a_sentence(
     for name, value in {**party.environment, "PLATFORM_LOG": "xml"}.items():
         monkeypatch.setenv(name, value)
     assert main(["land", "--date", DAY]) == WRONG
-    assert capsys.readouterr().err == "PLATFORM_LOG is 'xml'; set json, text or off.\n"
+    assert capsys.readouterr().err == "PLATFORM_LOG is 'xml'; set off, json or text.\n"
 
 
 def test_whoever_configured_structlog_gets_the_events(monkeypatch: pytest.MonkeyPatch) -> None:

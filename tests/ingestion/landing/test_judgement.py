@@ -99,12 +99,12 @@ def test_a_file_without_rows_is_legal_in_the_form_of_the_contract(
 
 
 def test_what_could_not_be_read_is_a_value_too() -> None:
-    told = {
+    reported = {
         FileUnreadable("cannot be split into rows"): ("dialect", "cannot be split into rows"),
         LayoutChanged("has other columns:\n  added  2 sum"): ("layout", "has other columns"),
         DeliveryRefused("x.csv has md5 1, but 2"): ("verification", "x.csv has md5 1, but 2"),
     }
-    for error, (name, observed) in told.items():
+    for error, (name, observed) in reported.items():
         judgement = judge_unread(error)
         assert [(check.name, check.observed) for check in judgement.checks] == [(name, observed)]
         assert judgement.refusal == str(error)

@@ -1,4 +1,4 @@
-"""The statement by its text: what is written for each column, and what stands in the lineage."""
+"""The statement by its text: what is written for each column, and what the lineage holds."""
 
 from __future__ import annotations
 
@@ -81,10 +81,13 @@ def test_broken_rows_are_handed_over_with_words_of_sixty_rules(party: Party) -> 
     assert (len(rules), count_words(rules), count_words(rules[:60]), count_words([])) == (73, 2, 1, 0)
     assert rules[-1].rule == "too many columns"
     sets = IdentifierSets((), rules, {})
-    told = pass_sql(contract, delivery, sets, "from file", "line_of(_ordinal)", False, ["n1"])
+    reported = pass_sql(contract, delivery, sets, "from file", "line_of(_ordinal)", False, ["n1"])
     first, second = mask_sql([rule.violated for rule in rules[:60]]), mask_sql([rule.violated for rule in rules[60:]])
-    assert f"note({{'0': _ordinal, '1': {first}, '2': {second}, '3': cast(\"v_n1\" as decimal(38,9))}})" in told
-    assert "row_number() over () as _ordinal" in told and "cast(line_of(_ordinal) as bigint) as _line_number" in told
+    assert f"note({{'0': _ordinal, '1': {first}, '2': {second}, '3': cast(\"v_n1\" as decimal(38,9))}})" in reported
+    assert (
+        "row_number() over () as _ordinal" in reported
+        and "cast(line_of(_ordinal) as bigint) as _line_number" in reported
+    )
 
 
 def test_a_bit_for_each_condition() -> None:

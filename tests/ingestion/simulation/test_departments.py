@@ -261,7 +261,7 @@ def test_collections_knows_no_heading_and_no_empty_date(landing: Path) -> None:
     assert (tuesday / "coll_contacts_20260303.txt").read_bytes() == b""
 
 
-def test_a_case_is_told_once_a_delivery_in_its_newest_version(tmp_path: Path) -> None:
+def test_a_case_is_reported_once_a_delivery_in_its_newest_version(tmp_path: Path) -> None:
     deliver(hand_made_world(), tmp_path, TUESDAY, None)
     lines = (tmp_path / "dept_collections/20260303/coll_cases_20260303.txt").read_text().splitlines()
     assert [line.split("\t")[:2] for line in lines] == [["C1", "2"]]
@@ -437,10 +437,10 @@ def test_labels_point_at_all_damaged_rows_of_the_departments(report: SimulationR
         pl.col("source").is_in(["dept_marketing", "dept_app", "dept_finance", "dept_collections", "dept_service"])
     )
     assert set(labels.select("dataset", "kind").unique().iter_rows()) == set(CHECKS)
-    for (file, dataset), told in labels.group_by("file", "dataset"):
+    for (file, dataset), reported in labels.group_by("file", "dataset"):
         rows = read_rows(report.landing / str(file))
-        for kind in told["kind"].unique():
-            marked = set(told.filter(pl.col("kind") == kind)["line_number"])
+        for kind in reported["kind"].unique():
+            marked = set(reported.filter(pl.col("kind") == kind)["line_number"])
             wrong = {number for number, row in rows.items() if CHECKS[str(dataset), kind](row)}
             assert wrong == marked, (file, kind)
 

@@ -17,7 +17,7 @@ import pytest
 import pyzipper
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ingestion.contract import read_contract
+from ingestion.contract.reading import read_contract
 from ingestion.foundation import PROJECT
 from ingestion.simulation import SimulationReport, World, build_world, deliver, simulate
 from ingestion.simulation.defects import DEFECTS
@@ -114,12 +114,12 @@ def test_bank_b_loans_are_those_it_funds(report: SimulationReport, world: World,
         assert wrong_lines(rows, has_wrong_checksum(rows)) == labelled(defects, file, "wrong_id_checksum")
         assert wrong_lines(rows, is_impossible("value_date", "%Y-%m-%d")) == labelled(defects, file, "impossible_date")
         parts.append(without(defects, file, rows))
-    told = pl.concat(parts)
+    reported = pl.concat(parts)
     lent = world.loans.filter((pl.col("funder_code") == "BKB") & (pl.col("posted_at").dt.date() <= LAST))
     assert 0.25 < lent.height / world.loans.filter(pl.col("posted_at").dt.date() <= LAST).height < 0.35
-    joined = told.join(lent, on=["fund_loan_no", "loan_no", "cert_no", "customer_name"], validate="m:m")
+    joined = reported.join(lent, on=["fund_loan_no", "loan_no", "cert_no", "customer_name"], validate="m:m")
     joined = joined.filter(pl.col("status_code").replace({"S": "RP", "C": "RV"}) == pl.col("status_code_right"))
-    assert joined.height == told.height == lent.height
+    assert joined.height == reported.height == lent.height
     assert (joined["principal_amount"].cast(pl.Decimal(18, 2)) * 100 == joined["principal_amount_fen"]).all()
     assert (joined["annual_rate"].cast(pl.Decimal(9, 6)) * 100 == joined["nominal_annual_rate_percent"]).all()
 
@@ -134,20 +134,20 @@ def test_bank_b_says_by_its_control_file_alone_that_nothing_was_compensated(tmp_
 
 
 def test_bank_b_compensations_are_labelled(report: SimulationReport, world: World, defects: pl.DataFrame) -> None:
-    told = []
+    reported = []
     for path in sorted(report.landing.glob("bank_b/*/*_COMP_*.dat")):
         rows, file = read_bank_b(path, COMPENSATIONS), path.relative_to(report.landing).as_posix()
         unknown = wrong_lines(rows, ~pl.col("comp_type_code").is_in(["DC", "HG"]))
         assert unknown == labelled(defects, file, "unknown_code")
-        told.append(without(defects, file, rows))
+        reported.append(without(defects, file, rows))
     paid = world.compensations_to("BKB").filter(pl.col("compensated_date") <= LAST)
-    assert sorted(pl.concat(told)["comp_no"]) == sorted(paid["comp_no"])
+    assert sorted(pl.concat(reported)["comp_no"]) == sorted(paid["comp_no"])
 
 
 def read_fixed_width(path: Path, dataset: str) -> pl.DataFrame:
     """Records cut by the contract's widths, in bytes."""
     contract = read_contract(PROJECT / "ingestion" / "contracts" / "guarantor_c.yml")
-    columns = {column.physical_name: column.profile.width or 0 for column in contract.dataset(dataset).columns}
+    columns = {column.physical_name: column.profile.width or 0 for column in contract.find_dataset(dataset).columns}
     assert columns == WIDTHS[dataset]
     *lines, end = path.read_bytes().split(b"\n")
     assert end == b""
@@ -165,12 +165,12 @@ def guarantor_files(report: SimulationReport, kind: str, dataset: str) -> Iterat
         rows = read_fixed_width(path, dataset)
         amount = rows.select(pl.col("^(guaranteed|principal)_(amount|fen)$").str.replace(".", "", literal=True))
         total = int(amount.to_series().cast(pl.Int64).sum())
-        told = str(total) if dataset == "recoveries" else f"{Decimal(total) / 100:.2f}"
-        assert path.with_suffix(".CTL").read_text() == f"FILE={path.name}\nROWS={rows.height}\nAMT={told}\n"
+        reported = str(total) if dataset == "recoveries" else f"{Decimal(total) / 100:.2f}"
+        assert path.with_suffix(".CTL").read_text() == f"FILE={path.name}\nROWS={rows.height}\nAMT={reported}\n"
         yield path.relative_to(report.landing).as_posix(), rows
 
 
-def test_guarantor_tells_each_guarantee_as_it_stands(
+def test_guarantor_reports_each_guarantee_as_it_stands(
     report: SimulationReport, world: World, defects: pl.DataFrame
 ) -> None:
     parts = []
@@ -204,12 +204,12 @@ def test_guarantor_says_it_paid_what_the_banks_say_they_got(
         unknown = wrong_lines(rows, ~pl.col("comp_type_code").is_in(["1", "2"]))
         assert unknown == labelled(defects, file, "unknown_code")
         parts.append(without(defects, file, rows))
-    told = pl.concat(parts)
+    reported = pl.concat(parts)
     paid = world.compensations.filter(pl.col("compensated_date") <= LAST)
-    assert told.height == paid.height
-    fen = told["principal_amount"].str.replace(".", "", literal=True).cast(pl.Int64)
+    assert reported.height == paid.height
+    fen = reported["principal_amount"].str.replace(".", "", literal=True).cast(pl.Int64)
     assert fen.sum() == paid["principal_amount_fen"].sum()
-    assert set(told["bank_code"]) == {"BKA", "BKB"}
+    assert set(reported["bank_code"]) == {"BKA", "BKB"}
 
 
 def test_guarantor_recovers_only_what_it_had_paid(report: SimulationReport) -> None:
@@ -259,7 +259,7 @@ def is_json(line: str) -> bool:
 
 
 def test_bureau_reports_every_query_under_hashes(report: SimulationReport, world: World, defects: pl.DataFrame) -> None:
-    told: dict[str, dict[str, dict[str, object]]] = {}
+    reported: dict[str, dict[str, dict[str, object]]] = {}
     for path in sorted(report.landing.glob("bureau_d/*/BUREAU_*.zip")):
         assert path.with_suffix(".fin").read_bytes() == b""
         file, lines = path.relative_to(report.landing).as_posix(), read_reports(path)
@@ -269,11 +269,11 @@ def test_bureau_reports_every_query_under_hashes(report: SimulationReport, world
         short = {number for number, query in queries.items() if len(query["subject"]["id_sm3"]) != 64}
         assert short == labelled(defects, file, "short_hash")
         assert len(broken | short) < 0.02 * len(lines)
-        told |= {query["query_no"]: query for number, query in queries.items() if number not in short}
+        reported |= {query["query_no"]: query for number, query in queries.items() if number not in short}
     reports = world.bureau_reports.filter(pl.col("reported_at").dt.date() <= LAST)
-    assert sorted(told) == sorted(reports["query_no"])
+    assert sorted(reported) == sorted(reports["query_no"])
     for row in reports.sample(50, seed=1).iter_rows(named=True):
-        query = told[row["query_no"]]
+        query = reported[row["query_no"]]
         assert query["subject"] == {
             "id_sm3": hashlib.new("sm3", row["cert_no"].encode()).hexdigest(),
             "phone_md5": hashlib.md5(row["mobile"].encode()).hexdigest(),
@@ -316,7 +316,7 @@ def read_settlements(path: Path) -> pl.DataFrame:
     )
     heading, *lines = content.decode("gb18030").removesuffix("\r\n").split("\r\n")
     contract = read_contract(PROJECT / "ingestion" / "contracts" / "payment_f.yml")
-    assert heading == ",".join(f'"{column.physical_name}"' for column in contract.dataset("settlements").columns)
+    assert heading == ",".join(f'"{column.physical_name}"' for column in contract.find_dataset("settlements").columns)
     return pl.DataFrame([line[1:-1].split('","') for line in lines], schema=list(HEADINGS), orient="row")
 
 
@@ -331,11 +331,11 @@ def test_channel_settles_what_borrowers_pay_through_it(
         unknown = ~pl.col("status").is_in(["成功", "冲正"])
         assert wrong_lines(rows, unknown, heading=1) == labelled(defects, file, "unknown_code")
         parts.append(without(defects, file, rows, heading=1))
-    told = pl.concat(parts).with_columns(amount)
-    assert told["channel_txn_no"].is_unique().all()
+    reported = pl.concat(parts).with_columns(amount)
+    assert reported["channel_txn_no"].is_unique().all()
     assert (
-        told["settled_date"]
-        == told["traded_at"].str.to_date("%Y-%m-%d %H:%M:%S").dt.offset_by("1d").dt.strftime("%Y-%m-%d")
+        reported["settled_date"]
+        == reported["traded_at"].str.to_date("%Y-%m-%d %H:%M:%S").dt.offset_by("1d").dt.strftime("%Y-%m-%d")
     ).all()
     paid = world.repayments.filter(
         (pl.col("payment_method_code") == "02") & (pl.col("paid_at").dt.date() < date(2026, 3, 3))
@@ -343,16 +343,16 @@ def test_channel_settles_what_borrowers_pay_through_it(
     owed = paid.group_by("repay_no").agg(
         fen=pl.sum_horizontal(pl.col("^(principal|interest|fee|penalty)_amount_fen$").sum())
     )
-    net = told.group_by("repay_no").agg(pl.col("amount").sum()).join(owed, on="repay_no")
+    net = reported.group_by("repay_no").agg(pl.col("amount").sum()).join(owed, on="repay_no")
     assert net.height == owed.height > 1_000
     assert (net["amount"] * 100 == net["fen"]).all()
-    reversals = told.filter(pl.col("status") == "冲正")
+    reversals = reported.filter(pl.col("status") == "冲正")
     assert reversals.height > 5
-    undone = reversals.join(told, left_on="original_txn_no", right_on="channel_txn_no")
+    undone = reversals.join(reported, left_on="original_txn_no", right_on="channel_txn_no")
     assert undone.height == reversals.height
     assert (undone["amount"] == -undone["amount_right"]).all()
     assert (undone["fee_fen"].cast(pl.Int64) == -undone["fee_fen_right"].cast(pl.Int64)).all()
-    assert set(told.filter(pl.col("status") == "成功")["original_txn_no"]) == {"-"}
+    assert set(reported.filter(pl.col("status") == "成功")["original_txn_no"]) == {"-"}
 
 
 def test_channel_waives_fees_later_and_one_file_comes_out_of_order(tmp_path: Path) -> None:

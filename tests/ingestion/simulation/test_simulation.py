@@ -102,7 +102,7 @@ def test_another_simulation_in_the_same_home_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "other", 121)
 
 
-def test_progress_tells_each_date(tmp_path: Path) -> None:
+def test_progress_reports_each_date(tmp_path: Path) -> None:
     lines: list[str] = []
     simulate(50, 2, 1, tmp_path, progress=lines.append)
     assert [line[:10] for line in lines[-2:]] == ["2026-03-02", "2026-03-03"]

@@ -235,7 +235,7 @@ def _bad_rate(world: World) -> float:
     return bad["loan_no"].n_unique() / observed.height
 
 
-def test_past_behaviour_tells_the_risk(world: World) -> None:
+def test_past_behaviour_reports_the_risk(world: World) -> None:
     late = (
         world.repayments.filter(pl.col("repay_type_code").is_in(["0", "1", "4"]))
         .join(world.loans.filter(pl.col("status_code") == "RP"), on="loan_no")

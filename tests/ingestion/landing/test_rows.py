@@ -28,12 +28,12 @@ PLAIN = {
     "long": ("1,1.00,,,x\n2,2,,,y,z\n", [2], [(3, None, "too many columns")]),
     "short first row": ("1\n2,2,,,\n", [3], [(2, "amount", "missing columns")]),
     "duplicate key after others": ("1,1,,,a\n2,2,,,\n1,1,,,b\n", [2, 3], [(4, "id", "unique key")]),
-    "duplicate keys after few falls": (
+    "duplicate keys after few descents": (
         "3,1,,,a\n4,2,,,\n1,1,,,b\n2,1,,,\n4,1,,,\n5,1,,,\n",
         [2, 3, 4, 5, 7],
         [(6, "id", "unique key")],
     ),
-    "duplicate keys after many falls": (
+    "duplicate keys after many descents": (
         "".join(f"{n},1,,,a\n" for n in range(40, 0, -1)) + "40,2,,,\n",
         [*range(2, 42)],
         [(42, "id", "unique key")],
@@ -225,9 +225,9 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> Party:
 @pytest.mark.parametrize("line", range(1, len(VALUES) + 1), ids=[f"{name} {text}" for name, text, _ in VALUES])
 def test_values(values: Party, line: int) -> None:
     name, _, expected = VALUES[line - 1]
-    told = {at: (where, rule) for at, where, rule in values.quarantined()}
-    if line in told:
-        assert told[line] == (name, expected)
+    reported = {at: (where, rule) for at, where, rule in values.quarantined()}
+    if line in reported:
+        assert reported[line] == (name, expected)
     else:
         landed = dict(values.rows("_line_number", name))
         assert landed[line] == expected and type(landed[line]) is type(expected)
@@ -322,8 +322,8 @@ REFUSED = {
     "fewer rows than announced": ("count", "dataRowCount,2\n1,1,,,\n", "line 1 announces 2 rows, the file has 1"),
     "more rows than announced": ("count", "dataRowCount,1\n1,1,,,\n2,2,,,\n", "announces 1 rows, the file has 2"),
     "no announcement": ("count", HEADING, "line 1 is not dataRowCount and a number"),
-    "a lone carriage return": ("names", HEADING + "1,1,,,a\n2,2,,,b\rc\n", "line 3 holds a carriage return without"),
-    "a lone carriage return in a broken line": ("names", HEADING + "1,\r1", "line 2 holds a carriage return without"),
+    "a bare carriage return": ("names", HEADING + "1,1,,,a\n2,2,,,b\rc\n", "line 3 holds a carriage return without"),
+    "a bare carriage return in a broken line": ("names", HEADING + "1,\r1", "line 2 holds a carriage return without"),
     "only carriage returns": ("names", (HEADING + "1,1,,,\n").replace("\n", "\r"), "line 1 holds a carriage return"),
 }
 
@@ -345,10 +345,10 @@ def test_a_refusal_does_not_quote_the_file(party: Party) -> None:
 
 
 @pytest.mark.parametrize("value", ["11010519491231002X", "138 1234 5678", "zhang@example.com"])
-def test_a_value_in_the_heading_is_not_told_nor_its_neighbours(party: Party, value: str) -> None:
+def test_a_value_in_the_heading_is_not_reported_nor_its_neighbours(party: Party, value: str) -> None:
     party.declare(*COLUMNS).deliver(f"id,amount,day,code,note,{value},张三丰\n1,1,,,,,\n")
     sentence = party.refusal()
-    assert "added       -         6 (not told: data in the heading)" in sentence
+    assert "added       -         6 (not shown: data in the heading)" in sentence
     assert value not in sentence and "张三丰" not in sentence
 
 

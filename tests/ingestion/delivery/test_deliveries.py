@@ -123,10 +123,10 @@ def test_more_broken_rows_than_the_bound_refuse_the_delivery(
     assert not party.stored()
 
 
-def test_a_refusal_is_told_again_until_something_better_comes(party: Party) -> None:
+def test_a_refusal_is_reported_again_until_something_better_comes(party: Party) -> None:
     party.declare(*COLUMNS, **RESEND).deliver("no heading\n")
-    told = party.refusal()
-    assert party.refusal() == told
+    reported = party.refusal()
+    assert party.refusal() == reported
     party.deliver(rows(1), "rows_02.csv")
     party.land()
     assert party.land().arrivals == ()
@@ -199,7 +199,7 @@ def test_bytes_that_return_after_others_are_current_again(party: Party) -> None:
     assert party.land().arrivals == ()
 
 
-def test_each_delivery_tells_the_key_of_its_tokens(party: Party) -> None:
+def test_each_delivery_reports_the_key_of_its_tokens(party: Party) -> None:
     party.declare(*COLUMNS).deliver(rows(1))
     party.land()
     with sqlite3.connect(party.settings.home / "ledger.db") as older:
@@ -255,11 +255,11 @@ def test_a_late_file_lands_under_its_own_date(party: Party) -> None:
     assert [row["superseded_at"] for row in party.ledger()] == [None, None]
 
 
-def test_a_stray_file_is_told_without_the_person_it_is_named_after(party: Party) -> None:
+def test_an_unknown_file_is_reported_without_the_person_it_is_named_after(party: Party) -> None:
     party.declare(*COLUMNS).deliver(rows(1))
     party.deliver("x", "授权书_11010519491231002X.pdf")
-    told = str(party.land())
-    assert "授权书_….pdf is named by no dataset of party.yml" in told and "1949" not in told
+    reported = str(party.land())
+    assert "授权书_….pdf is named by no dataset of party.yml" in reported and "1949" not in reported
 
 
 def test_several_dates_land_in_one_call_oldest_first(party: Party) -> None:
@@ -279,7 +279,7 @@ def test_a_snapshot_without_a_date_in_its_name_belongs_to_the_date_asked_for(par
     assert [row["batch_date"] for row in party.ledger()] == [DAY, NEXT]
 
 
-def test_an_unknown_source_is_told_with_the_known_ones(party: Party) -> None:
+def test_an_unknown_source_is_reported_with_the_known_ones(party: Party) -> None:
     party.declare(*COLUMNS)
     with pytest.raises(SourceUnknown, match=r"no contract nobody\.yml in .*; known are party\."):
         land_source("nobody", DAY, party.settings)
@@ -293,9 +293,9 @@ def test_the_command_line_lands_all_it_can(
     party.agree(contract("silent", dataset(*COLUMNS)))
     party.declare(*COLUMNS).deliver(rows(1, "x"))
     assert main(["land", "--date", "2026-03-02"]) == 1
-    told = capsys.readouterr()
-    assert told.out == "party: 1 landed, 1 quarantined\n"
-    assert told.err.startswith("silent.rows of 2026-03-02: no file") and told.err.count("\n") == 1
+    reported = capsys.readouterr()
+    assert reported.out == "party: 1 landed, 1 quarantined\n"
+    assert reported.err.startswith("silent.rows of 2026-03-02: no file") and reported.err.count("\n") == 1
     assert main(["land", "party", "--date", "2026-03-02"]) == 0
     assert main(["land", "nobody", "--date", "2026-03-02"]) == 2
     manifest = pl.read_parquet(party.settings.lake / "deliveries.parquet")
@@ -333,11 +333,11 @@ for work in sys.argv[1:]:
     home, _, step = work.partition("#")
     if (child := os.fork()) == 0:
         watch_until(step)
-        told = land_source("party", date(2026, 3, 2), load_settings({
+        reported = land_source("party", date(2026, 3, 2), load_settings({
             "PLATFORM_HOME": home, "PLATFORM_TENANT": f"{home}/tenant", "PLATFORM_KEY_FILE": f"{home}/platform.key",
             "PLATFORM_THREADS": "2",
         }))
-        os.write(1, f"{told}\\n".encode())
+        os.write(1, f"{reported}\\n".encode())
         os._exit(0)
     children.append(child)
 print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children], flush=True)
@@ -361,8 +361,8 @@ def land_at_once(*works: str) -> list[str]:
 def test_processes_that_land_at_once_give_one_result(tmp_path: Path) -> None:
     party = make_party(tmp_path / "home", draw_key=True)
     party.declare(column("id", key=True, protect="opaque"), COLUMNS[1]).deliver(rows(1, "x", 3))
-    *told, exits = land_at_once(*[str(party.settings.home)] * 3)
-    assert sorted(told) == ["0 landed, 0 quarantined"] * 2 + ["2 landed, 1 quarantined"]
+    *reported, exits = land_at_once(*[str(party.settings.home)] * 3)
+    assert sorted(reported) == ["0 landed, 0 quarantined"] * 2 + ["2 landed, 1 quarantined"]
     assert exits == "[0, 0, 0]"
     before = party.stored()
     assert len(before) == 3 and len(versions(party)) == 1

@@ -145,7 +145,7 @@ def test_deposits_of_the_same_persons_at_once_lose_nothing(kept: str, request: p
 def test_reveal_gives_the_value_and_leaves_a_row(vault: Vault) -> None:
     vault.deposit(PEOPLE)
     assert vault.reveal(SHARED, "COLLECTION", **WHO) == "13812341234"
-    (entry,) = vault.entries()
+    (entry,) = vault.list_entries()
     assert entry["outcome"] == "granted" and entry["purpose"] == "COLLECTION" and entry["kind"] == "mobile"
     assert (entry["actor"], entry["reason"], entry["ticket"]) == ("li.ming", "customer asked for a call", "T-17")
     assert entry["at"] == "2026-03-05T09:30:00+08:00"
@@ -174,7 +174,7 @@ def test_the_row_is_written_even_if_opening_fails(vault: Vault) -> None:
         connection.execute(subjects.update().values(sealed=b"\0" * 60))
     with pytest.raises(InvalidTag):
         vault.reveal(SHARED, "COLLECTION", **WHO)
-    assert [entry["outcome"] for entry in vault.entries()] == ["granted"]
+    assert [entry["outcome"] for entry in vault.list_entries()] == ["granted"]
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,12 @@ def test_the_row_is_written_even_if_opening_fails(vault: Vault) -> None:
         (token("nobody"), "DSR", "unknown", "the vault holds no value for this token"),
     ],
 )
-def test_refusals_are_told_and_noted(vault: Vault, asked: str, purpose: str, outcome: str, sentence: str) -> None:
+def test_refusals_are_reported_and_noted(vault: Vault, asked: str, purpose: str, outcome: str, sentence: str) -> None:
     vault.deposit(PEOPLE)
     with pytest.raises(VaultRefused, match=sentence) as error:
         vault.reveal(asked, purpose, **WHO)
     assert "11010519491231002X" not in str(error.value)
-    assert [entry["outcome"] for entry in vault.entries()] == [outcome]
+    assert [entry["outcome"] for entry in vault.list_entries()] == [outcome]
 
 
 @pytest.mark.parametrize("missing", ["actor", "reason", "ticket"])
@@ -199,10 +199,10 @@ def test_who_why_and_ticket_are_needed(vault: Vault, missing: str) -> None:
         vault.reveal(SHARED, "COLLECTION", **{**WHO, missing: " "})
     with pytest.raises(VaultRefused, match=f"the {missing} holds what looks like an identifier"):
         vault.forget(SHARED, **{**WHO, missing: "about 13812341234"})
-    assert vault.entries() == []
+    assert vault.list_entries() == []
 
 
-def test_what_is_no_token_is_told(vault: Vault) -> None:
+def test_what_is_no_token_is_reported(vault: Vault) -> None:
     with pytest.raises(VaultRefused, match="a token has 64 hexadecimal digits"):
         vault.reveal("13812341234", "COLLECTION", **WHO)
 
@@ -222,7 +222,7 @@ def test_forgetting_is_for_good(vault: Vault, settings: Settings) -> None:
         vault.reveal(ZHANG, "DSR", **WHO)
     assert vault.reveal(SHARED, "DSR", **WHO) == "13812341234", "the other person's copy stays"
     assert vault.deposit(PEOPLE) == Deposited(new=0, known=2, passed_over=2)
-    assert [entry["action"] for entry in vault.entries()] == ["forget", "reveal", "reveal"]
+    assert [entry["action"] for entry in vault.list_entries()] == ["forget", "reveal", "reveal"]
 
 
 def test_a_person_whose_key_is_lost_can_be_forgotten(vault: Vault, settings: Settings) -> None:
@@ -239,7 +239,7 @@ def test_a_person_whose_key_is_lost_can_be_forgotten(vault: Vault, settings: Set
         vault.reveal(ZHANG, "DSR", **WHO)
 
 
-def test_a_damaged_row_is_told_and_nothing_is_deposited(vault: Vault) -> None:
+def test_a_damaged_row_is_reported_and_nothing_is_deposited(vault: Vault) -> None:
     vault.deposit(PEOPLE)
     with vault.engine.begin() as connection:
         connection.execute(subjects.update().values(sealed=b"\0" * 60))
@@ -254,7 +254,7 @@ def test_a_person_forgotten_before_the_first_delivery_is_passed_over(vault: Vaul
     assert vault.deposit(PEOPLE).passed_over == 2
 
 
-def test_readmission_starts_anew(vault: Vault) -> None:
+def test_readmission_starts_again(vault: Vault) -> None:
     vault.deposit(PEOPLE)
     vault.forget(token("zhang"), **WHO)
     vault.readmit(token("zhang"), **WHO)
@@ -296,7 +296,7 @@ def test_no_clear_value_is_in_the_files(vault: Vault, settings: Settings) -> Non
     assert all(clear.encode() not in held for clear in PEOPLE["clear"].drop_null().to_pylist())
 
 
-def test_a_vault_of_another_version_is_told_and_left_as_it_is(settings: Settings) -> None:
+def test_a_vault_of_another_version_is_reported_and_left_as_it_is(settings: Settings) -> None:
     path = settings.home / "vault" / "vault.db"
     path.parent.mkdir(parents=True)
     with sqlite3.connect(path) as connection:

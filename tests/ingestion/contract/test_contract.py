@@ -1,4 +1,4 @@
-"""Contracts: every problem of every file told at once, with key and remedy, before anything runs."""
+"""Contracts: every problem of every file reported at once, with key and remedy, before anything runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from ingestion.commands import main
-from ingestion.contract import ContractInvalid, list_sources, load_registry, read_contract
+from ingestion.contract import ContractInvalid, load_registry, read_cards
+from ingestion.contract.reading import read_contract
 from ingestion.foundation import PROJECT, load_settings
 from ingestion.foundation.declarations import Problem
 from ingestion.lake import render_sources
@@ -85,7 +86,7 @@ def problems(document: dict[str, Any] | str, folder: Path, stem: str = "party") 
     return []
 
 
-def test_all_problems_of_a_contract_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_contract_are_reported_at_once(tmp_path: Path) -> None:
     found = problems(BROKEN, tmp_path)
     assert [problem.key for problem in found] == list(EVERY_PROBLEM)
     for problem in found:
@@ -94,10 +95,10 @@ def test_all_problems_of_a_contract_are_told_at_once(tmp_path: Path) -> None:
         assert str(problem) == f"party.yml: {problem.key}: {problem.problem}; {problem.remedy}."
 
 
-def test_unknown_keys_and_wrong_types_of_the_standard_are_told_together(tmp_path: Path) -> None:
+def test_unknown_keys_and_wrong_types_of_the_standard_are_reported_together(tmp_path: Path) -> None:
     document = contract("party", dataset(KEY)) | {"dialect": "x", "status": 5}
-    told = {(problem.key, problem.problem.split(" (")[0]) for problem in problems(document, tmp_path)}
-    assert told >= {("(file)", "Additional properties are not allowed"), ("status", '5 is not of type "string"')}
+    reported = {(problem.key, problem.problem.split(" (")[0]) for problem in problems(document, tmp_path)}
+    assert reported >= {("(file)", "Additional properties are not allowed"), ("status", '5 is not of type "string"')}
 
 
 @pytest.mark.parametrize("text", ["a: [1", "", "[]", "just text"])
@@ -106,7 +107,7 @@ def test_a_file_that_is_no_contract_is_one_problem(tmp_path: Path, text: str) ->
     assert (problem.file, problem.key) == ("party.yml", "(file)")
 
 
-def test_a_key_given_twice_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_key_given_twice_is_reported_with_its_line(tmp_path: Path) -> None:
     text = yaml.safe_dump(rows(), sort_keys=False)
     (problem,) = problems(text + "version: 2.0.0\n", tmp_path)
     assert "key `version` is given twice" in problem.problem
@@ -195,7 +196,7 @@ CROSS = {
         rows(column("x", "BIGINT", protect="mobile")),
         ("schema.rows.x.column.protect", "an identifier that is not text"),
     ),
-    "identifier and its stand-in": (
+    "identifier and its substitute": (
         rows(column("x", protect="opaque"), column("x_token")),
         ("schema.rows.x.column.protect", "x_token is a lake column of x_token too"),
     ),
@@ -258,9 +259,9 @@ CROSS = {
 }
 
 
-@pytest.mark.parametrize(("document", "told"), CROSS.values(), ids=CROSS)
-def test_one_wrong_thing_is_one_problem(tmp_path: Path, document: dict[str, Any], told: tuple[str, str]) -> None:
-    assert [(problem.key, problem.problem) for problem in problems(document, tmp_path)] == [told]
+@pytest.mark.parametrize(("document", "reported"), CROSS.values(), ids=CROSS)
+def test_one_wrong_thing_is_one_problem(tmp_path: Path, document: dict[str, Any], reported: tuple[str, str]) -> None:
+    assert [(problem.key, problem.problem) for problem in problems(document, tmp_path)] == [reported]
 
 
 def test_a_source_is_named_in_lower_snake_case(tmp_path: Path) -> None:
@@ -272,14 +273,14 @@ def test_the_smallest_contract_is_clean(tmp_path: Path) -> None:
     assert problems(rows(), tmp_path) == []
 
 
-def test_problems_of_all_files_are_told_together(party: Party) -> None:
+def test_problems_of_all_files_are_reported_together(party: Party) -> None:
     party.agree(contract("bank", dataset(column("a"))))
     party.agree(contract("court", dataset(KEY, name="Rows")))
     party.declare(KEY)
-    with pytest.raises(ContractInvalid) as told:
+    with pytest.raises(ContractInvalid) as reported:
         load_registry(party.settings)
-    assert [problem.file for problem in told.value.problems] == ["bank.yml", "court.yml"]
-    assert str(told.value).count("\n") == 1
+    assert [problem.file for problem in reported.value.problems] == ["bank.yml", "court.yml"]
+    assert str(reported.value).count("\n") == 1
 
 
 def test_a_folder_without_a_contract_is_a_problem(party: Party) -> None:
@@ -319,11 +320,11 @@ def test_check_counts_what_is_declared(tenant: Party, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "1 contracts, 1 datasets: no problem found.\n"
 
 
-def test_check_tells_problems_on_standard_error(tenant: Party, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_problems_on_standard_error(tenant: Party, capsys: pytest.CaptureFixture[str]) -> None:
     tenant.declare(column("a"), column("_b"))
     assert main(["check"]) == 2
-    told = capsys.readouterr()
-    assert (told.out, told.err) == (
+    reported = capsys.readouterr()
+    assert (reported.out, reported.err) == (
         "",
         "party.yml: schema.rows._b: not a lower snake name; give the source's spelling in physicalName.\n"
         "party.yml: schema.rows.properties: no primaryKey; mark the business key.\n",
@@ -347,4 +348,5 @@ def test_schedules_are_read_without_the_rest_of_the_contract(party: Party) -> No
     shutil.copy(SHIPPED[0], party.tenant / "contracts")
     party.declare(column("a"))
     (party.tenant / "contracts" / "torn.yml").write_text("a: [1")
-    assert list_sources(party.settings) == [(SHIPPED[0].stem, "0 7 * * *"), ("party", "0 7 * * *")]
+    found = [(card.source, card.cron) for card in read_cards(party.settings)]
+    assert found == [(SHIPPED[0].stem, "0 7 * * *"), ("party", "0 7 * * *")]

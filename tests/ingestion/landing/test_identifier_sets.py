@@ -9,7 +9,7 @@ import pytest
 
 from ingestion.contract import load_contract
 from ingestion.landing.identifier_sets import TEXTS, judge_sets
-from ingestion.landing.typing_rules import row_rules
+from ingestion.landing.typing_rules import derive_row_rules
 from ingestion.protection import load_keys
 from tests.ingestion.broken import Party, column
 
@@ -31,7 +31,7 @@ def test_sets_are_held_in_order(party: Party, threads: int) -> None:
                 f"insert into {TEXTS} select unnest($mobile), unnest($device)",
                 {"mobile": [row[0] for row in frame], "device": [row[1] for row in frame]},
             )
-            judge_sets(connection, dataset, list(row_rules(dataset, True)), load_keys(party.settings.key_file))
+            judge_sets(connection, dataset, list(derive_row_rules(dataset, True)), load_keys(party.settings.key_file))
             held.append(connection.execute("select r_mobile, r_device, o_mobile_token from identifier_sets").fetchall())
     assert held[0] == held[1]
     assert [(mobile, device or "~") for mobile, device, _ in held[0]] == sorted({(m, d or "~") for m, d in ROWS})

@@ -129,15 +129,15 @@ def test_a_file_in_the_wrong_place(tenant: Path, name: str, problem: str) -> Non
 
 def test_the_platform_s_own_model_is_nobody_s(tenant: Path) -> None:
     add(tenant, "models/platform/stg_platform__deliveries.sql")
-    (told,) = problems(tenant, 'replaces = ["models/platform/stg_platform__deliveries.sql"]')[:1]
-    assert told.startswith("models/platform/stg_platform__deliveries.sql is not read;")
+    (reported,) = problems(tenant, 'replaces = ["models/platform/stg_platform__deliveries.sql"]')[:1]
+    assert reported.startswith("models/platform/stg_platform__deliveries.sql is not read;")
 
 
 def test_all_problems_are_reported_at_once(tenant: Path) -> None:
     add(tenant, "contracts/bank_a.yml", "suite/core/fct_z.yml")
     declared = 'token_algoritm = "sm3"\n[vault]\ndeposit = "no"\npurpose = 1\n'
-    told = problems(tenant, declared, PLATFORM_TREADS="4", PLATFORM_THREADS="x", PLATFORM_AIRFLOW_PORT="a")
-    assert sorted(line.split(";")[0] for line in told) == [
+    reported = problems(tenant, declared, PLATFORM_TREADS="4", PLATFORM_THREADS="x", PLATFORM_AIRFLOW_PORT="a")
+    assert sorted(line.split(";")[0] for line in reported) == [
         "PLATFORM_AIRFLOW_PORT is 'a'",
         "PLATFORM_THREADS is 'x'",
         "PLATFORM_TREADS is not a variable of the platform",
@@ -166,8 +166,8 @@ def test_a_variable_that_nobody_reads(name: str, remedy: str) -> None:
 
 def test_a_file_that_is_no_toml_is_one_problem(tenant: Path) -> None:
     add(tenant, "contracts/bank_a.yml")
-    (told,) = problems(tenant, "without = [")
-    assert told.startswith("tenant.toml is not valid TOML (")
+    (reported,) = problems(tenant, "without = [")
+    assert reported.startswith("tenant.toml is not valid TOML (")
 
 
 def test_an_empty_variable_is_not_set() -> None:
@@ -229,9 +229,9 @@ def test_an_extended_seed_has_the_rows_of_both(tenant: Path) -> None:
     assert read_files(settings.seeds)["ref_codes.csv"] == shipped + b"bank_z.state,A,active,in force\n"
     assert {*read_files(settings.seeds)} == {*list_files(load_settings({}).seeds)}
     codes.write_bytes(b"code,code_set\nA,bank_z.state\n")
-    (told,) = problems(tenant, 'extends = ["seeds/ref_codes.csv"]')
-    heading_told = f"seeds/ref_codes.csv has not the heading of what it extends; begin it with {heading.decode()}."
-    assert told == heading_told
+    (reported,) = problems(tenant, 'extends = ["seeds/ref_codes.csv"]')
+    heading_reported = f"seeds/ref_codes.csv has not the heading of what it extends; begin it with {heading.decode()}."
+    assert reported == heading_reported
     twice = problems(tenant, 'extends = ["seeds/ref_codes.csv"]\nreplaces = ["seeds/ref_codes.csv"]')
     assert "tenant.toml: replaces: seeds/ref_codes.csv is no file of the product here; take the entry out." in twice
 

@@ -75,7 +75,7 @@ def test_a_restated_row_supersedes_the_date_it_came_with(party: Party, server: s
     assert str(party.rows("paid_amount")[0][0]) == "13.00"
 
 
-def test_a_server_that_is_down_is_told_in_a_sentence(party: Party, tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_reported_in_a_sentence(party: Party, tmp_path: Path) -> None:
     declare(party, f"postgresql+psycopg://loan@/postgres?host={tmp_path}")
     with pytest.raises(DeliveryIncomplete, match=r"party\.rows of 2026-03-02: the database did not answer"):
         party.land()

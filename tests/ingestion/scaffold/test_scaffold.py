@@ -15,11 +15,12 @@ import pytest
 import xlsxwriter
 
 from ingestion.commands import main
-from ingestion.contract import Contract, Dataset, load_registry, read_contract
+from ingestion.contract import Contract, Dataset, load_registry
+from ingestion.contract.reading import read_contract
 from ingestion.foundation import PROJECT, Settings, load_settings
 from ingestion.landing import land_source
-from ingestion.scaffold import SampleUnusable, scaffold
-from ingestion.scaffold.naming import lake_name, unique_names
+from ingestion.scaffold import SampleUnusable, draft_contract
+from ingestion.scaffold.naming import form_lake_name, form_unique_names
 from ingestion.scaffold.sampling import PIECE, find_encoding
 from ingestion.simulation import GO_LIVE, build_world, deliver
 from ingestion.simulation.identities import complete_cert_numbers, draw_cert_numbers, draw_mobiles, draw_names
@@ -37,7 +38,7 @@ FILES = {
     ("bank_a", "compensations"): f"COMP_{DAY}.txt",
     ("traffic_e", "leads"): f"leads_{DAY}.jsonl",
 }
-# What one sample cannot tell: a pure ASCII file has no encoding of its own, nobody knows of later re-sends, a sample
+# What one sample cannot show: a pure ASCII file has no encoding of its own, nobody knows of later re-sends, a sample
 # without a reversal has a shorter key, and a whole first name is not a time of record.
 TOLERATED = {
     ("bank_a", "loans", "resend"),
@@ -62,7 +63,7 @@ def landing(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def draft(path: Path, into: Path, **names: str) -> Dataset:
     """The dataset of a draft, which is valid and belongs to a tenant that passes `check`."""
-    drafted = scaffold(path, load_settings({}), into=into, **names)
+    drafted = draft_contract(path, load_settings({}), into=into, **names)
     contract: Contract = read_contract(drafted.contract)
     assert drafted.checks >= 5
     return contract.datasets[0]
@@ -102,7 +103,7 @@ def separated(frame: pl.DataFrame, separator: str, end: str = "\n", trailing: bo
 
 @pytest.mark.parametrize(("source", "dataset"), FILES)
 def test_a_shipped_contract_is_found_again(landing: Path, tmp_path: Path, source: str, dataset: str) -> None:
-    shipped = read_contract(SHIPPED / f"{source}.yml").dataset(dataset)
+    shipped = read_contract(SHIPPED / f"{source}.yml").find_dataset(dataset)
     drafted = draft(landing / source / DAY / FILES[source, dataset], tmp_path, dataset=dataset)
     different = {
         name
@@ -130,7 +131,7 @@ def test_a_shipped_contract_is_found_again(landing: Path, tmp_path: Path, source
 
 def test_no_identifier_of_the_sample_is_written(landing: Path, world: World, tmp_path: Path) -> None:
     for number, ((source, _), name) in enumerate(FILES.items()):
-        scaffold(landing / source / DAY / name, load_settings({}), into=tmp_path / str(number))
+        draft_contract(landing / source / DAY / name, load_settings({}), into=tmp_path / str(number))
     written = text_of(tmp_path)
     persons = world.persons
     names = {name for name in persons["customer_name"].to_list() if len(name) > 2}
@@ -215,8 +216,8 @@ def test_chinese_headings_become_lower_snake_names(tmp_path: Path) -> None:
     assert drafted.columns[6].description == "担保物"
     assert drafted.delivery.preamble == 2
     assert drafted.name == "disbursed_details"
-    assert lake_name("loanNo") == lake_name("LOAN-NO") == "loan_no"
-    assert unique_names(["a", "A", None]) == ["a", "a_2", "column_03"]
+    assert form_lake_name("loanNo") == form_lake_name("LOAN-NO") == "loan_no"
+    assert form_unique_names(["a", "A", None]) == ["a", "a_2", "column_03"]
 
 
 def test_fixed_width_in_gb18030(tmp_path: Path) -> None:
@@ -430,14 +431,14 @@ def test_encodings() -> None:
     assert "pure ASCII" in (find_encoding(b"a,b\n")[1] or "")
 
 
-def test_two_good_readings_are_told(tmp_path: Path) -> None:
+def test_two_good_readings_are_reported(tmp_path: Path) -> None:
     days = "".join(f"{number},{number % 12 + 1:02d}/{number % 11 + 1:02d}/2026\n" for number in range(50))
     draft(write(tmp_path, "days_20260302.csv", "id,due\n" + days), tmp_path / "out")
     assert "%m/%d/%Y reads as many values as %d/%m/%Y; two readings are equally good" in text_of(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (b"", "is empty"),
         (b"\n\n", "white space"),
@@ -455,28 +456,28 @@ def test_two_good_readings_are_told(tmp_path: Path) -> None:
         (b"1,2\r3,4\r", "carriage returns"),
     ],
 )
-def test_what_cannot_be_drafted_is_told_in_a_sentence(
-    tmp_path: Path, content: bytes, told: str, capsys: pytest.CaptureFixture[str]
+def test_what_cannot_be_drafted_is_reported_in_a_sentence(
+    tmp_path: Path, content: bytes, reported: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path, "x_20260302.bin", content)
     assert main(["scaffold", str(path), "--into", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
-    assert told in error
+    assert reported in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_folders_absent_files_and_names_are_told(tmp_path: Path) -> None:
+def test_folders_absent_files_and_names_are_reported(tmp_path: Path) -> None:
     settings = load_settings({})
     with pytest.raises(SampleUnusable, match="is not a file"):
-        scaffold(tmp_path, settings)
+        draft_contract(tmp_path, settings)
     with pytest.raises(SampleUnusable, match="does not exist"):
-        scaffold(tmp_path / "x.csv", settings)
+        draft_contract(tmp_path / "x.csv", settings)
     path = write(tmp_path, "x_20260302.csv", separated(people(), ","))
     with pytest.raises(SampleUnusable, match="lower snake"):
-        scaffold(path, settings, source="Bank-X")
+        draft_contract(path, settings, source="Bank-X")
     with pytest.raises(SampleUnusable, match="exists"):
-        scaffold(path, settings, source="bank_a", dataset="fees")
+        draft_contract(path, settings, source="bank_a", dataset="fees")
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.contract import load_registry
-from ingestion.contract.code_tables import find_untranslated
-from ingestion.contract.registry import Registry
+from ingestion.contract import Registry, load_registry
+from ingestion.contract.code_tables import find_untranslated_codes
 from ingestion.foundation import Settings, load_settings
 from tests.ingestion.broken import Party, column, contract, dataset
 
@@ -29,8 +28,8 @@ def found(registry: Registry, settings: Settings, folder: Path, column: str, mor
     (folder / "seeds" / "ref_codes.csv").write_text(SEED + more)
     (folder / "models").mkdir()
     (folder / "models" / "stg_party__rows.sql").write_text(MODEL.format(column=column))
-    told = find_untranslated(registry, replace(settings, seeds=folder / "seeds", models=folder / "models"))
-    return [str(problem) for problem in told]
+    reported = find_untranslated_codes(registry, replace(settings, seeds=folder / "seeds", models=folder / "models"))
+    return [str(problem) for problem in reported]
 
 
 @pytest.mark.parametrize(
@@ -42,19 +41,19 @@ def found(registry: Registry, settings: Settings, folder: Path, column: str, mor
         ("gone", "stg_party__rows.sql: gone: is no column of the contract; correct the model"),
     ],
 )  # fmt: skip
-def test_what_would_become_null_is_told(
+def test_what_would_become_null_is_reported(
     party: Party, registry: Registry, tmp_path: Path, column: str, problem: str
 ) -> None:
     assert found(registry, party.settings, tmp_path, column) == [f"{problem}."]
 
 
-def test_a_code_that_is_given_twice_is_told(party: Party, registry: Registry, tmp_path: Path) -> None:
-    (told,) = found(registry, party.settings, tmp_path, "state", "party.state,Z,z,\nparty.state,A,other,\n")
-    assert told == (
+def test_a_code_that_is_given_twice_is_reported(party: Party, registry: Registry, tmp_path: Path) -> None:
+    (reported,) = found(registry, party.settings, tmp_path, "state", "party.state,Z,z,\nparty.state,A,other,\n")
+    assert reported == (
         "ref_codes.csv: party.state: gives A more than once, which would double its rows; take all but one out."
     )
 
 
 def test_the_shipped_code_tables_are_complete() -> None:
     settings = load_settings({})
-    assert find_untranslated(load_registry(settings), settings) == []
+    assert find_untranslated_codes(load_registry(settings), settings) == []

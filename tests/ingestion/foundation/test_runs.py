@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from ingestion.foundation import Settings
-from ingestion.foundation.runs import Account, RunState, begin_run, newest_runs, read_runs, record_step
+from ingestion.foundation.runs import Account, RunState, begin_run, list_newest_runs, read_runs, record_step
 
 DAY = date(2026, 3, 2)
 NINE, TEN, ELEVEN = (f"2026-03-03T{hour}:00:00+08:00" for hour in ("09", "10", "11"))
@@ -28,15 +28,15 @@ def test_a_failure_says_only_why_and_a_retry_is_the_newest_run(settings: Setting
     begin_run("features", DAY, "run-2", TEN, settings)
     (failed, other) = read_runs(settings, DAY)
     assert (failed.state, failed.detail) == (RunState.FAILED, "Refused.")
-    assert newest_runs(settings, DAY) == {"features": other}
+    assert list_newest_runs(settings, DAY) == {"features": other}
 
     begin_run("features", DAY, "run-1", ELEVEN, settings)
-    retried = newest_runs(settings, DAY)["features"]
+    retried = list_newest_runs(settings, DAY)["features"]
     assert (retried.run_id, retried.state, retried.detail, retried.ended_at) == ("run-1", RunState.RUNNING, "", None)
     assert retried.sequence > other.sequence
     record_step("features", "run-1", RunState.FAILED, Account("Refused.", {"error": "E"}), ELEVEN, settings)
     begin_run("features", DAY, "run-1", ELEVEN, settings)
-    assert newest_runs(settings, DAY)["features"].sequence > retried.sequence, "a number is never given twice"
+    assert list_newest_runs(settings, DAY)["features"].sequence > retried.sequence, "a number is never given twice"
     assert len(read_runs(settings, DAY)) == 2
     assert read_runs(settings, date(2026, 3, 3)) == []
 

@@ -19,11 +19,18 @@ import pyzipper
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ingestion.contract import Column, Contract, Dataset
-from ingestion.contract.profiles import ColumnProfile, DeliveryProfile, SourceProfile
-from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, check_stated, find_deliveries, verify
+from ingestion.contract import Contract, Dataset
+from ingestion.contract.profiles import Column, ColumnProfile, DeliveryProfile, SourceProfile
+from ingestion.delivery import (
+    Delivery,
+    DeliveryIncomplete,
+    DeliveryRefused,
+    compare_totals,
+    find_deliveries,
+    verify_delivery,
+)
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
-from ingestion.delivery.verification import Stated
+from ingestion.delivery.verification import ControlTotals
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.readers import FileUnreadable
@@ -237,7 +244,7 @@ UNFINISHED: list[tuple[str, dict[str, Any], dict[str, bytes], str]] = [
 @pytest.mark.parametrize(
     ("words", "files", "message"), [case[1:] for case in UNFINISHED], ids=[case[0] for case in UNFINISHED]
 )
-def test_incomplete_deliveries_are_told(
+def test_incomplete_deliveries_are_reported(
     settings: Settings, words: dict[str, Any], files: dict[str, bytes], message: str
 ) -> None:
     drop(settings, files)
@@ -246,7 +253,7 @@ def test_incomplete_deliveries_are_told(
     assert str(caught.value) == f"bank.loans of 2026-03-04: {message}{TAIL}"
 
 
-def test_a_folder_in_place_of_a_file_is_told(settings: Settings) -> None:
+def test_a_folder_in_place_of_a_file_is_reported(settings: Settings) -> None:
     (drop(settings, {}) / "LOAN_20260304.csv").mkdir()
     with pytest.raises(DeliveryIncomplete) as caught:
         find(make_contract(), settings)
@@ -262,7 +269,7 @@ def test_a_folder_in_place_of_a_file_is_told(settings: Settings) -> None:
         ("break", "LOAN_20260304.csv cannot be read (Input/output error)"),
     ],
 )
-def test_a_file_that_moves_or_is_closed_is_told_and_others_are_found(
+def test_a_file_that_moves_or_is_closed_is_reported_and_others_are_found(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: str, message: str
 ) -> None:
     drop(settings, {"LOAN_20260303.csv": DATA}, date(2026, 3, 3))
@@ -298,7 +305,7 @@ def test_a_refused_delivery_is_looked_at_again_when_its_checksum_is_corrected(se
     assert find(contract, settings) == [refused], "running again must not pass for a success"
     (folder / "LOAN_20260304.csv.sum").write_text(hashlib.md5(DATA).hexdigest())
     (again,) = find(contract, settings)
-    assert verify(again, settings) == Stated()
+    assert verify_delivery(again, settings) == ControlTotals()
     record(settings, again, "landed")
     (folder / "LOAN_20260304.csv.sum").write_bytes(b"0" * 32)
     assert find(contract, settings) == []
@@ -335,13 +342,13 @@ def test_missing_dates_are_those_neither_landed_nor_there(settings: Settings) ->
     ledger.dispose()
 
 
-def test_stray_files_are_those_no_pattern_names(settings: Settings) -> None:
+def test_unknown_files_are_those_no_pattern_names(settings: Settings) -> None:
     named = ["LOAN_20260304.csv", "LOAN_20260304.ctl", "LOAN_20260304_02.csv", "LOAN_20260304_02.ctl"]
     named += ["LOAN_20260304.csv.sum", "LOAN_20260304_02.csv.sig", ".LOAN_20260304.csv.filepart"]
-    stray = ["LOAN_20260303.csv", "LOAN_20260304 (1).csv", "LOAN_20260304_2.csv", "放款.csv"]
-    drop(settings, dict.fromkeys(named + stray, b""))
+    unknown = ["LOAN_20260303.csv", "LOAN_20260304 (1).csv", "LOAN_20260304_2.csv", "放款.csv"]
+    drop(settings, dict.fromkeys(named + unknown, b""))
     contract = make_contract(**RESEND, **control(), **checksum("md5"), **SIGNED)
-    assert [path.name for path in list_unknown_files(contract, DAY, settings)] == stray
+    assert [path.name for path in list_unknown_files(contract, DAY, settings)] == unknown
     assert list_unknown_files(contract, date(2026, 3, 5), settings) == []
     flat = make_contract(files="LOAN_{yyyymmdd}.csv")
     (settings.landing / "bank" / "LOAN_20260230.csv").write_bytes(DATA)
@@ -353,22 +360,24 @@ def digest(algorithm: str, content: bytes = DATA) -> bytes:
     return hashlib.new(algorithm, content).hexdigest().encode()
 
 
-ALL = Stated(2, {"amount": Decimal("3.75")})
+ALL = ControlTotals(2, {"amount": Decimal("3.75")})
 LINE = b"LOAN_20260304.csv|%d|2|20260304|3.75\n" % len(DATA)
 KEYS = control("keys", "=", {"记录数": "rows", "金额": "sum:amount"})
-AGREED: list[tuple[str, dict[str, Any], dict[str, bytes], Stated]] = [
-    ("nothing to check", {}, {}, Stated()),
-    ("md5", checksum("md5"), {"LOAN_20260304.csv.sum": digest("md5")}, Stated()),
-    ("sha256, upper case", checksum("sha256"), {"LOAN_20260304.csv.sum": digest("sha256").upper() + b"\n"}, Stated()),
+AGREED: list[tuple[str, dict[str, Any], dict[str, bytes], ControlTotals]] = [
+    ("nothing to check", {}, {}, ControlTotals()),
+    ("md5", checksum("md5"), {"LOAN_20260304.csv.sum": digest("md5")}, ControlTotals()),
+    ("sha256, upper case", checksum("sha256"), {"LOAN_20260304.csv.sum": digest("sha256").upper() + b"\n"},
+     ControlTotals()),
     ("sm3 and the name", checksum("sm3"), {"LOAN_20260304.csv.sum": digest("sm3") + b"  LOAN_20260304.csv\r\n"},
-     Stated()),
+     ControlTotals()),
     ("a binary-mode name", checksum("md5"), {"LOAN_20260304.csv.sum": digest("md5") + b" *LOAN_20260304.csv"},
-     Stated()),
-    ("a signature as it is", SIGNED, {"LOAN_20260304.csv.sig": KEY.sign(DATA)}, Stated()),
-    ("a signature in wrapped base64", SIGNED, {"LOAN_20260304.csv.sig": base64.encodebytes(KEY.sign(DATA))}, Stated()),
+     ControlTotals()),
+    ("a signature as it is", SIGNED, {"LOAN_20260304.csv.sig": KEY.sign(DATA)}, ControlTotals()),
+    ("a signature in wrapped base64", SIGNED, {"LOAN_20260304.csv.sig": base64.encodebytes(KEY.sign(DATA))},
+     ControlTotals()),
     ("a control line", control(), {"LOAN_20260304.ctl": LINE}, ALL),
     ("grouped digits where the column has them", control(fields={"amt": "sum:amount"}),
-     {"LOAN_20260304.ctl": b"-1,234,567.80"}, Stated(None, {"amount": Decimal("-1234567.80")})),
+     {"LOAN_20260304.ctl": b"-1,234,567.80"}, ControlTotals(None, {"amount": Decimal("-1234567.80")})),
     ("labels in GB18030", KEYS | {"encoding": "gb18030"},
      {"LOAN_20260304.ctl": "金额 = 3.75\r\n记录数=2\r\n".encode("gb18030")}, ALL),
 ]  # fmt: skip
@@ -376,11 +385,11 @@ AGREED: list[tuple[str, dict[str, Any], dict[str, bytes], Stated]] = [
 
 @pytest.mark.parametrize(("words", "beside", "stated"), [case[1:] for case in AGREED], ids=[case[0] for case in AGREED])
 def test_what_agrees_is_accepted(
-    settings: Settings, words: dict[str, Any], beside: dict[str, bytes], stated: Stated
+    settings: Settings, words: dict[str, Any], beside: dict[str, bytes], stated: ControlTotals
 ) -> None:
     drop(settings, {"LOAN_20260304.csv": DATA} | beside)
     (delivery,) = find(make_contract(**words), settings)
-    assert verify(delivery, settings) == stated
+    assert verify_delivery(delivery, settings) == stated
 
 
 def line(text: str) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -454,17 +463,17 @@ def test_what_contradicts_is_refused(
     drop(settings, {"LOAN_20260304.csv": DATA} | files)
     (delivery,) = find(make_contract(**words), settings)
     with pytest.raises(DeliveryRefused) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == message
 
 
 def test_an_empty_file_can_be_signed(settings: Settings) -> None:
     drop(settings, {"LOAN_20260304.csv": b"", "LOAN_20260304.csv.sig": KEY.sign(b"")})
     (delivery,) = find(make_contract(**SIGNED), settings)
-    assert verify(delivery, settings) == Stated()
+    assert verify_delivery(delivery, settings) == ControlTotals()
 
 
-def test_a_digest_that_the_interpreter_lacks_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_digest_that_the_interpreter_lacks_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: str, **_: Any) -> Any:
         raise ValueError(f"unsupported hash type {name}")
 
@@ -472,7 +481,7 @@ def test_a_digest_that_the_interpreter_lacks_is_told(settings: Settings, monkeyp
     (delivery,) = find(make_contract(**checksum("sm3")), settings)
     monkeypatch.setattr(hashlib, "new", refuse)
     with pytest.raises(DeliveryRefused) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == ("LOAN_20260304.csv.sum cannot be checked, because this Python's OpenSSL has no sm3")
 
 
@@ -489,10 +498,10 @@ def test_a_control_file_alone_may_state_zeros_only(settings: Settings, content: 
     (delivery,) = find(make_contract(no_data=["marker_only"], **control()), settings)
     assert delivery.is_empty
     if message is None:
-        assert verify(delivery, settings) == Stated(0, {"amount": Decimal(0)})
+        assert verify_delivery(delivery, settings) == ControlTotals(0, {"amount": Decimal(0)})
         return
     with pytest.raises(DeliveryRefused) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == message
 
 
@@ -502,38 +511,40 @@ def test_parts_are_verified_each_and_the_control_file_counts_all(settings: Setti
     stated = b"LOAN_20260304.lst|%d|6|20260304|11.25" % (3 * len(DATA))
     folder = drop(settings, PARTS | sums | {"LOAN_20260304.lst": LISTED, "LOAN_20260304.ctl": stated})
     (delivery,) = find(make_contract(**words), settings)
-    assert verify(delivery, settings) == Stated(6, {"amount": Decimal("11.25")})
+    assert verify_delivery(delivery, settings) == ControlTotals(6, {"amount": Decimal("11.25")})
     (folder / "LOAN_20260304_003.csv.sum").write_bytes(b"0" * 32)
     with pytest.raises(DeliveryRefused) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == (
         f"LOAN_20260304_003.csv has md5 {digest('md5').decode()}, but LOAN_20260304_003.csv.sum says {'0' * 32}"
     )
 
 
-def test_a_file_that_changes_under_verification_is_told(settings: Settings) -> None:
+def test_a_file_that_changes_under_verification_is_reported(settings: Settings) -> None:
     folder = drop(settings, {"LOAN_20260304.csv": DATA})
     (delivery,) = find(make_contract(), settings)
     (folder / "LOAN_20260304.csv").write_bytes(DATA + b"L3,1.00\n")
     with pytest.raises(DeliveryIncomplete) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == f"bank.loans of 2026-03-04: LOAN_20260304.csv changed since it was found{TAIL}"
 
 
-def test_a_checksum_that_vanishes_under_verification_is_told(settings: Settings) -> None:
+def test_a_checksum_that_vanishes_under_verification_is_reported(settings: Settings) -> None:
     folder = drop(settings, {"LOAN_20260304.csv": DATA, "LOAN_20260304.csv.sum": digest("md5")})
     (delivery,) = find(make_contract(**checksum("md5")), settings)
     (folder / "LOAN_20260304.csv.sum").unlink()
     with pytest.raises(DeliveryIncomplete) as caught:
-        verify(delivery, settings)
+        verify_delivery(delivery, settings)
     assert str(caught.value) == (f"bank.loans of 2026-03-04: LOAN_20260304.csv.sum is not there any more{TAIL}")
 
 
 def test_differences_from_stated_totals_are_a_table() -> None:
-    check_stated(ALL, 2, {"amount": Decimal("3.750")})
-    check_stated(Stated(), 2, {"amount": Decimal("3.75")})
+    compare_totals(ALL, 2, {"amount": Decimal("3.750")})
+    compare_totals(ControlTotals(), 2, {"amount": Decimal("3.75")})
     with pytest.raises(DeliveryRefused) as caught:
-        check_stated(Stated(100, {"amount": Decimal("12345.60"), "fee": Decimal(0)}), 99, {"amount": Decimal("12000")})
+        compare_totals(
+            ControlTotals(100, {"amount": Decimal("12345.60"), "fee": Decimal(0)}), 99, {"amount": Decimal("12000")}
+        )
     assert str(caught.value) == (
         "does not hold what its control file states:\n"
         "  total            stated  found  difference\n"
@@ -687,7 +698,7 @@ NOT_PACKED: list[tuple[str, dict[str, Any], bytes, str]] = [
 @pytest.mark.parametrize(
     ("words", "archive", "message"), [case[1:] for case in NOT_PACKED], ids=[case[0] for case in NOT_PACKED]
 )
-def test_archives_that_cannot_be_used_are_told_without_the_password(
+def test_archives_that_cannot_be_used_are_reported_without_the_password(
     settings: Settings, tmp_path: Path, words: dict[str, Any], archive: bytes, message: str
 ) -> None:
     (settings.home / "keys").mkdir()
@@ -697,7 +708,7 @@ def test_archives_that_cannot_be_used_are_told_without_the_password(
     assert str(caught.value) == message
 
 
-def test_a_missing_secret_is_told_with_its_place(settings: Settings, tmp_path: Path) -> None:
+def test_a_missing_secret_is_reported_with_its_place(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable) as caught:
         unpack(settings, tmp_path, zipped(password="{secret}"), encrypt(b"x"))
     assert str(caught.value) == (
@@ -758,7 +769,7 @@ NOT_JOINED: list[tuple[str, dict[str, Any], list[bytes], str]] = [
 @pytest.mark.parametrize(
     ("words", "parts", "message"), [case[1:] for case in NOT_JOINED], ids=[case[0] for case in NOT_JOINED]
 )
-def test_parts_that_do_not_fit_are_told(
+def test_parts_that_do_not_fit_are_reported(
     settings: Settings, tmp_path: Path, words: dict[str, Any], parts: list[bytes], message: str
 ) -> None:
     with pytest.raises(FileUnreadable) as caught:

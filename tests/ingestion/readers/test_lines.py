@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.readers import lines as module
-from ingestion.readers.lines import LineCounter, count_lines, line_numbers, mark_lines, read_lines
+from ingestion.readers.lines import LineCounter, count_lines, mark_lines, number_lines, read_lines
 
 BROKEN = [b"\r", b"\xff", b"\xe5", "\ufffd".encode(), "\uff0c".encode()]
 TEXTS = st.lists(st.sampled_from([b"a", b"|", b"\n", b"\n\n", b"\r\n", b"twelve bytes", "客户".encode()]), max_size=40)
@@ -23,16 +23,16 @@ def test_pieces_count_to_what_the_whole_holds(content: bytes, data: st.DataObjec
     cuts = data.draw(st.sets(st.integers(0, len(content)), max_size=6)) | {0, len(content)}
     counter = LineCounter()
     for start, end in pairwise(sorted(cuts)):
-        counter.take(content[start:end])
-    counted = counter.result()
+        counter.add_piece(content[start:end])
+    counted = counter.finish()
     *ended, rest = content.split(b"\n")
     returned = [line.endswith(b"\r") for line in ended]
     turns = [number for number, is_crlf in enumerate(returned, 1) if is_crlf != returned[0]]
-    strays = [number for number, line in enumerate(ended, 1) if b"\r" in line.removesuffix(b"\r")]
-    strays += [len(ended) + 1] if b"\r" in rest else []
+    bare_returns = [number for number, line in enumerate(ended, 1) if b"\r" in line.removesuffix(b"\r")]
+    bare_returns += [len(ended) + 1] if b"\r" in rest else []
     assert counted.total == len(ended) + bool(rest)
     assert counted.blank.tolist() == [number for number, line in enumerate(ended, 1) if line in (b"", b"\r")]
-    assert [counted.stray, counted.turn] == [min(strays, default=0), min(turns, default=0)]
+    assert [counted.bare_return, counted.turn] == [min(bare_returns, default=0), min(turns, default=0)]
     assert counted.holds_replacements == ("\ufffd".encode() in content)
     assert counted.is_utf8 == (content.decode(errors="replace").encode() == content)
 
@@ -51,7 +51,7 @@ def test_blocks_give_what_the_whole_gives(content: bytes, data: st.DataObject) -
         assert counted.total == len(whole)
         assert counted.marks.tolist() == mark_lines(path).tolist()
         assert counted.marks.tolist() == [content[:start].count(b"\n") for start in range(0, len(content), 8)]
-        found = line_numbers(path, counted.marks, pl.Series(offsets, dtype=pl.Int64))
+        found = number_lines(path, counted.marks, pl.Series(offsets, dtype=pl.Int64))
         assert found.to_list() == [content[:offset].count(b"\n") + 1 for offset in offsets]
         if whole:
             read = read_lines(path, counted.marks, pl.Series(numbers, dtype=pl.Int64), "utf-8")

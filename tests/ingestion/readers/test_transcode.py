@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ingestion.readers import lines
 from ingestion.readers import transcode as module
 from ingestion.readers.lines import count_lines, mark_lines
-from ingestion.readers.transcode import transcode
+from ingestion.readers.transcode import transcode_file
 
 PIECES = st.sampled_from(["loan,", "0", "A", "|", "\n", "\r\n", "借款人", "㛃", "€", "\0", "12345678", "建国路3号"])
 BROKEN = st.sampled_from([b"\x81", b"\xff", b"\x81\x30", b"\x81\x30\x81", b"\x80", b"\xe5|", b"\x81\x30A", b"\x81\n"])
@@ -25,7 +25,7 @@ def rewritten(content: bytes, encoding: str, chunk: int) -> bytes:
         patch.setattr(lines, "BLOCK", 8)
         path = Path(folder) / "text"
         path.write_bytes(content)
-        text, counted, marks = transcode(path, encoding, Path(folder))
+        text, counted, marks = transcode_file(path, encoding, Path(folder))
         assert repr(counted) == repr(count_lines(text))
         assert marks is not None and marks.tolist() == mark_lines(path).tolist()
         return text.read_bytes()
@@ -52,15 +52,15 @@ def test_a_long_text_is_decoded_by_its_words() -> None:
 
 
 @given(st.lists(PIECES.map(str.encode) | st.sampled_from([b"\r", b"\xe5", b"\xff"]), max_size=20))
-def test_evened_lines_all_end_in_one_way(parts: list[bytes]) -> None:
+def test_normalised_lines_all_end_in_one_way(parts: list[bytes]) -> None:
     content = b"".join(parts)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK", 8)
         path = Path(folder) / "text"
         path.write_bytes(content)
         patch.setattr(lines, "BLOCK", 8)
-        text, counted, marks = transcode(path, "utf-8", Path(folder), is_evened=True)
-        evened = content.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-        assert text.read_bytes().decode() == evened
+        text, counted, marks = transcode_file(path, "utf-8", Path(folder), is_normalised=True)
+        normalised = content.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+        assert text.read_bytes().decode() == normalised
         assert repr(counted) == repr(count_lines(text))
         assert marks is not None and marks.tolist() == mark_lines(path).tolist()

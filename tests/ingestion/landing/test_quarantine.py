@@ -1,4 +1,4 @@
-"""What is kept out can be listed, looked into, and tried again under a mended contract; versions are compared."""
+"""What is kept out can be listed, looked into, and tried again under a corrected contract; versions are compared."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ingestion.commands import main
 from ingestion.foundation.ledger import use_ledger
 from ingestion.foundation.ledger.tables import verdicts
 from ingestion.foundation.verdict import LANDING, Verdict
-from ingestion.landing import QuarantineUnknown, list_held, replay, show
-from ingestion.landing.quarantine import unlock
+from ingestion.landing import QuarantineUnknown, list_held, replay_held, show_held
+from ingestion.landing.quarantine import unlock_held
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
 
 NOW = datetime(2026, 3, 9, 9, 30, tzinfo=BEIJING)
@@ -36,7 +36,7 @@ def test_quarantined_rows_are_listed_and_shown_without_their_text(party: Party) 
     party.land()
     (held,) = list_held(party.settings)
     assert (held.source, held.dataset, held.file_name, held.rows) == ("party", "rows", "rows.csv", 3)
-    assert show(held.delivery_id[:8], party.settings).rows() == [
+    assert show_held(held.delivery_id[:8], party.settings).rows() == [
         (3, "code", "accepted codes"),
         (4, "amount", "type DECIMAL(18,2)"),
         (5, "code", "accepted codes"),
@@ -44,7 +44,7 @@ def test_quarantined_rows_are_listed_and_shown_without_their_text(party: Party) 
     assert list_held(party.settings, source="other") == []
 
 
-def test_rows_of_a_split_delivery_are_told_by_their_part(party: Party) -> None:
+def test_rows_of_a_split_delivery_are_identified_by_their_part(party: Party) -> None:
     columns = (column("id", "BIGINT", key=True), column("amount", "DECIMAL(18,2)"))
     split: dict[str, Any] = {"files": "{yyyymmdd}/rows_{part}.csv", "parts": "{yyyymmdd}/rows.lst"}
     party.declare(*columns, **split)
@@ -53,11 +53,11 @@ def test_rows_of_a_split_delivery_are_told_by_their_part(party: Party) -> None:
     party.deliver("rows_001.csv\nrows_002.csv\n", "rows.lst")
     party.land()
     (held,) = list_held(party.settings)
-    shown = show(held.delivery_id, party.settings).select("line_number", "part", "part_line").rows()
+    shown = show_held(held.delivery_id, party.settings).select("line_number", "part", "part_line").rows()
     assert shown == [(3, "rows_001.csv", 3), (5, "rows_002.csv", 3), (6, "rows_002.csv", 4)]
 
 
-def test_a_refused_split_delivery_is_told_by_its_part(party: Party) -> None:
+def test_a_refused_split_delivery_is_reported_by_its_part(party: Party) -> None:
     columns = (column("id", "BIGINT", key=True), column("amount", "DECIMAL(18,2)"))
     split: dict[str, Any] = {"files": "{yyyymmdd}/rows_{part}.csv", "parts": "{yyyymmdd}/rows.lst"}
     party.declare(*columns, **split, max_quarantine_share=0)
@@ -72,7 +72,7 @@ def test_who_unlocks_the_text_is_recorded(party: Party) -> None:
     party.deliver(CONTENT)
     party.land()
     (held,) = list_held(party.settings)
-    shown = unlock(held.delivery_id, "li.si", "ticket 7", NOW, party.settings)
+    shown = unlock_held(held.delivery_id, "li.si", "ticket 7", NOW, party.settings)
     assert shown["raw"].to_list() == ["2,N,2.00", "3,A,x", "4,N,4.00"]
     import sqlalchemy as sa
 
@@ -84,13 +84,13 @@ def test_who_unlocks_the_text_is_recorded(party: Party) -> None:
     assert (opened.delivery_id, opened.actor, opened.reason) == (held.delivery_id, "li.si", "ticket 7")
 
 
-def test_a_replay_lands_what_a_mended_contract_accepts(party: Party) -> None:
+def test_a_replay_lands_what_a_corrected_contract_accepts(party: Party) -> None:
     declare(party, "1.0.0", "A")
     party.deliver(CONTENT)
     party.land()
     first = party.ledger()[0]
     declare(party, "1.1.0", "A", "N")
-    assert replay(first["delivery_id"], NOW, party.settings) == (2, 1)
+    assert replay_held(first["delivery_id"], NOW, party.settings) == (2, 1)
     assert party.rows("id", "_line_number") == [(1, 2), (2, 3), (4, 5)]
     assert {str(known) for (known,) in party.rows("_known_at")[1:]} == {"2026-03-09 01:30:00+00:00"}
     original, again = party.ledger()
@@ -106,7 +106,7 @@ def test_a_replay_leaves_a_verdict_of_the_gate_landing(party: Party) -> None:
     party.deliver(CONTENT)
     party.land()
     declare(party, "1.1.0", "A", "N")
-    replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
+    replay_held(party.ledger()[0]["delivery_id"], NOW, party.settings)
     _, again = party.ledger()
     with use_ledger(party.settings) as ledger:
         left = [Verdict.from_row(row) for row in ledger.execute(sa.select(verdicts).order_by(verdicts.c.sequence))]
@@ -123,11 +123,11 @@ def test_what_a_replay_left_is_replayed_again(party: Party) -> None:
     party.deliver(CONTENT)
     party.land()
     declare(party, "1.1.0", "A", "N")
-    assert replay(party.ledger()[0]["delivery_id"], NOW, party.settings) == (2, 1)
+    assert replay_held(party.ledger()[0]["delivery_id"], NOW, party.settings) == (2, 1)
     columns = (column("id", "BIGINT", key=True), column("code"), column("amount"))
     party.agree(contract("party", dataset(*columns)) | {"version": "1.2.0"})
     (still,) = list_held(party.settings)
-    assert replay(still.delivery_id, NOW, party.settings) == (1, 0)
+    assert replay_held(still.delivery_id, NOW, party.settings) == (1, 0)
     assert [entry["rows_landed"] for entry in party.ledger()] == [1, 2, 1]
     assert list_held(party.settings) == []
 
@@ -139,7 +139,7 @@ def test_bytes_that_returned_are_replayed(party: Party) -> None:
         party.land()
     declare(party, "1.1.0", "A", "N")
     (held,) = list_held(party.settings)
-    assert replay(held.delivery_id, NOW, party.settings) == (2, 1)
+    assert replay_held(held.delivery_id, NOW, party.settings) == (2, 1)
     assert party.rows("id") == [(1,), (2,), (4,)]
 
 
@@ -148,7 +148,7 @@ def test_a_resend_supersedes_a_delivery_and_its_replay(party: Party) -> None:
     party.deliver(CONTENT)
     party.land()
     declare(party, "1.1.0", "A", "N")
-    replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
+    replay_held(party.ledger()[0]["delivery_id"], NOW, party.settings)
     party.deliver("id,code,amount\n1,A,1.50\n2,N,2.00\n9,A,9.00\n", at="2026-03-10T06:00:00")
     (entry,) = party.land().arrivals
     assert party.rows("id") == [(1,), (2,), (9,)]
@@ -156,8 +156,8 @@ def test_a_resend_supersedes_a_delivery_and_its_replay(party: Party) -> None:
         "party.rows of 2026-03-02 was superseded: 1 rows added, 1 removed, 1 changed; sums: amount 7.00 to 12.50"
     )
     (report,) = (party.settings.reports / "differences" / "party" / "rows").glob("*.json")
-    told = json.loads(report.read_text())
-    assert (told["rows_unchanged"], told["sums"]) == (1, {"amount": ["7.00", "12.50"]})
+    reported = json.loads(report.read_text())
+    assert (reported["rows_unchanged"], reported["sums"]) == (1, {"amount": ["7.00", "12.50"]})
 
 
 def test_nothing_passes_nothing_changes(party: Party) -> None:
@@ -166,7 +166,7 @@ def test_nothing_passes_nothing_changes(party: Party) -> None:
     party.land()
     before = party.stored()
     with pytest.raises(QuarantineUnknown, match="none of the 3 rows of .* passes the present contract"):
-        replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
+        replay_held(party.ledger()[0]["delivery_id"], NOW, party.settings)
     assert party.stored() == before
 
 
@@ -176,7 +176,7 @@ def test_a_replay_needs_the_file_as_it_was(party: Party) -> None:
     party.land()
     path.write_text(CONTENT + "5,A,5.00\n")
     with pytest.raises(QuarantineUnknown, match=r"rows\.csv of party\.rows of 2026-03-02 is not in the landing folder"):
-        replay(party.ledger()[0]["delivery_id"], NOW, party.settings)
+        replay_held(party.ledger()[0]["delivery_id"], NOW, party.settings)
 
 
 def test_from_the_command_line(

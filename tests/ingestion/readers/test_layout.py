@@ -1,4 +1,4 @@
-"""The line of a row by SQL is that of `line_numbers`, whichever lines lie between the rows."""
+"""The line of a row by SQL is that of `number_rows`, whichever lines lie between the rows."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.readers.layout import MOST_STEPS, REJECTS, Layout
+from ingestion.readers.layout import MOST_STEPS, REJECTS, LineLayout
 
 NONE = np.zeros(0, dtype=np.int64)
 
 
-def layout(between: list[int], heading: int) -> Layout:
+def layout(between: list[int], heading: int) -> LineLayout:
     """Of rows that are one line each, with these lines among them that are no rows."""
     lines = np.array(sorted(between), dtype=np.int64)
-    return Layout(
+    return LineLayout(
         rows=60,
         rejects=pl.DataFrame(schema=REJECTS),
         holds_replacements=False,
@@ -37,7 +37,7 @@ def test_sql_gives_the_line_of_each_row(heading: int, data: st.DataObject) -> No
     rows = duckdb.execute(f"select {given_layout.line_sql('i')} from range(1, 61) as t (i) order by i").fetchall()
     wanted = [line for line in range(heading + 1, 200) if line not in between][:60]
     assert [line for (line,) in rows] == wanted
-    assert pl.Series(given_layout.line_numbers(ordinals.to_arrow())).to_list() == wanted
+    assert pl.Series(given_layout.number_rows(ordinals.to_arrow())).to_list() == wanted
 
 
 def test_many_lines_between_rows_are_left_to_the_function() -> None:

@@ -15,8 +15,8 @@ import pytest
 from ingestion.foundation import Settings, SettingsInvalid, load_settings
 from ingestion.identifiers import HASHED, KINDS, canonical_sql, masked_form_sql, masked_sql, well_formed_sql
 from ingestion.protection import Keys, KeyUnusable, add_key, load_keys, register_functions
-from ingestion.protection.equivalents import record_equivalents, write_schema
-from ingestion.protection.sealing import seal, unseal_quarantine
+from ingestion.protection.equivalents import record_equivalents, write_equivalents_schema
+from ingestion.protection.sealing import seal_text, unseal_quarantine
 from ingestion.protection.tokens import keyed_sql
 
 SHA256 = Keys(token=bytes(range(32)), quarantine=b"q" * 32)
@@ -158,14 +158,14 @@ def test_rotation_adds_a_version_and_keeps_the_older(tmp_path: Path) -> None:
     assert [version.label for version in third.versions] == ["hmac-sm3:3", "hmac-sha256:2", "hmac-sha256:1"]
     assert third.older[1].token == first.token and second.token == third.older[0].token
     assert len({version.token for version in third.versions}) == 3
-    assert unseal_quarantine(seal(b"raw", first.quarantine, "d"), third, "d") == b"raw"
+    assert unseal_quarantine(seal_text(b"raw", first.quarantine, "d"), third, "d") == b"raw"
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(KeyUnusable, match="newest key makes hmac-sm3:3 tokens, but PLATFORM_TOKEN_ALGORITHM is sha256"):
         load_keys(path, "sha256")
 
 
 @pytest.mark.parametrize("content", ["", "ab" * 31, "1 sha1 " + "ab" * 32, "1 sm3 " + "ab" * 32 + "\n" + "cd" * 32])
-def test_a_broken_key_file_is_told(tmp_path: Path, content: str) -> None:
+def test_a_broken_key_file_is_reported(tmp_path: Path, content: str) -> None:
     (tmp_path / "platform.key").write_text(content)
     with pytest.raises(KeyUnusable, match="restore it from your key store"):
         load_keys(tmp_path / "platform.key")
@@ -205,7 +205,7 @@ def test_a_partners_hash_meets_our_value(connection: duckdb.DuckDBPyConnection, 
 def test_only_new_values_are_recorded_and_again_gives_the_same_bytes(
     connection: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
-    write_schema(settings)
+    write_equivalents_schema(settings)
     assert recorded(settings) == []
     connection.execute(
         "create table clear as select (13800000000 + i)::varchar as value from range(5000) r(i)"

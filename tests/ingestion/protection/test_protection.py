@@ -1,4 +1,4 @@
-"""What stands in for an identifier, who can undo it, and that no identifier is left anywhere in the clear."""
+"""What replaces an identifier, who can undo it, and that no identifier is left anywhere in the clear."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ingestion.commands import main
 from ingestion.protection import KeyUnusable, load_keys
-from ingestion.protection.sealing import seal, unseal
+from ingestion.protection.sealing import seal_text, unseal_text
 from tests.ingestion.broken import KEY, Party, column, contract, dataset, make_party
 
 CERT = "11010519491231002X"
@@ -161,17 +161,17 @@ def test_what_is_kept_out_opens_only_with_key_and_delivery(party: Party) -> None
     assert party.sealed() == {2: "2|张*"}
     for wrong_key, wrong_context in ((key, "another delivery"), (bytes(32), context)):
         with pytest.raises(InvalidTag):
-            unseal(path.read_bytes(), wrong_key, wrong_context)
+            unseal_text(path.read_bytes(), wrong_key, wrong_context)
     damaged = bytearray(path.read_bytes())
     damaged[20] ^= 1
     with pytest.raises(InvalidTag):
-        unseal(bytes(damaged), key, context)
+        unseal_text(bytes(damaged), key, context)
 
 
 def test_a_seal_repeats_for_equal_text_and_never_for_another() -> None:
-    sealed = seal(b"x", bytes(32), "a")
-    assert sealed == seal(b"x", bytes(32), "a")
-    nonces = {sealed[:12], seal(b"y", bytes(32), "a")[:12], seal(b"x", bytes(32), "b")[:12]}
+    sealed = seal_text(b"x", bytes(32), "a")
+    assert sealed == seal_text(b"x", bytes(32), "a")
+    nonces = {sealed[:12], seal_text(b"y", bytes(32), "a")[:12], seal_text(b"x", bytes(32), "b")[:12]}
     assert len(nonces) == 3
 
 
@@ -198,11 +198,11 @@ def test_an_unusable_key_gives_one_sentence(
     party.declare(column("id", key=True)).deliver("id\n1\n")
     assert main(["land", "party", "--date", "2026-03-02"]) == 2
     path = party.settings.key_file
-    told = (
+    reported = (
         f"{path} does not hold 64 hexadecimal digits, or lines of `version algorithm key` with each version once;"
         " restore it from your key store.\n"
     )
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == reported
     assert (path.read_bytes(), party.stored()) == (content, {})
 
 
@@ -236,8 +236,8 @@ def decoded(path: Path) -> str:
     """What a reader of the file sees: bytes as text, and for Parquet its values and statistics as well."""
     text = path.read_bytes().decode("utf-8", "replace") + path.read_bytes().decode("gb18030", "replace")
     if path.suffix == ".parquet":
-        told = duckdb.execute(f"select * from parquet_metadata('{path}')").fetchall()
-        text += str(pl.read_parquet(path).rows()) + str(told)
+        reported = duckdb.execute(f"select * from parquet_metadata('{path}')").fetchall()
+        text += str(pl.read_parquet(path).rows()) + str(reported)
     return text
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ingestion.delivery import DeliveryIncomplete
-from ingestion.landing import list_held, replay
+from ingestion.landing import list_held, replay_held
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
 
 QUERY = "select no, amount, posted from loan where posted > :since and posted <= :until order by no"
@@ -36,7 +36,7 @@ def connect(party: Party, query: str = QUERY, url: str = "sqlite:///{landing}/co
 
 
 def book(party: Party, rows: list[tuple[str, str | None, str]], *, amount: str = "text") -> None:
-    folder = party.settings.locate("party")
+    folder = party.settings.locate_source("party")
     folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder / "core.db")) as database, database:
         database.execute(f"create table if not exists loan (no text primary key, amount {amount}, posted text)")
@@ -108,7 +108,7 @@ def test_values_are_typed_and_a_missing_one_stays_missing(party: Party) -> None:
     assert [str(row) for (row,) in party.rows("amount")] == ["1.00", "None"]
 
 
-def test_a_broken_row_is_told_by_its_place_in_the_answer(party: Party) -> None:
+def test_a_broken_row_is_reported_by_its_place_in_the_answer(party: Party) -> None:
     book(connect(party), [("A", "1.00", "2026-03-01"), ("B", "1.005", "2026-03-01"), ("C", "1", "2026-03-01")])
     party.land(day(2))
     assert party.quarantined() == [(2, "amount", "type DECIMAL(18,2)")]
@@ -119,10 +119,10 @@ def test_a_broken_row_is_replayed_from_the_kept_answer(party: Party) -> None:
     book(connect(party), [("A", "1.00", "2026-03-01"), ("B", "1.005", "2026-03-01")])
     party.land(day(2))
     (held,) = list_held(party.settings)
-    mended = [COLUMNS[0], column("amount", "DECIMAL(18,3)"), COLUMNS[2]]
-    declared = dataset(*mended, reader="database", mode="upsert", query=QUERY)
+    corrected = [COLUMNS[0], column("amount", "DECIMAL(18,3)"), COLUMNS[2]]
+    declared = dataset(*corrected, reader="database", mode="upsert", query=QUERY)
     party.agree(contract("party", declared, connection="sqlite:///{landing}/core.db") | {"version": "1.1.0"})
-    assert replay(held.delivery_id, datetime(2026, 3, 9, tzinfo=BEIJING), party.settings) == (1, 0)
+    assert replay_held(held.delivery_id, datetime(2026, 3, 9, tzinfo=BEIJING), party.settings) == (1, 0)
     assert sorted(str(row) for (row,) in party.rows("amount")) == ["1.00", "1.005"]
 
 
@@ -141,16 +141,16 @@ UNANSWERED = {
 @pytest.mark.parametrize(("query", "url"), UNANSWERED.values(), ids=UNANSWERED)
 def test_a_database_that_does_not_answer_gives_one_sentence(party: Party, query: str, url: str | None) -> None:
     book(connect(party, query, url or "sqlite:///{landing}/core.db"), BOOKED)
-    with pytest.raises(DeliveryIncomplete) as told:
+    with pytest.raises(DeliveryIncomplete) as reported:
         party.land(day(2))
-    sentence = str(told.value)
+    sentence = str(reported.value)
     assert sentence.startswith("party.rows of 2026-03-02: the database did not answer (") and "\n" not in sentence
     assert sentence.endswith("; check its URL and the query in the contract, and run again.")
     kept = [path.name for path in party.settings.landing.rglob("*") if path.is_file()]
     assert (kept, party.ledger()) == (["core.db"], [])
 
 
-def test_an_answer_of_the_database_is_told_without_the_numbers_in_it(party: Party) -> None:
+def test_an_answer_of_the_database_is_reported_without_the_numbers_in_it(party: Party) -> None:
     connect(party, 'select no, amount, posted from "11010519491231002X" where posted > :since and posted <= :until')
     with pytest.raises(DeliveryIncomplete, match="no such table: …") as caught:
         party.land(day(2))
@@ -160,7 +160,7 @@ def test_an_answer_of_the_database_is_told_without_the_numbers_in_it(party: Part
 def test_an_unreachable_database_leaves_what_landed_and_is_caught_up(party: Party) -> None:
     book(connect(party), BOOKED)
     party.land(day(2))
-    database = party.settings.locate("party") / "core.db"
+    database = party.settings.locate_source("party") / "core.db"
     database.rename(database.with_name("moved.db"))
     with pytest.raises(DeliveryIncomplete):
         party.land(day(3))
@@ -172,6 +172,6 @@ def test_an_unreachable_database_leaves_what_landed_and_is_caught_up(party: Part
 
 def test_an_answer_outside_its_volume_is_refused_each_time(party: Party) -> None:
     book(connect(party, volume={"maximum": 2}), BOOKED)
-    told = party.refusal(day(2))
-    assert "has 3 rows, outside the contract's volume 0..2" in told
-    assert party.refusal(day(2)) == told
+    reported = party.refusal(day(2))
+    assert "has 3 rows, outside the contract's volume 0..2" in reported
+    assert party.refusal(day(2)) == reported

@@ -10,7 +10,7 @@ import pytest
 
 from ingestion.contract import load_registry
 from ingestion.foundation import load_settings
-from ingestion.identifiers.sensitive import forbidden_kind_sql, forbidden_name_kind, forbidden_names, forbidden_sql
+from ingestion.identifiers.sensitive import classify_name, find_forbidden_names, forbidden_kind_sql, forbidden_sql
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ from ingestion.identifiers.sensitive import forbidden_kind_sql, forbidden_name_k
     ],
 )
 def test_names(name: str, kind: str | None) -> None:
-    assert forbidden_name_kind(name) == kind
-    assert forbidden_names(["ok", name]) == ([name] if kind else [])
+    assert classify_name(name) == kind
+    assert find_forbidden_names(["ok", name]) == ([name] if kind else [])
 
 
 def test_no_contract_is_suspected() -> None:
     datasets = load_registry(load_settings({})).datasets
     names = [name for dataset in datasets for column in dataset.columns for name in (column.name, column.physical_name)]
     assert len(names) > 100
-    assert forbidden_names(names) == []
+    assert find_forbidden_names(names) == []
 
 
 def ask(sql: str, value: str | None) -> Any:

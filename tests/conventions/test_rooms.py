@@ -1,0 +1,150 @@
+"""Rooms of ingestion: faces that are used, imports through them, and functions that are named after what they do."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from ingestion.foundation import PROJECT
+
+ROOMS = (
+    "foundation",
+    "identifiers",
+    "contract",
+    "delivery",
+    "readers",
+    "protection",
+    "vault",
+    "lake",
+    "landing",
+    "scaffold",
+)
+WIDEST_FACE = 8
+LATER = ("quality", "features", "dags", "notebooks")
+# What a public function of a room does: its first word, unless the name ends in `_sql` (a text of SQL is a value).
+VERBS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    add begin build check choose claim classify commit compare compile count decrypt delimit deposit derive describe
+    digest draft drop estimate expect explain extract fill find form forget gather hide hold join judge keep land lay
+    list listen load locate lock make mark match name number open parse place quote read
+    readmit record redact refuse register remember render replace replay report require reveal rotate run scan seal
+    show suggest survey take transcode trial type unlock unpack unseal use validate verify weigh write
+        """,
+    )
+)
+ASKING = frozenset({"are", "has", "is", "may"})  # a question that is answered by yes or no
+DECLARING = frozenset({"argument"})  # reads as a declaration where it is called, as a field of a class does
+METHODS = frozenset({"close", "doubt", "error", "fetch", "finish", "insert", "unwrap"})
+
+
+def room_modules(room: str) -> list[Path]:
+    return sorted((PROJECT / "ingestion" / room).rglob("*.py"))
+
+
+@cache
+def imports(path: Path) -> list[tuple[str, str]]:
+    """Module and name of every `from … import …` of a file; of a notebook, of all its cells."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        lines = "".join("".join(cell["source"]) + "\n" for cell in cells).splitlines()
+        text = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    return [
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    ]
+
+
+def files_of(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted(path for kind in ("*.py", "*.ipynb") for path in (PROJECT / folder).rglob(kind))
+
+
+def public_functions(room: str) -> Iterator[tuple[str, str, bool]]:
+    """Place, name and whether it is a method, of all that acts; a property or validator is a value of its class."""
+    for path in room_modules(room):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+        for holder in (tree, *classes):
+            for node in holder.body:
+                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                    marks = {ast.unparse(mark) for mark in node.decorator_list}
+                    if not marks & {"property", "classmethod"} and not {"upgrade", "bind_processor"} & {node.name}:
+                        yield f"{path.relative_to(PROJECT)}:{node.lineno}", node.name, holder is not tree
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_face_is_small_and_each_of_its_names_is_used_outside(room: str) -> None:
+    """The command line is outside as well: what a room's own `commands.py` takes from the face, people use."""
+    face = set(import_module(f"ingestion.{room}").__all__)
+    inside = {path for path in room_modules(room) if path.name != "commands.py"}
+    outside = [path for path in files_of("ingestion", *LATER) if path not in inside]
+    used = {name for path in outside for module, name in imports(path) if module == f"ingestion.{room}"}
+    assert 0 < len(face) <= WIDEST_FACE
+    assert face - used == set(), "take off the face what nobody asks for"
+    assert used - face - {path.stem for path in room_modules(room)} == set()
+
+
+def test_what_comes_after_ingestion_knows_its_faces_only() -> None:
+    """The modules of `foundation` are faces of their own; the demo alone knows the simulated parties."""
+    wrong = []
+    for path in files_of(*LATER):
+        for module, name in imports(path):
+            room = module.removeprefix("ingestion.").split(".")[0]
+            if not module.startswith("ingestion.") or room == "foundation":
+                continue
+            is_demo = room == "simulation" and path.is_relative_to(PROJECT / "dags" / "local_airflow")
+            if not is_demo and (module != f"ingestion.{room}" or name not in import_module(module).__all__):
+                wrong.append(f"{path.relative_to(PROJECT)}: from {module} import {name}")
+    assert not wrong
+
+
+def test_nothing_private_is_imported() -> None:
+    wrong = [
+        f"{path.relative_to(PROJECT)}: from {module} import {name}"
+        for path in files_of("ingestion", "tests", *LATER)
+        for module, name in imports(path)
+        if module.startswith(("ingestion", "quality", "features", "tests"))
+        and any(part.startswith("_") and not part.startswith("__") for part in (*module.split("."), name))
+    ]
+    assert not wrong
+
+
+def test_only_the_demo_and_tests_know_the_simulated_parties() -> None:
+    own = (PROJECT / "ingestion" / "simulation", PROJECT / "dags" / "local_airflow")
+    wrong = [
+        f"{path.relative_to(PROJECT)}: from {module} import {name}"
+        for path in files_of("ingestion", *LATER)
+        for module, name in imports(path)
+        if f"{module}.{name}".startswith("ingestion.simulation") and not any(map(path.is_relative_to, own))
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_functions_are_named_after_what_they_do(room: str) -> None:
+    """The lists are closed: a new verb is added on purpose, a noun is not."""
+    nouns = [
+        f"{place} {name}"
+        for place, name, is_method in public_functions(room)
+        if not (name.endswith("_sql") or name in DECLARING)
+        and name.split("_")[0] not in VERBS | ASKING | (METHODS if is_method else frozenset())
+    ]
+    assert not nouns
+
+
+def test_no_verb_is_listed_in_vain() -> None:
+    found = {(name.split("_")[0], is_method) for room in ROOMS for _, name, is_method in public_functions(room)}
+    assert {word for word, _ in found} >= VERBS
+    assert {word for word, is_method in found if is_method} >= METHODS - VERBS
