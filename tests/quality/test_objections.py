@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 import yaml
 
+import quality.suite
 from ingestion.foundation import Settings
-from quality.gate import audit
+from quality.gate import GateUnusable, audit
 from quality.publication import NothingPublished, PublicationRefused, audit_and_publish, open_published, publish
 from quality.sets import SetsInvalid
+from quality.source import WarehouseUnusable
+from quality.verdict import LANDING, Failure, Verdict, read_verdicts, record_verdicts
 
 DAY = date(2026, 3, 2)
 LATER = DAY + timedelta(days=1)
@@ -110,7 +114,7 @@ def test_what_a_check_reads_beside_its_table_may_not_change(
     rewrite("suites/core/fct_loans.yml", lambda suite: suite["checks"].append(within))
     audit("core", DAY, settings)
     change("update decisions set approved_amount = 1")
-    refuse(settings, "what the checks of fct_loans read beside it has changed since its verdict")
+    refuse(settings, "what fct_loans is compared with has changed since its verdict")
     audit("core", DAY, settings)
     refuse(settings, "fct_loans failed within_approval")
 
@@ -175,3 +179,75 @@ def test_rows_handed_over_are_not_the_warehouse(settings: Settings) -> None:
 def test_what_a_stage_hands_over_is_audited_whole(settings: Settings) -> None:
     with pytest.raises(PublicationRefused, match="view_repayment does not exist"):
         audit_and_publish("features", DAY, settings, rows={})
+
+
+def test_a_verdict_from_before_an_implied_check_is_of_another_suite(
+    settings: Settings, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change("insert into fct_loans select * from fct_loans where loan_id = 'L00001'")
+    with monkeypatch.context() as past:
+        past.setattr(quality.suite, "imply_checks", lambda *_: iter(()))
+        assert all(verdict.passed for verdict in audit("core", DAY, settings))
+    refuse(settings, "fct_loans was audited by suite")
+
+
+def test_a_query_may_name_another_table_in_capitals(settings: Settings, change: Change, rewrite: Rewrite) -> None:
+    query = "select t.* from {table} as t anti join FCT_LOANS using (loan_id)"
+    check = {
+        "name": "loan_is_known", "expectation": "unexpected_rows", "arguments": {"query": query},
+        "severity": "fail", "because": "a break of no loan is nobody's", "rule": "X63",
+    }  # fmt: skip
+    rewrite("suites/core/rec_loans__funder.yml", lambda suite: suite["checks"].append(check))
+    audit("core", DAY, settings)
+    change("delete from fct_loans where loan_id = 'L00001'")
+    audit("core", DAY, settings, tables=["fct_loans"])
+    refuse(settings, "what rec_loans__funder is compared with has changed since its verdict")
+
+
+def test_a_warehouse_cannot_be_published_under_another_date(settings: Settings, change: Change) -> None:
+    audit_and_publish("warehouse", DAY, settings)
+    change(f"create view stg_platform__builds as select date '{DAY}' as batch_date")
+    for refused in (audit_and_publish, publish):
+        with pytest.raises(WarehouseUnusable, match=r"built for 2026-03-02 and not for 2026-03-03; run"):
+            refused("warehouse", LATER, settings)
+    assert not open_published("warehouse", settings).is_fallback
+
+
+def test_rows_are_counted_against_the_version_that_is_current_now(settings: Settings, change: Change) -> None:
+    """A verdict from before the first publication does not let a table pass that has lost its rows since."""
+    full = settings.warehouse.read_bytes()
+    change("delete from rec_loans__funder where loan_id > 'L00002'")
+    change("delete from fct_loans where loan_id > 'L00002'")
+    emptied = settings.warehouse.read_bytes()
+    audit("core", DAY, settings)
+    settings.warehouse.write_bytes(full)
+    held = audit_and_publish("warehouse", DAY, settings)
+    settings.warehouse.write_bytes(emptied)
+    with pytest.raises(PublicationRefused, match="what fct_loans is compared with has changed since its verdict"):
+        publish("warehouse", DAY, settings)
+    assert open_published("warehouse", settings).version == held.version
+
+
+def test_a_version_that_the_ledger_does_not_know_stops_publication(settings: Settings, change: Change) -> None:
+    audit_and_publish("warehouse", DAY, settings)
+    change("delete from fct_loans where loan_id > 'L00002'")
+    change("delete from rec_loans__funder where loan_id > 'L00002'")
+    fresh = replace(settings, ledger_url=f"sqlite:///{settings.home / 'another.db'}")
+    with pytest.raises(PublicationRefused, match="the ledger does not know the current version"):
+        audit_and_publish("warehouse", DAY, fresh)
+
+
+def test_a_delivery_that_landing_refused_stops_its_date(settings: Settings) -> None:
+    failure = Failure("volume", "fail", "L17", "0 rows", "an empty file is a lost file")
+    verdict = Verdict(LANDING, "bank_a.loans", DAY, "f" * 32, "1.0.0+0", 0, 1, (failure,))
+    record_verdicts([verdict], settings)
+    with pytest.raises(PublicationRefused, match=r"the delivery of bank_a\.loans was refused at landing"):
+        audit_and_publish("warehouse", DAY, settings)
+    record_verdicts([replace(verdict, fingerprint="e" * 32, failures=())], settings)
+    audit_and_publish("warehouse", DAY, settings)
+
+
+def test_a_set_whose_rows_a_stage_makes_is_left_to_that_stage(settings: Settings) -> None:
+    with pytest.raises(GateUnusable, match="is published by the stage that makes its rows"):
+        audit_and_publish("features", DAY, settings)
+    assert read_verdicts(settings, DAY, "features") == []
