@@ -345,7 +345,7 @@ def test_suites_of_looser_views_open_nothing(settings: Settings, tmp_path: Path)
     copy = read_only_copy(settings, tmp_path)
     handed: list[Mapping[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "audit_and_publish", lambda *_, rows: handed.append(rows))
+        patch.setattr(building, "audit_and_publish", lambda *_, rows, **_named: handed.append(rows))
         build_features(DAY, copy)
     broken = pl.DataFrame(handed[0]["compensation"]).with_columns(compensated_cnt=pl.lit(-1, pl.Int64))
     rows = {**handed[0], "compensation": broken.to_arrow()}
