@@ -19,9 +19,9 @@ from features.scorecard import ModelMissing, ScorecardNotTrainable, score, train
 from features.store import PurposeRefused, ScoringFrameMissing, scoring_frame, training_frame
 from features.values import SourceInvalid
 from features.view import Feature
-from ingestion.contract.owners import Named, find_unknown_owners
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import BUSINESS_DATE, NO, WRONG, Command, ExitCodes, argument, run_program
+from ingestion.foundation.owners import Named, find_unknown_owners
 from quality.publication import PublicationRefused
 from quality.published import NothingPublished
 from quality.sets import SetUnknown

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ingestion.contract.owners import Named, find_unknown_owners
 from ingestion.foundation import Settings, list_files
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, load_declarations
+from ingestion.foundation.owners import Named, find_unknown_owners
 from ingestion.foundation.verdict import LANDING
 from quality.check import Name
 from quality.suite import Suite, load_suites

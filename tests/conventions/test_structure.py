@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from ingestion.contract import load_registry
-from ingestion.contract.owners import read_owners
 from ingestion.contract.registry import name_staging_model
 from ingestion.foundation import PROJECT, load_settings
+from ingestion.foundation.owners import read_owners
 from ingestion.foundation.settings import VARIABLES
 from quality.rules import read_rules
 from quality.suite import load_suites

@@ -10,8 +10,9 @@ import pytest
 from features.commands import main as features
 from ingestion.commands import main as ingestion
 from ingestion.contract import load_registry
-from ingestion.contract.owners import HEADING, Named, find_unknown_owners, find_unowned, read_owners
+from ingestion.contract.owners import find_unowned
 from ingestion.foundation import load_settings
+from ingestion.foundation.owners import HEADING, Named, find_unknown_owners, read_owners
 from quality.commands import main as quality
 from quality.sets import load_sets
 from quality.suite import load_suites
