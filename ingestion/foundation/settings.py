@@ -186,9 +186,6 @@ def claim_home(settings: Settings) -> None:
     """Note in a new home which tenant it is of, so that no other one is ever served from it. Idempotent."""
     note = settings.home / OWNER
     if not note.exists():
-        if settings.tenant and (settings.home / "lake").exists():
-            remedy = f"choose a new PLATFORM_HOME; where it is the tenant's own, write {settings.tenant} into {note}"
-            raise SettingsInvalid([Problem(str(settings.home), "", "holds data that nobody has claimed", remedy)])
         with replace_atomically(note) as draft:
             draft.write_text(f"{settings.tenant or NOBODY}\n", encoding="utf-8")
 
