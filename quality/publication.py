@@ -219,9 +219,9 @@ def publish(
         else:
             _renew_manifest(target, manifest)
         counts = {name: decision.verdict.rows for name, decision in decisions.items()}
-        is_current = _move_pointer(folder, version, batch_date)
         held = Register(version, batch_date, counts, audited, tuple(members))
         register_publication(set_name, held, run_name, whole, settings)
+        is_current = _move_pointer(folder, version, batch_date)
         _drop_old_versions(folder, set_name, settings)
     report_event("set_published", set_name=set_name, batch_date=batch_date, version=version)
     return Publication(set_name, version, batch_date, target, is_new, is_current)

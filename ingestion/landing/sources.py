@@ -19,7 +19,6 @@ from ingestion.delivery.extraction import extract_delivery, list_dates_to_extrac
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
 from ingestion.foundation import Settings, list_files, load_settings
 from ingestion.foundation.ledger import open_ledger
-from ingestion.foundation.settings import claim_home
 from ingestion.foundation.verdict import write_verdicts
 from ingestion.identifiers.sensitive import redact_numbers
 from ingestion.lake import compare_versions
@@ -84,7 +83,6 @@ def land_source(source: str, batch_date: date, settings: Settings | None = None)
         DeliveryRefused: a delivery was refused whole; the others were landed, the absent ones are named too.
     """
     settings = settings or load_settings()
-    claim_home(settings)
     contract = load_contract(source, settings)
     if contract is None:
         known = ", ".join(path.stem for path in list_files(settings.contracts, "*.yml").values())

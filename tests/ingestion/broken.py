@@ -77,7 +77,7 @@ def contract(source: str, *datasets: dict[str, Any], **profile: Any) -> dict[str
         "version": "1.0.0",
         "status": "active",
         "description": {"purpose": "x"},
-        "team": {"name": "x"},
+        "team": {"name": "loan_core"},
         "customProperties": [{"property": "source", "value": usual | profile}],
         "schema": list(datasets),
     }

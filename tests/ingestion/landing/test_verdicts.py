@@ -85,7 +85,7 @@ def test_another_content_and_another_contract_have_verdicts_of_their_own(party: 
 def test_the_command_shows_refused_deliveries_first(
     party: Party, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command_line, "load_settings", lambda: party.settings)
+    monkeypatch.setattr("ingestion.foundation.command_line.load_settings", lambda: party.settings)
     party.declare(*COLUMNS, volume={"minimum": 2, "maximum": 9})
     party.deliver(SOUND)
     party.land()
