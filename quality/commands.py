@@ -57,7 +57,7 @@ def build(given: argparse.Namespace, settings: Settings) -> int:
     """Run dbt for a business date, from what has landed."""
     from quality.warehouse import build as run_build
 
-    run_build(given.date, settings)
+    run_build(given.date, settings, known_at=given.known_at)
     print(f"Built {settings.warehouse} for {given.date}.")
     return DONE
 
@@ -153,6 +153,13 @@ def _day(given: argparse.Namespace) -> date:
     return named or datetime.now(BUSINESS_TIMEZONE).date()
 
 
+def _parse_instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} has no zone; write an instant such as 2026-03-04T09:00:00+08:00")
+    return instant
+
+
 def _choose_tables(given: argparse.Namespace, settings: Settings) -> dict[str, list[str] | None]:
     """The named tables, by the gate that audits them; all of a gate, or of every gate of the warehouse, without names.
 
@@ -226,7 +233,10 @@ COMMANDS = (
         "run dbt for a business date, from what has landed",
         build,
         "build --date 2026-03-02",
-        (BUSINESS_DATE,),
+        (
+            BUSINESS_DATE,
+            argument("--known-at", type=_parse_instant, help="leave out what was known later; with zone"),
+        ),
         _exit_codes,
     ),
     Command(

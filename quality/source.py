@@ -13,7 +13,7 @@ import pyarrow as pa
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name, quote_text
 
-BUILDS = "stg_platform__builds"
+RUNS = "stg_platform__runs"
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ def demand_built_for(batch_date: date, connection: duckdb.DuckDBPyConnection, ca
     Raises:
         WarehouseUnusable: it is of another date; nothing is recorded, and no version is touched.
     """
-    if BUILDS not in list_tables(connection, catalogue):
+    if RUNS not in list_tables(connection, catalogue):
         return
-    table = f"{catalogue}.main.{BUILDS}" if catalogue else BUILDS
+    table = f"{catalogue}.main.{RUNS}" if catalogue else RUNS
     built = run(connection, f"select batch_date from {table}")[0][0]
     if built != batch_date:
         raise WarehouseUnusable(

@@ -6,21 +6,29 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 
-from ingestion.contract import Registry, load_registry
+from ingestion.contract import load_registry
 from ingestion.delivery import list_dates_to_build
-from ingestion.foundation import Settings, list_files, load_settings, read_files
+from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
 from ingestion.foundation.files import replace_atomically
-from ingestion.lake import render_sources, write_manifest
+from ingestion.lake import Run, write_manifest, write_run
+from quality.frozen_project import FrozenProject, freeze_project
 from quality.published import kept_versions
 from quality.source import open_warehouse
 
 MESSAGE = 300
-OWN_MODELS = "models/platform/"
+SOME_DATE = date(2000, 1, 31)
+LAYER_SELECTIONS: Mapping[str, tuple[str, ...]] = {
+    "staging": ("path:models/staging", "path:models/platform", "resource_type:seed"),
+    "identity": ("+path:models/intermediate/identity",),
+    "core": ("+path:models/core",),
+    "metrics": ("fqn:*",),
+}
+"""The layers of a build in their order, each as what dbt selects beyond the layers before it."""
 
 
 class WarehouseBuildFailed(Exception):
@@ -32,12 +40,14 @@ def build(
     settings: Settings | None = None,
     select: Sequence[str] | None = None,
     as_of_dates: Sequence[date] | None = None,
+    layers: Sequence[str] | None = None,
+    known_at: datetime | None = None,
 ) -> None:
-    """Run `dbt build` for a business date: seeds and models, or those that `select` names.
+    """Run `dbt build` for a business date: seeds and models, or those of some `layers`, or those that `select` names.
 
-    The project is resolved first and frozen under `<home>/dbt/project` (see `freeze_project`). Daily figures are
-    derived for `batch_date` and every earlier date with a landed delivery, or for those given in `as_of_dates`.
-    Idempotent; dbt's handle on the file is closed before this returns.
+    The project is resolved first and frozen under `<home>/dbt/project` (see `freeze_project`); the run is written as
+    rows of the lake. Daily tables hold the dates of `list_dates_to_build`, or those given in `as_of_dates`. `known_at`,
+    with its zone, leaves out what was known later. Idempotent; dbt's handle on the file is closed before this returns.
 
     Raises:
         ContractInvalid: a contract of the tenant has problems.
@@ -49,25 +59,46 @@ def build(
         raise WarehouseBuildFailed(f"There is no dbt_project.yml in {settings.dbt_project}; run from the repository.")
     if settings.warehouse.exists():
         open_warehouse(settings).close()
-    registry = load_registry(settings)
-    write_manifest(settings)
-    dates = [day.isoformat() for day in as_of_dates or list_dates_to_build(batch_date, settings)]
+    project = _describe_run(batch_date, settings, as_of_dates, known_at)
     arguments = ["build", "--exclude-resource-type", "unit_test"]
-    arguments += _variables(registry, batch_date, as_of_dates=dates)
     if select:
         arguments += ["--select", *select]
+    elif layers is not None:
+        arguments += _select_layers(layers)
     report_event("build_started", batch_date=batch_date)
-    _invoke(arguments, batch_date, settings, registry)
+    _invoke(arguments, batch_date, settings, project)
     report_event("build_ended", batch_date=batch_date)
+
+
+def _describe_run(
+    batch_date: date,
+    settings: Settings,
+    as_of_dates: Sequence[date] | None = None,
+    known_at: datetime | None = None,
+) -> FrozenProject:
+    """Freeze the project, and write what it will read of the lake and of this run."""
+    project = freeze_project(settings, load_registry(settings))
+    write_manifest(settings)
+    held = list_dates_to_build(batch_date, settings)
+    daily = {day: held.get(day, False) for day in as_of_dates or held}
+    write_run(Run(batch_date, daily, known_at, project.digest), settings)
+    return project
+
+
+def _select_layers(layers: Sequence[str]) -> list[str]:
+    """The arguments that select these neighbouring layers and nothing of those before them."""
+    names = list(LAYER_SELECTIONS)
+    first = min(names.index(layer) for layer in layers)
+    chosen = [selected for layer in layers for selected in LAYER_SELECTIONS[layer]]
+    before = [selected for layer in names[:first] for selected in LAYER_SELECTIONS[layer]]
+    return ["--select", *chosen, *(["--exclude", *before] if before else [])]
 
 
 def compile_models(engine: str, settings: Settings | None = None) -> dict[str, str]:
     """The compiled SQL of every model by name, with the dispatched macros in the form of `engine`."""
     settings = settings or load_settings()
-    registry = load_registry(settings)
-    write_manifest(settings)
-    batch_date = date(2000, 1, 31)
-    _invoke(["compile", *_variables(registry, batch_date, compile_for=engine)], batch_date, settings, registry)
+    project = _describe_run(SOME_DATE, settings)
+    _invoke(["compile", "--vars", json.dumps({"compile_for": engine})], SOME_DATE, settings, project)
     manifest = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     return {node["name"]: node["compiled_code"] for node in sorted(nodes, key=lambda node: str(node["name"]))}
@@ -80,10 +111,8 @@ def run_unit_tests(settings: Settings | None = None) -> None:
         WarehouseBuildFailed: naming the tests that failed.
     """
     settings = settings or load_settings()
-    batch_date = date(2000, 1, 31)
-    registry = load_registry(settings)
-    arguments = ["test", "--select", "test_type:unit", *_variables(registry, batch_date)]
-    _invoke(arguments, batch_date, settings, registry)
+    project = freeze_project(settings, load_registry(settings))
+    _invoke(["test", "--select", "test_type:unit"], SOME_DATE, settings, project)
 
 
 def write_docs(batch_date: date, version: str, settings: Settings) -> Path | None:
@@ -97,8 +126,8 @@ def write_docs(batch_date: date, version: str, settings: Settings) -> Path | Non
         return page
     if not (settings.home / "dbt" / "target" / "manifest.json").is_file():
         return None
-    registry = load_registry(settings)
-    _invoke(["docs", "generate", "--static", *_variables(registry, batch_date)], batch_date, settings, registry)
+    project = freeze_project(settings, load_registry(settings))
+    _invoke(["docs", "generate", "--static"], batch_date, settings, project)
     with replace_atomically(page) as draft:
         shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", draft)
     kept = {version, *kept_versions("warehouse", settings)}
@@ -108,50 +137,15 @@ def write_docs(batch_date: date, version: str, settings: Settings) -> Path | Non
     return page
 
 
-def freeze_project(settings: Settings, registry: Registry) -> Path:
-    """Write the resolved dbt project under home: the platform's own parts, the tenant's models and seeds, the sources.
-
-    Models and seeds are the product's and the tenant's together, as `read_files` gives them; the sources are made from
-    the contracts and are nowhere else. A file that has not changed keeps its copy, and one that is gone loses it. dbt
-    still parses everything for each business date, because the date is one of its variables. (dbt follows no links
-    below a model folder, and an absolute model path makes it overwrite the sources.)
-    """
-    project = settings.home / "dbt" / "project"
-    wanted = {
-        name: path.read_bytes()
-        for name, path in list_files(settings.dbt_project).items()
-        if name.startswith(OWN_MODELS) or not name.startswith(("target/", "logs/", "models/", "seeds/"))
-    }
-    for kind, files in (("models", settings.models), ("seeds", settings.seeds)):
-        wanted |= {f"{kind}/{name}": content for name, content in read_files(files).items()}
-    wanted[f"{OWN_MODELS}_sources.yml"] = render_sources(registry).encode()
-    frozen = list_files(project)
-    for stale in frozen.keys() - wanted.keys():
-        frozen[stale].unlink()
-    for name, content in wanted.items():
-        if name not in frozen or frozen[name].read_bytes() != content:
-            with replace_atomically(project / name) as draft:
-                draft.write_bytes(content)
-    return project
-
-
-def _variables(registry: Registry, batch_date: date, **more: object) -> list[str]:
-    """The arguments by which dbt learns the business date and what the contracts deliver."""
-    datasets = [[dataset.source, dataset.name] for dataset in registry.datasets]
-    conformed = registry.list_conformed()
-    values = {"batch_date": batch_date.isoformat(), "conformed": conformed, "datasets": datasets, **more}
-    return ["--vars", json.dumps(values, sort_keys=True)]
-
-
-def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings, registry: Registry) -> None:
+def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings, project: FrozenProject) -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    project, work = freeze_project(settings, registry), settings.home / "dbt"
+    work = settings.home / "dbt"
     command = ["--quiet", "--no-send-anonymous-usage-stats", "--partial-parse", "--no-use-colors"]
     command += ["--log-path", str(work / "logs"), "--log-level", "none", "--log-level-file", "info"]
     command += arguments
-    command += ["--project-dir", str(project), "--profiles-dir", str(project)]
+    command += ["--project-dir", str(project.folder), "--profiles-dir", str(project.folder)]
     command += ["--target-path", str(work / "target"), "--threads", str(settings.threads)]
     with _environment(settings):
         try:

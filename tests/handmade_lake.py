@@ -15,7 +15,6 @@ from typing import Any
 
 import duckdb
 import polars as pl
-import pytest
 import sqlalchemy as sa
 
 from ingestion.contract import Dataset, load_registry
@@ -95,10 +94,8 @@ class HandmadeLake:
     def build(self, day: str, as_of: Sequence[str] = (), select: Sequence[str] | None = None) -> None:
         """Build the warehouse of a business date."""
         dates = [date.fromisoformat(text) for text in as_of] or None
-        with pytest.MonkeyPatch.context() as patch:
-            if self._known_at is not None:
-                patch.setenv("PLATFORM_KNOWN_AT", self._known_at)
-            build(date.fromisoformat(day), self.settings, select=select, as_of_dates=dates)
+        known_at = datetime.fromisoformat(self._known_at) if self._known_at else None
+        build(date.fromisoformat(day), self.settings, select=select, as_of_dates=dates, known_at=known_at)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the built warehouse; instants as Beijing text to the second."""

@@ -1,17 +1,10 @@
 {#- Portable type of a canonical column. -#}
 {% macro canonical_type(name) %}{{ return(type_instant() if name == 'instant' else name) }}{% endmacro %}
 
-{#- The predicate that a moment belongs to what this build knows: true, or up to the instant, with its zone, that
-    PLATFORM_KNOWN_AT names. Every history passes here, so every table of such a build is as it was known then (知悉时点);
-    the README says how to ask. -#}
-{% macro is_known(moment) -%}
-{%- set known_at = env_var('PLATFORM_KNOWN_AT', '') -%}
-{%- if known_at -%}
-    {{ moment }} <= cast('{{ known_at }}' as {{ type_instant() }})
-{%- else -%}
-    true
-{%- endif -%}
-{%- endmacro %}
+{#- The predicate that a moment belongs to what this build knows (知悉时点): everything, or what was known by the instant
+    that its run names. Every history passes here, so every table of such a build is as it was known then; the README
+    says how to ask. -#}
+{% macro is_known(moment) %}{{ moment }} <= (select known_at from {{ ref('stg_platform__runs') }}){% endmacro %}
 
 {#- Every version of a canonical entity (统一实体的全部版本), from all staging models that conform to it: one row per
     key and interval in which that version stood, `_known_at` to `_superseded_at` (NULL: still standing).
@@ -285,12 +278,8 @@ from changes
 where stands = 1
 {% endmacro %}
 
-{#- The dates for which daily figures are derived: the batch date and every earlier one with a delivery. -#}
-{% macro as_of_dates() %}
-{%- for day in var('as_of_dates') or [var('batch_date')] %}
-    select cast('{{ day }}' as date) as as_of_date{% if not loop.last %} union all{% endif %}
-{%- endfor %}
-{% endmacro %}
+{#- The business dates of which daily tables hold figures: of every landed delivery up to the run's, and those asked. -#}
+{% macro as_of_dates() %}select as_of_date from {{ ref('stg_platform__run_dates') }}{% endmacro %}
 
 {#- The customer of an anchor (锚点): one checksum-valid identity number, known only by its token. -#}
 {% macro customer_id(anchor_token) %}substr({{ anchor_token }}, 1, 32){% endmacro %}

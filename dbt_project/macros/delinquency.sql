@@ -1,5 +1,5 @@
-{#- The business date of the run. -#}
-{% macro batch_date() %}cast('{{ var("batch_date") }}' as date){% endmacro %}
+{#- The business date of the run, read from its row: a model compiles to the same text every day. -#}
+{% macro batch_date() %}(select batch_date from {{ ref('stg_platform__runs') }}){% endmacro %}
 
 {#- Worst DPD an instalment has had by the end of `day` (历史最大逾期天数); a payment on the day counts up to it. -#}
 {% macro dpd_ever(cleared_date, due_date, day) -%}

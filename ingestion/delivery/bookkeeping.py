@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -135,20 +135,30 @@ def _report(
     )
 
 
-def list_dates_to_build(batch_date: date, settings: Settings) -> list[date]:
-    """Every business date up to `batch_date` with a landed delivery, and `batch_date` itself.
+def list_dates_to_build(batch_date: date, settings: Settings) -> dict[date, bool]:
+    """The business dates that daily tables hold, each with whether something unpublished was delivered for it later.
 
-    A late or restated row may touch any date after its event, so all daily figures are derived again. Dates of the
-    stock load count as the date it came with.
+    They are `batch_date`, every earlier date with a landed delivery, and the month-ends from the tenant's
+    `month_ends_since` on, which the stock load covers; dates of the stock load count as the date it came with.
     """
     query = (
-        sa.select(deliveries.c.batch_date)
-        .distinct()
+        sa.select(deliveries.c.batch_date, sa.func.count(deliveries.c.published_in), sa.func.count())
         .where(deliveries.c.state == "landed", deliveries.c.batch_date <= batch_date)
+        .group_by(deliveries.c.batch_date)
     )
     with use_ledger(settings) as connection:
-        landed = {row[0] for row in connection.execute(query)}
-    return sorted(landed | {batch_date})
+        landed: dict[date, bool] = {row[0]: row[1] < row[2] for row in connection.execute(query)}
+    month_ends = _list_month_ends(settings.month_ends_since, batch_date)
+    days = sorted({batch_date, *landed, *month_ends})
+    return {day: landed.get(day, False) and day < batch_date for day in days}
+
+
+def _list_month_ends(first: date | None, last: date) -> Iterator[date]:
+    """The month-ends from one date to another, both included; none without a first."""
+    if first is not None:
+        for day in (first + timedelta(days=offset) for offset in range((last - first).days + 1)):
+            if (day + timedelta(days=1)).day == 1:
+                yield day
 
 
 def mark_published(delivery_ids: Sequence[str], version: str, settings: Settings) -> None:

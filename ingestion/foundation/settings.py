@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -50,9 +51,6 @@ class Variables(Closed):
     schedule: Literal["on", "off"] | None = Field(default=None, description="read by dags/defaults")
     warehouse: str | None = Field(default=None, description="set by quality.warehouse for dbt's profile")
     lake: str | None = Field(default=None, description="set by quality.warehouse for dbt's sources")
-    known_at: str | None = Field(
-        default=None, description="read by dbt's macro is_known: a build as known at an instant"
-    )
     test_data: str | None = Field(default=None, description="read by tests/acceptance")
 
     @field_validator("threads")
@@ -64,12 +62,6 @@ class Variables(Closed):
     @classmethod
     def _limit_memory(cls, text: str) -> str:
         return _match(text, r"[1-9][0-9]*(\.[0-9]+)? ?[KMGT]i?B", "set a size such as 4GB or 512MB")
-
-    @field_validator("known_at")
-    @classmethod
-    def _know_instant(cls, text: str) -> str:
-        shape = r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)"
-        return _match(text, shape, "set an instant with its zone such as 2026-03-04T09:00:00+08:00")
 
     @field_validator("airflow_port")
     @classmethod
@@ -103,6 +95,7 @@ class Settings:
     memory_limit: str
     token_algorithm: Literal["sha256", "sm3"] | None = None
     vault_url: str | None = None
+    month_ends_since: date | None = None
     vault_deposit: bool = True
     vault_purposes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     log: Literal["off", "json", "text"] = "off"
@@ -185,6 +178,7 @@ def load_settings(environment: Mapping[str, str] | None = None, tenant: Path | N
         memory_limit=variables.memory_limit,
         token_algorithm=variables.token_algorithm or rules.token_algorithm,
         vault_url=variables.vault_url or f"sqlite:///{home / 'vault' / 'vault.db'}",
+        month_ends_since=rules.month_ends_since,
         vault_deposit=rules.vault.deposit,
         vault_purposes=rules.vault.purposes if rules.vault.purposes is not None else _shipped_purposes(),
         tenant=tenant,

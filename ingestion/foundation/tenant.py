@@ -15,6 +15,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -69,6 +70,9 @@ class TenantRules(Closed):
     replaces: tuple[str, ...] = Field(default=(), description='a list such as ["models/core/dim_customers.sql"]')
     extends: tuple[str, ...] = Field(default=(), description='a list such as ["seeds/ref_codes.csv"]')
     vault: VaultRules = Field(default=VaultRules(), description="a table [vault]")
+    month_ends_since: date | None = Field(
+        default=None, description="a date: daily tables also hold the month-ends from then on"
+    )
     sources: dict[str, str] = Field(default={}, description='SOURCE = "folder"')
 
 

@@ -4,12 +4,15 @@ from ingestion.lake.comparison import compare_versions
 from ingestion.lake.dbt_sources import render_sources
 from ingestion.lake.layout import choose_parquet_options, derive_lake_schema, open_connection
 from ingestion.lake.manifest import write_manifest
+from ingestion.lake.run import Run, write_run
 
 __all__ = [
+    "Run",
     "choose_parquet_options",
     "compare_versions",
     "derive_lake_schema",
     "open_connection",
     "render_sources",
     "write_manifest",
+    "write_run",
 ]

@@ -27,7 +27,9 @@ def render_sources(registry: Registry) -> str:
         "description": "What the platform itself knows of its lake.",
         "config": {"meta": {"external_location": "read_parquet('{{ env_var(\"PLATFORM_LAKE\") }}/{name}.parquet')"}},
         "tables": [
-            {"name": "deliveries", "description": "One row per landed delivery, with its receipt and successor."}
+            {"name": "deliveries", "description": "One row per landed delivery, with its receipt and successor."},
+            {"name": "runs", "description": "One row: the business date of this build, and until when it knows."},
+            {"name": "run_dates", "description": "One row per business date of which daily tables hold figures."},
         ],
     }
     document = {"version": 2, "sources": [*sources, platform]}

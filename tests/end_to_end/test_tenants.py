@@ -19,9 +19,10 @@ from ingestion.foundation import PROJECT, Settings, load_settings
 from ingestion.foundation.settings import claim_home
 from ingestion.landing import land_source
 from quality.commands import main as quality
+from quality.frozen_project import freeze_project
 from quality.published import open_published
 from quality.suite import load_suites
-from quality.warehouse import build, freeze_project
+from quality.warehouse import build
 
 DAY = date(2026, 3, 2)
 SOURCES = Path("models", "platform", "_sources.yml")
@@ -180,7 +181,7 @@ def lay_over(folder: Path, party: str, factor: int, monkeypatch: pytest.MonkeyPa
 
 def seen(settings: Settings) -> dict[str, set[str]]:
     """What a tenant consists of, by kind and name."""
-    project = freeze_project(settings, load_registry(settings))
+    project = freeze_project(settings, load_registry(settings)).folder
     return {
         "contracts": set(load_registry(settings).contracts),
         "models": {path.stem for path in (project / "models").rglob("*.sql")},

@@ -206,7 +206,7 @@ def test_a_query_may_name_another_table_in_capitals(settings: Settings, change: 
 
 def test_a_warehouse_cannot_be_published_under_another_date(settings: Settings, change: Change) -> None:
     audit_and_publish("warehouse", DAY, settings)
-    change(f"create view stg_platform__builds as select date '{DAY}' as batch_date")
+    change(f"create view stg_platform__runs as select date '{DAY}' as batch_date")
     for refused in (audit_and_publish, publish):
         with pytest.raises(WarehouseUnusable, match=r"built for 2026-03-02 and not for 2026-03-03; run"):
             refused("warehouse", LATER, settings)

@@ -13,7 +13,8 @@ import pytest
 from ingestion.contract import load_registry
 from ingestion.foundation import Settings
 from ingestion.lake import render_sources
-from quality.warehouse import WarehouseBuildFailed, build, freeze_project
+from quality.frozen_project import freeze_project
+from quality.warehouse import WarehouseBuildFailed, build
 
 DAY = date(2026, 3, 2)
 
@@ -68,7 +69,7 @@ def test_the_frozen_project_holds_what_the_tenant_sees_and_no_more(settings: Set
     (elsewhere / "core" / "other.sql").write_text("select 2 as a")
 
     def frozen(resolved: Settings) -> list[str]:
-        folder = freeze_project(resolved, registry)
+        folder = freeze_project(resolved, registry).folder
         return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
     own = ["dbt_project.yml", "models/platform/_sources.yml", "models/platform/own.sql", "profiles.yml"]
@@ -82,7 +83,7 @@ def test_the_frozen_project_holds_what_the_tenant_sees_and_no_more(settings: Set
 
 def test_an_unchanged_file_keeps_its_copy(settings: Settings, project: Path) -> None:
     registry = load_registry(settings)
-    folder = freeze_project(settings, registry)
+    folder = freeze_project(settings, registry).folder
     before = {path: path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
     (project / "models" / "good.sql").write_text("select 1 as changed")
     freeze_project(settings, registry)
