@@ -21,6 +21,7 @@ from quality.published import kept_versions
 from quality.source import open_warehouse
 
 MESSAGE = 300
+COMPUTED_BY = "computed_by.txt"
 SOME_DATE = date(2000, 1, 31)
 LAYER_SELECTIONS: Mapping[str, tuple[str, ...]] = {
     "staging": ("path:models/staging", "path:models/platform", "resource_type:seed"),
@@ -47,7 +48,8 @@ def build(
 
     The project is resolved first and frozen under `<home>/dbt/project` (see `freeze_project`); the run is written as
     rows of the lake. Daily tables hold the dates of `list_dates_to_build`, or those given in `as_of_dates`. `known_at`,
-    with its zone, leaves out what was known later. Idempotent; dbt's handle on the file is closed before this returns.
+    with its zone, leaves out what was known later. What daily tables hold is kept as long as the project that computed
+    it is the same. Idempotent; dbt's handle on the file is closed before this returns.
 
     Raises:
         ContractInvalid: a contract of the tenant has problems.
@@ -61,12 +63,18 @@ def build(
         open_warehouse(settings).close()
     project = _describe_run(batch_date, settings, as_of_dates, known_at)
     arguments = ["build", "--exclude-resource-type", "unit_test"]
+    note = settings.home / "dbt" / COMPUTED_BY
+    if not note.is_file() or note.read_text(encoding="utf-8") != project.digest:
+        arguments.append("--full-refresh")
     if select:
         arguments += ["--select", *select]
     elif layers is not None:
         arguments += _select_layers(layers)
     report_event("build_started", batch_date=batch_date)
     _invoke(arguments, batch_date, settings, project)
+    if select is None and (layers is None or list(LAYER_SELECTIONS)[-1] in layers):
+        with replace_atomically(note) as draft:
+            draft.write_text(project.digest, encoding="utf-8")
     report_event("build_ended", batch_date=batch_date)
 
 

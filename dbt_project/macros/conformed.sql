@@ -278,9 +278,6 @@ from changes
 where stands = 1
 {% endmacro %}
 
-{#- The business dates of which daily tables hold figures: of every landed delivery up to the run's, and those asked. -#}
-{% macro as_of_dates() %}select as_of_date from {{ ref('stg_platform__run_dates') }}{% endmacro %}
-
 {#- The customer of an anchor (锚点): one checksum-valid identity number, known only by its token. -#}
 {% macro customer_id(anchor_token) %}substr({{ anchor_token }}, 1, 32){% endmacro %}
 

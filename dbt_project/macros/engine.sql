@@ -41,3 +41,14 @@
 {% macro default__rate(numerator, denominator) -%}
     cast(round(cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0), 9) as decimal(18, 9))
 {%- endmacro %}
+
+{#- A number that stands for the content of columns: equal on both engines, additive over rows, 60 bits of an MD5. -#}
+{% macro content_number(columns) -%}
+{%- set texts = [] -%}
+{%- for column in columns -%}
+{%- do texts.append("coalesce(cast(" ~ column ~ " as string), '~')") -%}
+{%- endfor -%}
+{{ return(dispatched('content_number')(texts | join(" || '|' || "))) }}
+{%- endmacro %}
+{% macro duckdb__content_number(text) %}cast('0x' || substr(md5({{ text }}), 1, 15) as bigint){% endmacro %}
+{% macro spark__content_number(text) %}cast(conv(substr(md5({{ text }}), 1, 15), 16, 10) as bigint){% endmacro %}

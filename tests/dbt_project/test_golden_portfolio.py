@@ -58,7 +58,8 @@ def test_dpd_of_every_loan(warehouse):
 def test_first_payment_default_by_count(warehouse):
     found = warehouse.execute(
         "select as_of_date, calibre, metric, sum(matured_loan_count), sum(bad_loan_count)"
-        " from mtr_first_payment_default__daily group by all"
+        " from mtr_first_payment_default__daily join stg_platform__run_dates"
+        " on valid_from <= as_of_date and (valid_to is null or as_of_date < valid_to) group by all"
     ).fetchall()
     by_cell = {row[:3]: row[3:] for row in text(found)}
     for *cell, matured, bad in expected("first_payment_default"):
@@ -68,7 +69,8 @@ def test_first_payment_default_by_count(warehouse):
 def test_a_cohort_has_a_rate_once_it_has_matured(warehouse):
     found = warehouse.execute(
         "select due_date, matured_loan_count, bad_loan_count, first_payment_default_rate"
-        " from mtr_first_payment_default__daily where as_of_date = date '2026-03-31'"
+        " from mtr_first_payment_default__daily"
+        " where valid_from <= date '2026-03-31' and (valid_to is null or date '2026-03-31' < valid_to)"
         " and calibre = 'before_compensation' and metric = 'FPD1_cnt' order by due_date"
     ).fetchall()
     assert text(found) == [("2026-02-10", "8", "5", "0.625000000"), ("2026-02-28", "1", "0", "0E-9")]

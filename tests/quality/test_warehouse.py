@@ -28,17 +28,18 @@ def project(settings: Settings) -> Path:
     (folder / "profiles.yml").write_text("p: {target: d, outputs: {d: " + output + "}}\n")
     (folder / "models" / "good.sql").write_text(
         "{{ config(materialized='table') }} "
-        "select '{{ var('batch_date') }}' as d, {{ var('as_of_dates') | length }} as n"
+        "select batch_date as d, (select count(*) from {{ source('platform', 'run_dates') }}) as n"
+        " from {{ source('platform', 'runs') }}"
     )
     return folder
 
 
-def test_build_passes_the_date_and_releases_the_file(settings: Settings, project: Path) -> None:
+def test_a_build_reads_its_date_and_releases_the_file(settings: Settings, project: Path) -> None:
     before = dict(os.environ)
     for day in (DAY, date(2026, 3, 3)):
         build(day, settings, as_of_dates=[DAY])
         with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
-            assert connection.execute("select d, n from good").fetchall() == [(day.isoformat(), 1)]
+            assert connection.execute("select d, n from good").fetchall() == [(day, 1)]
     assert dict(os.environ) == before
     assert sorted(path.name for path in project.iterdir()) == ["dbt_project.yml", "models", "profiles.yml"]
 

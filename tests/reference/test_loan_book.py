@@ -177,7 +177,12 @@ def test_buckets(lake: HandmadeLake, held: Figures, customers: dict[str, str]) -
 def test_first_payment_default(lake: HandmadeLake, book: list[Loan], days: list[date]) -> None:
     values = "matured_loan_count, bad_loan_count, first_payment_default_rate"
     expected = truth.first_payment_default(book, days)
-    agree(lake, "mtr_first_payment_default__daily", "as_of_date, due_date, calibre, metric", values, expected)
+    observed = (
+        "(select dates.as_of_date, cohorts.* from mtr_first_payment_default__daily as cohorts"
+        " join stg_platform__run_dates as dates"
+        " on valid_from <= as_of_date and (valid_to is null or as_of_date < valid_to))"
+    )
+    agree(lake, observed, "as_of_date, due_date, calibre, metric", values, expected)
 
 
 def test_first_payment_unpaid(lake: HandmadeLake, book: list[Loan]) -> None:

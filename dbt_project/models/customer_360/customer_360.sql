@@ -1,5 +1,9 @@
 with
 
+today as (select batch_date as as_of_date from {{ ref('stg_platform__runs') }}),
+
+days as ({{ loan_days('today') }}),
+
 applications as (
 
     select
@@ -30,8 +34,7 @@ loans as (
         min(loans.funded_date) as first_funded_date,
         max(loans.funded_date) as last_funded_date
     from {{ ref('fct_loans') }} as loans
-    inner join {{ ref('fct_loan_days') }} as days
-        on loans.loan_id = days.loan_id and days.as_of_date = {{ batch_date() }}
+    inner join days on loans.loan_id = days.loan_id
     group by loans.customer_id
 
 ),

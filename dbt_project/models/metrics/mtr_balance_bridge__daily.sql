@@ -1,9 +1,12 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ drop_stale_slices() }}") }}
 -- BR-01: what the customers owe less what the funders still hold is what guarantors have paid and not got back. The
 -- components are summed from what each payment did, not from the two balances. An instalment's receivable is a buy-back
 -- (回购) once a buy-back of it stands, and a compensation (代偿) before.
 with
 
-dates as ({{ as_of_dates() }}),
+dates as ({{ dates_to_derive() }}),
+
+days as ({{ loan_days('dates') }}),
 
 balances as (
 
@@ -11,7 +14,7 @@ balances as (
         as_of_date,
         sum(balance_before_compensation_amount) as before_compensation_amount,
         sum(balance_after_compensation_amount) as after_compensation_amount
-    from {{ ref('fct_loan_days') }}
+    from days
     group by as_of_date
 
 ),
@@ -67,6 +70,8 @@ select
         - coalesce(components.compensated_outstanding_amount, 0)
         - coalesce(components.buyback_outstanding_amount, 0)
         as decimal(18, 2)
-    ) as unexplained_amount
+    ) as unexplained_amount,
+    dates.inputs_hash as _inputs_hash
 from balances
+inner join dates on balances.as_of_date = dates.as_of_date
 left join components on balances.as_of_date = components.as_of_date

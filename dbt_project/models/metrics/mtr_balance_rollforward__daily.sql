@@ -1,3 +1,4 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ drop_stale_slices() }}") }}
 -- BAL-02: open + disbursed − repaid − compensated ± reversed = close, by date, calibre and funder; open is the balance
 -- at the end of the day before. The identity is worked out for every loan; `broken_loan_count` says for how many it
 -- fails, so that two errors of opposite sign do not hide each other.
@@ -7,7 +8,7 @@
 -- only.
 with
 
-dates as ({{ as_of_dates() }}),
+dates as ({{ dates_to_derive() }}),
 
 loans as (
 
@@ -166,7 +167,9 @@ select
     cast(sum(by_loan.reversed_amount) as decimal(18, 2)) as reversed_amount,
     cast(sum(by_loan.close_amount) as decimal(18, 2)) as close_amount,
     cast(sum(by_loan.unexplained_amount) as decimal(18, 2)) as unexplained_amount,
-    cast(sum(case when by_loan.unexplained_amount <> 0 then 1 else 0 end) as bigint) as broken_loan_count
+    cast(sum(case when by_loan.unexplained_amount <> 0 then 1 else 0 end) as bigint) as broken_loan_count,
+    dates.inputs_hash as _inputs_hash
 from by_loan
+inner join dates on by_loan.as_of_date = dates.as_of_date
 left join loans on by_loan.loan_id = loans.loan_id
-group by by_loan.as_of_date, by_loan.calibre, coalesce(loans.funder, '{{ var("unstated") }}')
+group by by_loan.as_of_date, by_loan.calibre, coalesce(loans.funder, '{{ var("unstated") }}'), dates.inputs_hash

@@ -1,3 +1,12 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ drop_stale_slices() }}") }}
+with
+
+dates as ({{ dates_to_derive() }}),
+
+days as ({{ loan_days('dates') }}),
+
+by_calibre as ({{ loan_days_by_calibre('days') }})
+
 select
     days.as_of_date,
     days.calibre,
@@ -15,7 +24,9 @@ select
     {{ rate(
         'sum(case when days.dpd >= thresholds.lowest_dpd then days.balance_amount else 0 end)',
         'sum(days.balance_amount)'
-    ) }} as overdue_balance_rate
-from {{ ref('int_loan_days_by_calibre') }} as days
+    ) }} as overdue_balance_rate,
+    dates.inputs_hash as _inputs_hash
+from by_calibre as days
+inner join dates on days.as_of_date = dates.as_of_date
 cross join {{ ref('ref_overdue_thresholds') }} as thresholds
-group by days.as_of_date, days.calibre, thresholds.threshold
+group by days.as_of_date, days.calibre, thresholds.threshold, dates.inputs_hash

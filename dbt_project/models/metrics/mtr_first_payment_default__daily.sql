@@ -1,82 +1,171 @@
 -- FPDn by count (首逾率) by due-date cohort: loans whose first instalment went n days unpaid, of those for which n days
 -- have passed since its due date; rule "ever": a payment on day n is bad. NULL, not 0, while nothing has matured. A
 -- loan counts on the days on which it stands.
+--
+-- One row per cohort, calibre, variant and interval of observation days (valid_from to before valid_to) in which no
+-- count changes, so that a cohort has a few rows in its life, however many days it is observed.
 with
-
-dates as (
-
-    select distinct as_of_date from {{ ref('fct_loan_days') }}
-
-),
 
 firsts as (
 
     select
-        dates.as_of_date,
         states.loan_id,
         states.due_date,
+        greatest(states.valid_from, states.due_date) as valid_from,
+        case
+            when states.valid_to is null then loans.reversed_date
+            else least(states.valid_to, coalesce(loans.reversed_date, states.valid_to))
+        end as valid_to,
         states.cleared_date_before_compensation,
         states.cleared_date_after_compensation
     from {{ ref('int_instalment_states') }} as states
-    inner join dates
-        on states.due_date <= dates.as_of_date
-        and states.valid_from <= dates.as_of_date
-        and (states.valid_to is null or dates.as_of_date < states.valid_to)
-    inner join {{ ref('fct_loans') }} as loans
-        on states.loan_id = loans.loan_id and {{ loan_stands('loans', 'dates.as_of_date') }}
+    inner join {{ ref('fct_loans') }} as loans on states.loan_id = loans.loan_id
     where states.term_number = 1
 
 ),
 
-judged as (
+observed as (
     {% for view in ['before_compensation', 'after_compensation'] %}
     select
-        as_of_date,
         due_date,
         '{{ view }}' as calibre,
-        loan_id,
-        {{ days_between('due_date', 'as_of_date') }} as days_since_due,
-        {{ dpd_ever('cleared_date_' ~ view, 'due_date', 'as_of_date') }} as dpd_ever
+        valid_from,
+        valid_to,
+        cleared_date_{{ view }} as cleared_date
     from firsts
+    where valid_to is null or valid_from < valid_to
     {% if not loop.last %}
     union all
     {% endif %}
     {% endfor %}
+),
+
+-- When each loan matures and turns bad within its interval: an open instalment with time, a cleared one by its delay.
+judged as (
+
+    select
+        observed.due_date,
+        observed.calibre,
+        variants.metric,
+        variants.observation_days,
+        variants.grace_days,
+        observed.valid_from,
+        observed.valid_to,
+        greatest(
+            observed.valid_from, {{ days_after('observed.due_date', 'variants.observation_days') }}
+        ) as matured_from,
+        case
+            when observed.cleared_date is null
+                then greatest(
+                    observed.valid_from,
+                    {{ days_after(
+                        'observed.due_date', 'greatest(variants.observation_days, variants.grace_days + 1)'
+                    ) }}
+                )
+            when
+                {{ days_between('observed.due_date', 'observed.cleared_date') }}
+                >= greatest(variants.observation_days, variants.grace_days + 1)
+                then greatest(
+                    observed.valid_from, {{ days_after('observed.due_date', 'variants.observation_days') }}
+                )
+        end as bad_from
+    from observed
+    cross join {{ ref('ref_fpd_variants') }} as variants
+
+),
+
+changes as (
+    {% for begin, held, matured, bad in [
+        ('valid_from', 1, 0, 0), ('matured_from', 0, 1, 0), ('bad_from', 0, 0, 1)
+    ] %}
+    select
+        due_date,
+        calibre,
+        metric,
+        observation_days,
+        grace_days,
+        {{ begin }} as changed_date,
+        {{ held }} as held,
+        {{ matured }} as matured,
+        {{ bad }} as bad
+    from judged
+    where {{ begin }} is not null and (valid_to is null or {{ begin }} < valid_to)
+    union all
+    select
+        due_date,
+        calibre,
+        metric,
+        observation_days,
+        grace_days,
+        valid_to as changed_date,
+        {{ -held }} as held,
+        {{ -matured }} as matured,
+        {{ -bad }} as bad
+    from judged
+    where {{ begin }} is not null and valid_to is not null and {{ begin }} < valid_to
+    {% if not loop.last %}
+    union all
+    {% endif %}
+    {% endfor %}
+),
+
+changed as (
+
+    select
+        due_date,
+        calibre,
+        metric,
+        observation_days,
+        grace_days,
+        changed_date,
+        sum(held) as held,
+        sum(matured) as matured,
+        sum(bad) as bad
+    from changes
+    where changed_date <= {{ batch_date() }}
+    group by due_date, calibre, metric, observation_days, grace_days, changed_date
+    having sum(held) <> 0 or sum(matured) <> 0 or sum(bad) <> 0
+
+),
+
+counted as (
+
+    select
+        due_date,
+        calibre,
+        metric,
+        observation_days,
+        grace_days,
+        changed_date as valid_from,
+        lead(changed_date) over (
+            partition by due_date, calibre, metric order by changed_date nulls last
+        ) as valid_to,
+        sum(held) over (
+            partition by due_date, calibre, metric order by changed_date nulls last
+            rows between unbounded preceding and current row
+        ) as held_loan_count,
+        sum(matured) over (
+            partition by due_date, calibre, metric order by changed_date nulls last
+            rows between unbounded preceding and current row
+        ) as matured_loan_count,
+        sum(bad) over (
+            partition by due_date, calibre, metric order by changed_date nulls last
+            rows between unbounded preceding and current row
+        ) as bad_loan_count
+    from changed
+
 )
 
 select
-    judged.as_of_date,
-    judged.due_date,
-    judged.calibre,
-    variants.metric,
-    variants.observation_days,
-    variants.grace_days,
-    cast(sum(case when judged.days_since_due >= variants.observation_days then 1 else 0 end) as bigint)
-        as matured_loan_count,
-    cast(
-        sum(
-            case
-                when
-                    judged.days_since_due >= variants.observation_days
-                    and judged.dpd_ever >= variants.observation_days
-                    and judged.dpd_ever > variants.grace_days
-                    then 1
-                else 0
-            end
-        ) as bigint
-    ) as bad_loan_count,
-    {{ rate(
-        'sum(case when judged.days_since_due >= variants.observation_days'
-        ~ ' and judged.dpd_ever >= variants.observation_days'
-        ~ ' and judged.dpd_ever > variants.grace_days then 1 else 0 end)',
-        'sum(case when judged.days_since_due >= variants.observation_days then 1 else 0 end)'
-    ) }} as first_payment_default_rate
-from judged
-cross join {{ ref('ref_fpd_variants') }} as variants
-group by
-    judged.as_of_date,
-    judged.due_date,
-    judged.calibre,
-    variants.metric,
-    variants.observation_days,
-    variants.grace_days
+    due_date,
+    calibre,
+    metric,
+    observation_days,
+    grace_days,
+    valid_from,
+    valid_to,
+    cast(matured_loan_count as bigint) as matured_loan_count,
+    cast(bad_loan_count as bigint) as bad_loan_count,
+    {{ rate('bad_loan_count', 'matured_loan_count') }} as first_payment_default_rate
+from counted
+where held_loan_count > 0
