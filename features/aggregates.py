@@ -75,12 +75,12 @@ class Asked:
         return len(self.entity)
 
 
-def chronological_order(entity: Ints, happened: Ints, known: Ints) -> Ints | None:
+def find_chronological_order(entity: Ints, happened: Ints, known: Ints) -> Ints | None:
     """The permutation into timeline order; None when the rows are in it already."""
     return _order(entity, happened, known)
 
 
-def order_with_ties(timeline: Timeline, values: Numbers) -> Ints | None:
+def find_order_of_ties(timeline: Timeline, values: Numbers) -> Ints | None:
     """The permutation that also orders versions equal in entity, event and knowledge time by value, if any are."""
     same = (
         (timeline.entity[1:] == timeline.entity[:-1])
@@ -143,14 +143,14 @@ class Window:
         self._length = length
         self._range: tuple[Ints, Ints] | None = None
 
-    def sums(self, values: Ints) -> Ints:
+    def add_up(self, values: Ints) -> Ints:
         """Exact sum of the visible values; integer, so the order of the additions does not matter."""
         begun = values if self._beginnings.order is None else values[self._beginnings.order]
         ended = values if self._ended_order is None else values[self._ended_order]
         sums: Ints = _prefix(begun)[self._beginnings.at] - _prefix(ended)[self._ended_at]
         return sums
 
-    def range(self) -> tuple[Ints, Ints]:
+    def find_range(self) -> tuple[Ints, Ints]:
         """First index, and index after the last, of the events in the window by event time alone."""
         if self._range is None:
             low = self.timeline.offsets[self.asked.entity]
@@ -161,9 +161,9 @@ class Window:
             self._range = low, end
         return self._range
 
-    def selections(self) -> Iterator[Selection]:
+    def select_visible(self) -> Iterator[Selection]:
         """The visible versions of every instant that sees at least one, in pieces of bounded size."""
-        low, end = self.range()
+        low, end = self.find_range()
         complete = (self.counts > 0) & (self.counts == end - low)
         rows = np.flatnonzero(complete)
         if len(rows):
@@ -197,16 +197,17 @@ class Selection:
     low: Ints
     end: Ints
 
-    def newest(self, number: int | None) -> Selection:
+    def keep_newest(self, number: int | None) -> Selection:
         """Only the last `number` versions of each row."""
         if number is None:
             return self
         return Selection(self.rows, self.index, np.maximum(self.low, self.end - number), self.end)
 
-    def of(self, values: Numbers) -> Numbers:
+    def gather(self, values: Numbers) -> Numbers:
         """The values in the order that `low` and `end` index."""
         return values if self.index is None else values[self.index]
 
+    @property
     def counts(self) -> Ints:
         return self.end - self.low
 
@@ -214,47 +215,47 @@ class Selection:
 Reduction = Callable[[Selection, Numbers], Numbers]
 
 
-def latest(selection: Selection, values: Numbers) -> Numbers:
+def find_latest(selection: Selection, values: Numbers) -> Numbers:
     """Value of the last selected event."""
-    return selection.of(values)[selection.end - 1]
+    return selection.gather(values)[selection.end - 1]
 
 
-def earliest(selection: Selection, values: Numbers) -> Numbers:
+def find_earliest(selection: Selection, values: Numbers) -> Numbers:
     """Value of the first selected event."""
-    return selection.of(values)[selection.low]
+    return selection.gather(values)[selection.low]
 
 
-def greatest(selection: Selection, values: Numbers) -> Numbers:
+def find_greatest(selection: Selection, values: Numbers) -> Numbers:
     """Greatest selected value."""
-    return _reduce(np.maximum, selection.of(values), selection.low, selection.end)
+    return _reduce(np.maximum, selection.gather(values), selection.low, selection.end)
 
 
-def smallest(selection: Selection, values: Numbers) -> Numbers:
+def find_smallest(selection: Selection, values: Numbers) -> Numbers:
     """Smallest selected value."""
-    return _reduce(np.minimum, selection.of(values), selection.low, selection.end)
+    return _reduce(np.minimum, selection.gather(values), selection.low, selection.end)
 
 
-def total(selection: Selection, values: Numbers) -> Numbers:
+def add_up(selection: Selection, values: Numbers) -> Numbers:
     """Sum of each row's versions alone, in timeline order: floats do not depend on what else the bucket holds."""
-    return _reduce(np.add, selection.of(values), selection.low, selection.end)
+    return _reduce(np.add, selection.gather(values), selection.low, selection.end)
 
 
-def sample_deviation(selection: Selection, values: Numbers) -> Floats:
+def estimate_deviation(selection: Selection, values: Numbers) -> Floats:
     """Sample standard deviation in two passes; NaN with fewer than two versions."""
-    count = selection.counts()
-    mean = np.asarray(total(selection, values), dtype=np.float64) / count
+    count = selection.counts
+    mean = np.asarray(add_up(selection, values), dtype=np.float64) / count
     owner, index = _expand(selection.low, selection.end)
-    square = (np.asarray(selection.of(values), dtype=np.float64)[index] - mean[owner]) ** 2
+    square = (np.asarray(selection.gather(values), dtype=np.float64)[index] - mean[owner]) ** 2
     ends = np.cumsum(count)
     summed = _reduce(np.add, square, ends - count, ends)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(count > 1, np.sqrt(summed / (count - 1)), np.nan)
 
 
-def distinct(selection: Selection, values: Numbers) -> Ints:
+def count_distinct(selection: Selection, values: Numbers) -> Ints:
     """Number of different values."""
     owner, index = _expand(selection.low, selection.end)
-    value = selection.of(values)[index]
+    value = selection.gather(values)[index]
     order = np.lexsort((value, owner))
     value, owner = value[order], owner[order]
     new = np.ones(len(owner), dtype=np.bool_)
@@ -262,11 +263,11 @@ def distinct(selection: Selection, values: Numbers) -> Ints:
     return np.bincount(owner[new], minlength=len(selection.rows)).astype(np.int64)
 
 
-def smallest_gap(selection: Selection, happened: Numbers) -> Floats:
+def find_smallest_gap(selection: Selection, happened: Numbers) -> Floats:
     """Hours between the two closest consecutive events; NaN with fewer than two."""
-    times = selection.of(happened)
+    times = selection.gather(happened)
     gaps = np.diff(times)
-    paired = np.flatnonzero(selection.counts() > 1)
+    paired = np.flatnonzero(selection.counts > 1)
     hours = np.full(len(selection.rows), np.nan)
     if len(paired):
         least = _reduce(np.minimum, gaps, selection.low[paired], selection.end[paired] - 1)

@@ -50,7 +50,7 @@ def _check(given: argparse.Namespace, settings: Settings) -> None:
     if problems := find_unknown_owners(named, settings.seeds):
         raise ViewsInvalid(problems)
     for view in views:
-        print(f"{view.view}  {view.feature_version}  {len(view.shown())} features")
+        print(f"{view.view}  {view.feature_version}  {len(view.list_features())} features")
 
 
 def _build(given: argparse.Namespace, settings: Settings) -> None:
@@ -59,12 +59,12 @@ def _build(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _describe(given: argparse.Namespace, settings: Settings) -> None:
-    view = load_views(settings.views).get(given.view)
+    view = load_views(settings.views).find(given.view)
     print(f"{view.view} (version {view.version}, {view.feature_version}), owned by {view.owner}")
     print(view.description)
     print(f"{view.entity} from {view.source}, by {view.event_time}, known at {view.known_at}")
     print(f"for {', '.join(view.purposes) or view.legal_basis}\n")
-    for feature in view.shown():
+    for feature in view.list_features():
         print(f"{feature.name}  {feature.type}  {feature.title}\n    {feature.description}")
         nothing = "null" if feature.when_empty is None else feature.when_empty
         print(f"    = {_formula(feature)}; nothing seen: {nothing}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from features.point_in_time import SpineInvalid
-from features.values import ZONE, SourceInvalid, in_business_zone
+from features.values import ZONE, SourceInvalid, convert_to_business_zone
 from features.view import PURPOSES
 
 RECIPIENT = "PLATFORM"
@@ -42,7 +42,9 @@ class Permitted:
         return int(self.exclusions["rows"].sum())
 
 
-def permitted(spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.Expr | None = None) -> Permitted:
+def split_by_consent(
+    spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.Expr | None = None
+) -> Permitted:
     """Split the spine (`customer_id`, `as_of`, more) by consent for `purpose`; `consents` is fct_consents_history.
 
     `moment` is when the processing takes place, the row's `as_of` by default. Withdrawals and validity are
@@ -92,7 +94,7 @@ def judge(spine: pl.DataFrame, purpose: str, consents: pl.LazyFrame, moment: pl.
         .with_columns(pl.col(_MOMENT).dt.date().alias(_DAY))
     )
     ours = (
-        in_business_zone(consents, "fct_consents_history")
+        convert_to_business_zone(consents, "fct_consents_history")
         .filter((pl.col("purpose") == purpose) & (pl.col("recipient") == RECIPIENT))
         .select("customer_id", "event", "occurred_at", "valid_to", "_known_at", "_superseded_at")
         .collect()

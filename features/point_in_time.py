@@ -18,34 +18,34 @@ import polars as pl
 
 from features import aggregates
 from features.aggregates import NEVER, Asked, Beginnings, Flags, Ints, Reduction, Timeline, Window
-from features.source import EventSource, bucket_of
+from features.source import EventSource, place_in_buckets
 from features.values import (
     ZONE,
     Encoded,
     SourceInvalid,
-    as_doubles,
-    business_days,
+    choose_polars_type,
     decode,
+    derive_rounded_mean,
     encode,
-    instants,
-    polars_type,
-    rounded_mean,
+    encode_doubles,
+    number_business_days,
+    read_instants,
 )
 from features.view import Feature, View, parse_span
 
 _CODE = "__code"
 _NOBODY = "\0"
 _REDUCTIONS: Mapping[str, Reduction] = {
-    "sum": aggregates.total,
-    "max": aggregates.greatest,
-    "min": aggregates.smallest,
-    "last": aggregates.latest,
-    "first": aggregates.earliest,
-    "count_distinct": aggregates.distinct,
-    "std": aggregates.sample_deviation,
-    "min_gap_hours": aggregates.smallest_gap,
-    "days_since_last": aggregates.latest,
-    "days_since_first": aggregates.earliest,
+    "sum": aggregates.add_up,
+    "max": aggregates.find_greatest,
+    "min": aggregates.find_smallest,
+    "last": aggregates.find_latest,
+    "first": aggregates.find_earliest,
+    "count_distinct": aggregates.count_distinct,
+    "std": aggregates.estimate_deviation,
+    "min_gap_hours": aggregates.find_smallest_gap,
+    "days_since_last": aggregates.find_latest,
+    "days_since_first": aggregates.find_earliest,
 }
 _ORDER_OF_VALUES_MATTERS = frozenset({"last", "first"})
 
@@ -68,7 +68,7 @@ def evaluate(
     taken = set(spine.columns)
     for view in views:
         _check_spine(spine, view)
-        for feature in view.shown(purpose):
+        for feature in view.list_features(purpose):
             if feature.name in taken:
                 raise SpineInvalid(f"The spine or another view already has a column {feature.name}; rename it.")
             taken.add(feature.name)
@@ -81,7 +81,7 @@ def _check_spine(spine: pl.DataFrame, view: View) -> None:
         if column not in spine.columns:
             raise SpineInvalid(f"The spine has no column {column}, which view {view.view} needs; add it.")
     try:
-        instants(spine["as_of"].head(0), "Spine column as_of")
+        read_instants(spine["as_of"].head(0), "Spine column as_of")
     except SourceInvalid as error:
         raise SpineInvalid(str(error)) from None
     if spine["as_of"].dtype == pl.Date:
@@ -93,13 +93,13 @@ def _check_spine(spine: pl.DataFrame, view: View) -> None:
 
 def _evaluate_view(spine: pl.DataFrame, view: View, source: EventSource, purpose: str | None) -> pl.DataFrame:
     try:
-        as_of = instants(spine["as_of"], "Spine column as_of")
+        as_of = read_instants(spine["as_of"], "Spine column as_of")
     except SourceInvalid as error:
         raise SpineInvalid(str(error)) from None
     entity = spine[view.entity].cast(pl.String).fill_null(_NOBODY)
     known = entity.unique().sort()
     code = entity.replace_strict(known, pl.int_range(len(known), eager=True)).to_numpy().astype(np.int64)
-    bucket = bucket_of(known, source.buckets).to_numpy()[code] if len(known) else code
+    bucket = place_in_buckets(known, source.buckets).to_numpy()[code] if len(known) else code
     order = np.lexsort((as_of, code, bucket))
     bounds = np.searchsorted(bucket[order], np.arange(source.buckets + 1))
     results = []
@@ -111,10 +111,10 @@ def _evaluate_view(spine: pl.DataFrame, view: View, source: EventSource, purpose
         entities = pl.DataFrame({view.entity: known[present], _CODE: np.arange(len(present))})
         events = source.read(number, view.source_columns, view.entity, entities)
         asked = Asked(local.astype(np.int64), as_of[rows])
-        results.append(_Bucket(view, source.name, events, len(present), asked).features(purpose))
-    names = [f.name for f in view.shown(purpose)]
+        results.append(_Bucket(view, source.name, events, len(present), asked).evaluate(purpose))
+    names = [f.name for f in view.list_features(purpose)]
     if not results:
-        return pl.DataFrame(schema={f.name: polars_type(f.type) for f in view.shown(purpose)})
+        return pl.DataFrame(schema={f.name: choose_polars_type(f.type) for f in view.list_features(purpose)})
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
     return pl.concat(results).select(pl.col(names).gather(back))
@@ -148,7 +148,7 @@ class _Bucket:
         if view.superseded_at is not None and events[view.superseded_at].null_count() < len(events):
             at = self._clock(events, view.superseded_at)
             superseded = np.where(events[view.superseded_at].is_not_null().to_numpy(), at, NEVER)
-        order = aggregates.chronological_order(code, happened, known)
+        order = aggregates.find_chronological_order(code, happened, known)
         if order is not None:
             code, happened, known, superseded = code[order], happened[order], known[order], superseded[order]
             events = events[order]
@@ -160,9 +160,9 @@ class _Bucket:
         self._beginnings: dict[tuple[str | None, str | None], Beginnings] = {}
         self._windows: dict[tuple[tuple[str | None, str | None], str], Window] = {}
 
-    def features(self, purpose: str | None) -> pl.DataFrame:
+    def evaluate(self, purpose: str | None) -> pl.DataFrame:
         """The public features for `purpose`, a row for each row asked, in the order asked."""
-        shown = [f.name for f in self._view.shown(purpose)]
+        shown = [f.name for f in self._view.list_features(purpose)]
         needed = _needed(self._view, shown)
         frame = pl.DataFrame({_CODE: self._asked.entity})
         for feature in self._view.features:
@@ -177,7 +177,7 @@ class _Bucket:
     def _clock(self, events: pl.DataFrame, column: str) -> Ints:
         if events[column].dtype == pl.Null:
             return np.zeros(len(events), dtype=np.int64)
-        return instants(events[column], f"{self._source}.{column}")
+        return read_instants(events[column], f"{self._source}.{column}")
 
     def _where(self, feature: Feature) -> str:
         return f"Feature {self._view.view}.{feature.name}"
@@ -216,7 +216,7 @@ class _Bucket:
             timeline = timeline.take(admitted)
             column = column.take(admitted) if column is not None else None
         if column is not None:
-            order = aggregates.order_with_ties(timeline, column.values)
+            order = aggregates.find_order_of_ties(timeline, column.values)
             if order is not None:
                 timeline, column, own = timeline.take(order), column.take(order), feature.column
         subset = _Subset((feature.filter, own), timeline, column)
@@ -236,7 +236,7 @@ class _Bucket:
     def _aggregate(self, feature: Feature) -> pl.Series:
         assert feature.window is not None
         if not len(self._timeline):
-            return pl.repeat(feature.when_empty, len(self._asked), dtype=polars_type(feature.type), eager=True)
+            return pl.repeat(feature.when_empty, len(self._asked), dtype=choose_polars_type(feature.type), eager=True)
         subset = self._subset(feature)
         window = self._window(subset, feature.window)
         value = self._value(feature, subset, window)
@@ -263,22 +263,22 @@ class _Bucket:
                 return Encoded("double", sums, seen)
             self._check_sums_fit(feature, subset, column)
             exact = column.values.astype(np.int64)
-            whole = window.sums(exact) if feature.last is None else self._reduce(feature, window, exact)
+            whole = window.add_up(exact) if feature.last is None else self._reduce(feature, window, exact)
             if name == "mean":
-                return rounded_mean(whole.astype(np.int64), counts, seen, column.scale, feature.type)
+                return derive_rounded_mean(whole.astype(np.int64), counts, seen, column.scale, feature.type)
             return Encoded(column.kind, whole, seen, column.scale)
         if name in {"days_since_last", "days_since_first"}:
             times = self._reduce(feature, window, subset.timeline.happened).astype(np.int64)
-            days = business_days(self._asked.as_of) - business_days(times)
+            days = number_business_days(self._asked.as_of) - number_business_days(times)
             return Encoded("integer", days, seen)
         if name == "min_gap_hours":
-            return as_doubles(self._reduce(feature, window, subset.timeline.happened, np.nan))
+            return encode_doubles(self._reduce(feature, window, subset.timeline.happened, np.nan))
         assert column is not None
         if name == "count_distinct":
             return Encoded("integer", self._reduce(feature, window, column.values), seen)
         if name == "std":
             scaled = column.values / 10.0**column.scale
-            return as_doubles(self._reduce(feature, window, scaled, np.nan))
+            return encode_doubles(self._reduce(feature, window, scaled, np.nan))
         return Encoded(column.kind, self._reduce(feature, window, column.values), seen, column.scale, column.texts)
 
     def _reduce(
@@ -290,8 +290,8 @@ class _Bucket:
             result = np.full(len(self._asked), 0.0 if empty is None else empty)
         else:
             result = np.zeros(len(self._asked), dtype=np.int64)
-        for selection in window.selections():
-            result[selection.rows] = reduction(selection.newest(feature.last), values)
+        for selection in window.select_visible():
+            result[selection.rows] = reduction(selection.keep_newest(feature.last), values)
         return result
 
     def _check_sums_fit(self, feature: Feature, subset: _Subset, column: Encoded) -> None:
@@ -322,7 +322,7 @@ def _derive(frame: pl.DataFrame, feature: Feature, where: str) -> pl.Series:
             doubles = value.cast(pl.Float64)
             value = doubles.to_frame().select(pl.when(doubles.is_finite()).then(doubles)).to_series()
         else:
-            value = value.cast(polars_type(feature.type))
+            value = value.cast(choose_polars_type(feature.type))
     except pl.exceptions.PolarsError as error:
         raise SourceInvalid(f"{where}: `{feature.expression}` fails: {str(error).splitlines()[0]}") from None
     if feature.when_empty is not None:

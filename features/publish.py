@@ -8,14 +8,14 @@ from datetime import date, datetime
 
 import polars as pl
 
-from features.clock import scoring_as_of
+from features.clock import find_scoring_instant
 from features.consent import count_reasons, judge
 from features.point_in_time import evaluate
-from features.source import published_events
-from features.store import CONSENTS, FEATURE_SET, SCORING_PURPOSE, SCORING_TABLE, select_views, sources
+from features.source import find_published_events
+from features.store import CONSENTS, FEATURE_SET, SCORING_PURPOSE, SCORING_TABLE, open_sources, select_views
 from features.suite import ASKED, CONSENT_SOURCE, EXCLUSIONS, FRAME, LINEAGE, read_training_set
-from features.values import ZONE, in_business_zone, instants
-from features.view import View, combined_version, parse_span
+from features.values import ZONE, convert_to_business_zone, read_instants
+from features.view import View, combine_versions, parse_span
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
 from quality.publication import Publication, Published, audit_and_publish, open_published
@@ -34,7 +34,7 @@ class FeatureBuildRefused(RuntimeError):
 def build_features(
     batch_date: date, settings: Settings | None = None, overrides_as_of: date | None = None
 ) -> Publication:
-    """Publish the features of every eligible, consenting customer as of `scoring_as_of(batch_date)`.
+    """Publish the features of every eligible, consenting customer as of `find_scoring_instant(batch_date)`.
 
     One table per view that serves LIMIT_MGMT, the wide table `scoring`, `feature_versions` (lineage) and
     `exclusions` (who was left out, by reason). Idempotent: the same inputs give the same version. An override of
@@ -51,9 +51,9 @@ def build_features(
             f"build and publish the warehouse of {batch_date} first."
         )
     views = select_views(settings, None, SCORING_PURPOSE)
-    as_of = scoring_as_of(batch_date)
+    as_of = find_scoring_instant(batch_date)
     customers = warehouse.scan("dim_customers").select("customer_id", "birth_date", "first_seen_at")
-    everybody = in_business_zone(customers, "dim_customers").collect()
+    everybody = convert_to_business_zone(customers, "dim_customers").collect()
     spine, excluded = _eligible(everybody, as_of, warehouse.scan(CONSENTS))
     reported = ", ".join(f"{row['rows']} {row['reason']}" for row in excluded.iter_rows(named=True)) or "nobody"
     log.info("features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, reported)
@@ -140,7 +140,7 @@ def _publish(
     as_of: datetime | None,
     overrides_as_of: date | None,
 ) -> Publication:
-    frame = evaluate(spine, views, sources(settings), purpose)
+    frame = evaluate(spine, views, open_sources(settings), purpose)
     key = (views[0].entity, "as_of")
     tables = {wide: frame.sort(key)}
     for view in views:
@@ -153,12 +153,12 @@ def _publish(
 
 
 def _names(views: Sequence[View], purpose: str) -> list[str]:
-    return [feature.name for view in views for feature in view.shown(purpose)]
+    return [feature.name for view in views for feature in view.list_features(purpose)]
 
 
 def _lineage(views: Sequence[View], purpose: str, published: Published, as_of: datetime | None) -> pl.DataFrame:
     """View, its definition, where it was computed from, and the newest row that could be known."""
-    moment = as_of or scoring_as_of(published.batch_date)
+    moment = as_of or find_scoring_instant(published.batch_date)
     rows = []
     for view in views:
         limit = parse_span(view.max_staleness)
@@ -168,7 +168,7 @@ def _lineage(views: Sequence[View], purpose: str, published: Published, as_of: d
                 "view": view.view,
                 "declared_version": view.version,
                 "feature_version": view.feature_version,
-                "set_feature_version": combined_version(tuple(views)),
+                "set_feature_version": combine_versions(tuple(views)),
                 "source_set": view.source_set,
                 "source_version": published.version,
                 "source_table": view.source,
@@ -183,8 +183,8 @@ def _lineage(views: Sequence[View], purpose: str, published: Published, as_of: d
 
 
 def _newest_known_at(view: View, published: Published, moment: datetime) -> datetime | None:
-    files = [path for part in published_events(published, view).parts for path in part]
+    files = [path for part in find_published_events(published, view).parts for path in part]
     known = pl.scan_parquet(files).select(pl.col(view.known_at).unique()).collect()[view.known_at].drop_nulls()
-    times = pl.Series(instants(known, f"{view.source}.{view.known_at}")).cast(pl.Datetime("us", ZONE))
+    times = pl.Series(read_instants(known, f"{view.source}.{view.known_at}")).cast(pl.Datetime("us", ZONE))
     newest = times.filter(times <= moment).max()
     return newest if isinstance(newest, datetime) else None

@@ -22,18 +22,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from features.clock import scoring_as_of
+from features.clock import find_scoring_instant
 from features.store import (
     SCORING_PURPOSE,
     SCORING_TABLE,
+    may_serve,
     open_features,
     scoring_frame,
     select_views,
-    serves,
     training_frame,
 )
-from features.values import ZONE, in_business_zone
-from features.view import Feature, View, combined_version
+from features.values import ZONE, convert_to_business_zone
+from features.view import Feature, View, combine_versions
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
 from ingestion.foundation.files import replace_atomically
@@ -88,19 +88,19 @@ class ScoringReport:
 def label_loans(cutoff: date, settings: Settings) -> pl.DataFrame:
     """A row for each matured loan: customer_id, as_of (= applied_at), loan_id, label; by as_of, then loan.
 
-    Matured: 90 days after funding have passed at `scoring_as_of(cutoff)`. Applications are as known then.
+    Matured: 90 days after funding have passed at `find_scoring_instant(cutoff)`. Applications are as known then.
     """
     warehouse = open_published("warehouse", settings)
-    moment = pl.lit(scoring_as_of(cutoff)).dt.convert_time_zone(ZONE)
+    moment = pl.lit(find_scoring_instant(cutoff)).dt.convert_time_zone(ZONE)
     applications = (
-        in_business_zone(warehouse.scan("fct_applications_history"), "fct_applications_history")
+        convert_to_business_zone(warehouse.scan("fct_applications_history"), "fct_applications_history")
         .filter(pl.col("_known_at") <= moment)
         .filter(pl.col("_superseded_at").is_null() | (moment < pl.col("_superseded_at")))
         .select("application_id", "applied_at")
     )
     end = (pl.col("funded_at").dt.date() + timedelta(days=PERFORMANCE_DAYS)).alias("end")
     loans = (
-        in_business_zone(warehouse.scan("fct_loans"), "fct_loans")
+        convert_to_business_zone(warehouse.scan("fct_loans"), "fct_loans")
         .filter(~pl.col("is_reversed").fill_null(False))
         .filter(pl.col("funded_at") + timedelta(days=PERFORMANCE_DAYS) <= moment)
         .select("loan_id", "application_id", "customer_id", end)
@@ -131,8 +131,8 @@ def train(cutoff: date, settings: Settings | None = None) -> Model:
     """
     settings = settings or load_settings()
     scoring_views = select_views(settings, None, SCORING_PURPOSE)
-    views = tuple(view for view in scoring_views if serves(view, MODEL_PURPOSE))
-    features = usable_features(views)
+    views = tuple(view for view in scoring_views if may_serve(view, MODEL_PURPOSE))
+    features = select_model_features(views)
     labelled = label_loans(cutoff, settings)
     rows = training_frame(labelled, [view.view for view in views], MODEL_PURPOSE, settings)
     label = rows["label"].to_numpy().astype(np.int64)
@@ -149,7 +149,7 @@ def train(cutoff: date, settings: Settings | None = None) -> Model:
     binned = _informative(binned)
     chosen, coefficients, intercept = _fit(rows.head(split), fitted, binned)
     content: dict[str, Any] = {
-        "feature_version": combined_version(scoring_views),
+        "feature_version": combine_versions(scoring_views),
         "views": {view.view: view.feature_version for view in views},
         "warehouse_version": open_published("warehouse", settings).version,
         "trained_on": cutoff.isoformat(),
@@ -194,7 +194,7 @@ def score(batch_date: date, settings: Settings | None = None, overrides_as_of: d
     model = _newest_model(feature_version, batch_date, settings)
     trained = model is None
     if model is None:
-        declared = combined_version(select_views(settings, None, SCORING_PURPOSE))
+        declared = combine_versions(select_views(settings, None, SCORING_PURPOSE))
         if declared != feature_version:
             raise ModelMissing(
                 f"The features of {batch_date} are of version {feature_version}, the declared views of "
@@ -239,12 +239,12 @@ def _publish(
     return audit_and_publish(SCORES, features.batch_date, settings, rows=rows, as_of=overrides_as_of)
 
 
-def usable_features(views: Sequence[View]) -> tuple[Feature, ...]:
+def select_model_features(views: Sequence[View]) -> tuple[Feature, ...]:
     """Numeric features that both model development and scoring may use."""
     return tuple(
         feature
         for view in views
-        for feature in view.shown(SCORING_PURPOSE)
+        for feature in view.list_features(SCORING_PURPOSE)
         if MODEL_PURPOSE not in feature.prohibited_for and feature.type.startswith(NUMERIC)
     )
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from features.clock import scoring_as_of
+from features.clock import find_scoring_instant
 from features.consent import RECIPIENT
 from features.registry import load_views
 from features.store import SCORING_PURPOSE, SCORING_TABLE, select_views
@@ -45,7 +45,7 @@ class TrainingSet(Closed):
 def make_view_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
     """Suites of the features of every eligible customer at a business date: what scoring is served."""
     views = select_views(settings, None, SCORING_PURPOSE)
-    as_of = scoring_as_of(batch_date)
+    as_of = find_scoring_instant(batch_date)
     return _suites(declared, SCORING_TABLE, views, SCORING_PURPOSE, settings, as_of)
 
 
@@ -111,8 +111,8 @@ def _suites(
             )
             for view in views
         ),
-        lineage_suite(len(views), gate, owner),
-        exclusion_suite(gate, wide, owner),
+        make_lineage_suite(len(views), gate, owner),
+        make_exclusion_suite(gate, wide, owner),
     ]
 
 
@@ -156,7 +156,7 @@ def _suite_of(
             )
         )
     for view in views:
-        for feature in view.shown(purpose):
+        for feature in view.list_features(purpose):
             checks += _value_checks(feature)
     return Suite(
         table=table,
@@ -166,12 +166,12 @@ def _suite_of(
         description=f"Generated from the feature views {', '.join(view.view for view in views)}.",
         term="特征表",
         key=(entity, "as_of"),
-        layout=layout_of(entity),
+        layout=make_layout(entity),
         checks=tuple(checks),
     )
 
 
-def layout_of(entity: str) -> Layout:
+def make_layout(entity: str) -> Layout:
     """Feature tables are bucketed by their entity and sorted by entity and time, like what they are made from."""
     return Layout(bucket_by=entity, sort_by=(entity, "as_of"))
 
@@ -212,7 +212,7 @@ def _same_rows(wide: str, entity: str) -> Check:
 
 def _undeclared(wide: str, views: Sequence[View], purpose: str, declared: Sequence[str]) -> list[Check]:
     """The wide table holds the permitted features beside the columns that were asked with, and nothing else."""
-    permitted = [feature.name for view in views for feature in view.shown(purpose)]
+    permitted = [feature.name for view in views for feature in view.list_features(purpose)]
     barred = sorted({*declared} - {*permitted})
     held = f"select column_name from information_schema.columns where table_schema = 'main' and table_name = '{wide}'"
     asked = f"select column_name from information_schema.columns where table_schema = 'main' and table_name = '{ASKED}'"
@@ -241,7 +241,7 @@ def _undeclared(wide: str, views: Sequence[View], purpose: str, declared: Sequen
 
 
 def _exactly(view: View, purpose: str) -> list[Check]:
-    names = [feature.name for feature in view.shown(purpose)]
+    names = [feature.name for feature in view.list_features(purpose)]
     return [
         Check(
             name="holds_exactly_the_permitted_columns",
@@ -253,7 +253,7 @@ def _exactly(view: View, purpose: str) -> list[Check]:
     ]
 
 
-def lineage_suite(rows: int, gate: str, owner: str) -> Suite:
+def make_lineage_suite(rows: int, gate: str, owner: str) -> Suite:
     """Checks of the table that says of each view which source version it was computed from."""
     return Suite(
         table=LINEAGE,
@@ -285,7 +285,7 @@ def lineage_suite(rows: int, gate: str, owner: str) -> Suite:
     )
 
 
-def exclusion_suite(gate: str, wide: str, owner: str) -> Suite:
+def make_exclusion_suite(gate: str, wide: str, owner: str) -> Suite:
     """Checks of the table that counts, by reason, who was left out of the population."""
     return Suite(
         table=EXCLUSIONS,

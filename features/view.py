@@ -139,7 +139,7 @@ def parse_span(text: str) -> timedelta | None:
     return timedelta(days=number) if text.endswith("d") else timedelta(hours=number)
 
 
-def columns_of(sql: str) -> tuple[str, ...]:
+def find_columns(sql: str) -> tuple[str, ...]:
     """Columns that a row-wise SQL expression reads, sorted.
 
     Raises: ValueError when the text is not SQL, or not row-wise: an aggregate, window or subquery would see
@@ -190,8 +190,8 @@ class Feature(Closed):
     def reads(self) -> tuple[str, ...]:
         """Source columns of an aggregate, or feature names of an expression."""
         if self.expression is not None:
-            return columns_of(self.expression)
-        filtered = columns_of(self.filter) if self.filter is not None else ()
+            return find_columns(self.expression)
+        filtered = find_columns(self.filter) if self.filter is not None else ()
         return tuple(sorted({*filtered, *([self.column] if self.column else [])}))
 
     @model_validator(mode="after")
@@ -234,7 +234,7 @@ class Feature(Closed):
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             problems.append("`minimum` is above `maximum`")
         if self.type.startswith("decimal"):
-            precision, scale = decimal_shape(self.type)
+            precision, scale = parse_decimal_type(self.type)
             if not 1 <= precision <= 38 or scale > precision or scale > 18:
                 problems.append(f"{self.type} is no decimal type; use for example decimal(18,2)")
         return problems
@@ -246,7 +246,7 @@ class Feature(Closed):
         return []
 
 
-def decimal_shape(type_name: str) -> tuple[int, int]:
+def parse_decimal_type(type_name: str) -> tuple[int, int]:
     """Precision and scale of a `decimal(p,s)` type name."""
     precision, scale = type_name.removeprefix("decimal(").removesuffix(")").split(",")
     return int(precision), int(scale)
@@ -254,7 +254,7 @@ def decimal_shape(type_name: str) -> tuple[int, int]:
 
 def _sql_problems(sql: str) -> list[str]:
     try:
-        columns_of(sql)
+        find_columns(sql)
     except ValueError as error:
         return [str(error)]
     return []
@@ -318,13 +318,13 @@ class View(Closed):
         read = {c for f in self.features if f.expression is None for c in f.reads}
         return tuple(sorted(clocks | superseded | read))
 
-    def shown(self, purpose: str | None = None) -> tuple[Feature, ...]:
+    def list_features(self, purpose: str | None = None) -> tuple[Feature, ...]:
         """Public features, in declared order, that `purpose` may use; all public ones without a purpose."""
         return tuple(
             f for f in self.features if not f.is_private and (purpose is None or purpose not in f.prohibited_for)
         )
 
-    def definition_of(self, feature: Feature) -> str:
+    def digest_definition(self, feature: Feature) -> str:
         """Hash of what decides a feature's value: source, clocks, aggregate; not its name or prose."""
         by_name = {f.name: f for f in self.features}
         spec: dict[str, object] = {
@@ -341,7 +341,7 @@ class View(Closed):
         }
         if feature.expression is not None:
             spec["expression"] = feature.expression
-            spec["inputs"] = {name: self.definition_of(by_name[name]) for name in feature.reads}
+            spec["inputs"] = {name: self.digest_definition(by_name[name]) for name in feature.reads}
         else:
             keys = ("aggregate", "column", "window", "filter", "last")
             spec |= {key: getattr(feature, key) for key in keys}
@@ -350,10 +350,10 @@ class View(Closed):
     @property
     def feature_version(self) -> str:
         """Hash of every public feature's name and definition; unchanged by prose, owner, bounds or order."""
-        return _digest({f.name: self.definition_of(f) for f in self.shown()})
+        return _digest({f.name: self.digest_definition(f) for f in self.list_features()})
 
 
-def combined_version(views: tuple[View, ...]) -> str:
+def combine_versions(views: tuple[View, ...]) -> str:
     """The feature version of several views together, independent of their order."""
     return _digest({view.view: view.feature_version for view in views})
 

@@ -21,7 +21,7 @@ from polars.testing import assert_frame_equal
 
 import features
 from features import scorecard, store
-from features.clock import scoring_as_of
+from features.clock import find_scoring_instant
 from features.commands import main
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
 from features.scorecard import ScorecardNotTrainable, label_loans, score, train
@@ -192,7 +192,7 @@ def test_the_scoring_frame_holds_every_eligible_consenting_customer_once(setting
     assert frame.height == 495
     assert not set(frame["customer_id"]).intersection(left_out)
     assert "C0004" in set(frame["customer_id"]), "withdrew before the scoring instant, but known after it"
-    assert frame["as_of"].unique().to_list() == [scoring_as_of(DAY)]
+    assert frame["as_of"].unique().to_list() == [find_scoring_instant(DAY)]
     counted = open_published("features", settings).scan("exclusions").collect()
     assert dict(counted.select("reason", "rows").rows()) == dict.fromkeys(sorted(left_out.values()), 1)
 
@@ -209,7 +209,7 @@ def test_a_training_frame_on_the_scoring_spine_equals_the_scoring_frame(settings
     scoring = features.scoring_frame(DAY, settings)
     everybody = open_published("warehouse", settings).scan("dim_customers").select("customer_id").collect()
     spine = everybody.sample(fraction=1, shuffle=True, seed=1).with_columns(
-        pl.lit(scoring_as_of(DAY)).dt.convert_time_zone("UTC").alias("as_of")
+        pl.lit(find_scoring_instant(DAY)).dt.convert_time_zone("UTC").alias("as_of")
     )
     training = features.training_frame(spine, purpose="LIMIT_MGMT", settings=settings)
     eligible = training.filter(~pl.col("customer_id").is_in(["C0007", "C0008"])).sort("customer_id")
@@ -259,14 +259,14 @@ def test_another_date_than_the_published_is_refused(settings: Settings) -> None:
 
 
 def test_a_view_is_refused_for_a_purpose_it_does_not_serve(settings: Settings) -> None:
-    spine = pl.DataFrame({"customer_id": ["C0001"], "as_of": [scoring_as_of(DAY)]})
+    spine = pl.DataFrame({"customer_id": ["C0001"], "as_of": [find_scoring_instant(DAY)]})
     with pytest.raises(PurposeRefused, match="compensation may not be used for MODEL_DEV"):
         features.training_frame(spine, ["compensation"], settings=settings)
-    assert features.exclusions(spine, "LIMIT_MGMT", settings)["reason"].to_list() == ["never_granted"]
+    assert features.list_exclusions(spine, "LIMIT_MGMT", settings)["reason"].to_list() == ["never_granted"]
 
 
 def test_training_asks_for_consent_when_the_processing_takes_place(settings: Settings) -> None:
-    spine = pl.DataFrame({"customer_id": ["C0002", "C0005"], "as_of": [scoring_as_of(date(2026, 3, 1))] * 2})
+    spine = pl.DataFrame({"customer_id": ["C0002", "C0005"], "as_of": [find_scoring_instant(date(2026, 3, 1))] * 2})
     now = features.training_frame(spine, settings=settings)
     then = features.training_frame(spine, settings=settings, consent_at="as_of")
     assert now["customer_id"].to_list() == ["C0005"]
