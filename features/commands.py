@@ -12,13 +12,13 @@ from pathlib import Path
 import polars as pl
 
 from features.consent import UnknownPurpose
+from features.feature import Feature
 from features.point_in_time import SpineInvalid
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
 from features.registry import UnknownView, ViewsInvalid, load_views
 from features.scorecard import ModelMissing, ScorecardNotTrainable, score, train
 from features.store import PurposeRefused, ScoringFrameMissing, scoring_frame, training_frame
 from features.values import SourceInvalid
-from features.view import Feature
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import BUSINESS_DATE, NO, WRONG, Command, ExitCodes, argument, run_program
 from ingestion.foundation.owners import Named, find_unknown_owners

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from features.point_in_time import SpineInvalid
+from features.purpose import PURPOSES
 from features.values import ZONE, SourceInvalid, convert_to_business_zone
-from features.view import PURPOSES
 
 RECIPIENT = "PLATFORM"
 REASONS = ("never_granted", "withdrawn", "expired")

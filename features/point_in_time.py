@@ -18,6 +18,7 @@ import polars as pl
 
 from features import aggregates
 from features.aggregates import NEVER, Asked, Beginnings, Flags, Ints, Reduction, Timeline, Window
+from features.feature import Feature, parse_span
 from features.source import EventSource, place_in_buckets
 from features.values import (
     ZONE,
@@ -31,7 +32,7 @@ from features.values import (
     number_business_days,
     read_instants,
 )
-from features.view import Feature, View, parse_span
+from features.view import View
 
 _CODE = "__code"
 _NOBODY = "\0"

@@ -10,12 +10,15 @@ import polars as pl
 
 from features.clock import find_scoring_instant
 from features.consent import count_reasons, judge
+from features.feature import parse_span
 from features.point_in_time import evaluate
+from features.purpose import SCORING_PURPOSE
 from features.source import find_published_events
-from features.store import CONSENTS, FEATURE_SET, SCORING_PURPOSE, SCORING_TABLE, open_sources, select_views
-from features.suite import ASKED, CONSENT_SOURCE, EXCLUSIONS, FRAME, LINEAGE, read_training_set
+from features.store import open_sources, select_views
+from features.tables import ASKED, CONSENT_SOURCE, CONSENTS, EXCLUSIONS, FEATURE_SET, FRAME, LINEAGE, SCORING_TABLE
+from features.training_set import read_training_set
 from features.values import ZONE, convert_to_business_zone, read_instants
-from features.view import View, combine_versions, parse_span
+from features.view import View, combine_versions
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
 from quality.publication import Publication, Published, audit_and_publish, open_published

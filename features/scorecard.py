@@ -23,17 +23,12 @@ import numpy.typing as npt
 import polars as pl
 
 from features.clock import find_scoring_instant
-from features.store import (
-    SCORING_PURPOSE,
-    SCORING_TABLE,
-    may_serve,
-    open_features,
-    scoring_frame,
-    select_views,
-    training_frame,
-)
+from features.feature import Feature
+from features.purpose import SCORING_PURPOSE
+from features.store import may_serve, open_features, scoring_frame, select_views, training_frame
+from features.tables import SCORING_TABLE
 from features.values import ZONE, convert_to_business_zone
-from features.view import Feature, View, combine_versions
+from features.view import View, combine_versions
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
 from ingestion.foundation.files import replace_atomically

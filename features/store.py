@@ -12,18 +12,15 @@ import polars as pl
 from features.clock import find_scoring_instant
 from features.consent import judge, split_by_consent
 from features.point_in_time import evaluate
+from features.purpose import PURPOSES
 from features.registry import load_views
 from features.source import EventSource, find_published_events
+from features.tables import CONSENTS, FEATURE_SET, SCORING_TABLE
 from features.values import ZONE, convert_to_business_zone
-from features.view import PURPOSES, View
+from features.view import View
 from ingestion.foundation import Settings, load_settings
 from quality.published import Published, kept_versions, open_published
 from quality.register import published_order
-
-CONSENTS = "fct_consents_history"
-FEATURE_SET = "features"
-SCORING_TABLE = "scoring"
-SCORING_PURPOSE = "LIMIT_MGMT"
 
 GATED = frozenset({"PASS", "PASS_WITH_WARNINGS", "OVERRIDDEN"})
 

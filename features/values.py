@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from features.aggregates import Flags, Ints, Numbers
-from features.view import parse_decimal_type
+from features.feature import parse_decimal_type
 from ingestion.foundation import BUSINESS_TIMEZONE
 
 Kind = Literal["integer", "decimal", "double", "date", "timestamptz", "varchar"]
