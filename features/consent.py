@@ -7,7 +7,6 @@ ends every earlier grant; at the same instant the withdrawal wins. Exclusions ar
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,8 +21,6 @@ _EVENTS = ("granted", "withdrawn")
 _ROW = "__row"
 _MOMENT = "__moment"
 _DAY = "__day"
-
-log = logging.getLogger(__name__)
 
 
 class UnknownPurpose(ValueError):
@@ -53,12 +50,7 @@ def split_by_consent(
     Raises: UnknownPurpose; SpineInvalid for a naive `as_of`; SourceInvalid for an unknown consent event.
     """
     judged = judge(spine, purpose, consents, moment)
-    counts = count_reasons(judged, purpose)
-    kept = spine.filter(judged.is_null())
-    if kept.height < spine.height:
-        reported = ", ".join(f"{row['rows']} {row['reason']}" for row in counts.iter_rows(named=True))
-        log.info("consent for %s: %d of %d rows permitted; excluded: %s", purpose, kept.height, spine.height, reported)
-    return Permitted(kept, counts)
+    return Permitted(spine.filter(judged.is_null()), count_reasons(judged, purpose))
 
 
 def count_reasons(judged: pl.Series, purpose: str) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import date, datetime
 
@@ -14,20 +13,18 @@ from features.feature import parse_span
 from features.point_in_time import evaluate
 from features.purpose import SCORING_PURPOSE
 from features.source import find_published_events
-from features.store import open_sources, select_views
+from features.store import open_set, open_sources, select_views, warn_of_overrides
 from features.tables import ASKED, CONSENT_SOURCE, CONSENTS, EXCLUSIONS, FEATURE_SET, FRAME, LINEAGE, SCORING_TABLE
 from features.training_set import read_training_set
 from features.values import ZONE, convert_to_business_zone, read_instants
 from features.view import View, combine_versions
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
-from quality.publication import Publication, Published, audit_and_publish, open_published
+from quality.publication import Publication, Published, audit_and_publish
 from quality.sets import load_set
 from quality.source import ParquetFiles, Rows
 
 ADULT_YEARS = 18
-
-log = logging.getLogger(__name__)
 
 
 class FeatureBuildRefused(RuntimeError):
@@ -47,22 +44,19 @@ def build_features(
     gate.
     """
     settings = settings or load_settings()
-    warehouse = open_published("warehouse", settings)
+    warehouse = open_set("warehouse", settings, batch_date)
     if warehouse.batch_date != batch_date:
         raise FeatureBuildRefused(
             f"The published warehouse is of {warehouse.batch_date}, not {batch_date}; "
-            f"build and publish the warehouse of {batch_date} first."
+            f"run `python -m quality build --date {batch_date}`, then `python -m quality publish --date {batch_date}`."
         )
     views = select_views(settings, None, SCORING_PURPOSE)
     as_of = find_scoring_instant(batch_date)
     customers = warehouse.scan("dim_customers").select("customer_id", "birth_date", "first_seen_at")
     everybody = convert_to_business_zone(customers, "dim_customers").collect()
     spine, excluded = _eligible(everybody, as_of, warehouse.scan(CONSENTS))
-    reported = ", ".join(f"{row['rows']} {row['reason']}" for row in excluded.iter_rows(named=True)) or "nobody"
-    log.info("features of %s: %d of %d customers; excluded: %s", batch_date, spine.height, everybody.height, reported)
-    for table, accepted in warehouse.overrides.items():
-        log.warning("%s of the warehouse was accepted by %s: %s", table, accepted["by"], accepted["reason"])
-    report_event("features_built", batch_date=batch_date, rows=spine.height)
+    warn_of_overrides(warehouse)
+    report_event("features_built", batch_date=batch_date, rows_in=everybody.height, rows=spine.height)
     asked = everybody.select("customer_id").with_columns(as_of=pl.lit(as_of))
     return _publish(
         asked,
@@ -98,7 +92,7 @@ def build_feature_table(
     chosen = select_views(settings, training.views, purpose)
     if len({view.entity for view in chosen}) != 1 or len({view.source_set for view in chosen}) != 1:
         raise FeatureBuildRefused("The views are of several entities or sets; build a set for each.")
-    published = open_published(chosen[0].source_set, settings)
+    published = open_set(chosen[0].source_set, settings)
     excluded, asked = _nobody_excluded(), spine
     if any(view.legal_basis == "consent" for view in chosen):
         judged = judge(spine, purpose, published.scan(CONSENTS))

@@ -49,9 +49,7 @@ def load_views(where: Files) -> ViewRegistry:
     """
     views, problems = load_declarations(list_files(where, "*.yml"), View)
     if not views and not problems:
-        problems = [
-            Problem(Path(str(where)).name, WHOLE_FOLDER, "holds no feature view", "add <view>.yml, or set the folder")
-        ]
+        problems = [Problem(Path(str(where)).name, WHOLE_FOLDER, "holds no feature view", "add <view>.yml")]
     for file, view in views.items():
         if view.view != Path(file).stem:
             remedy = f"write `view: {Path(file).stem}` or rename the file"

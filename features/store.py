@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Literal
@@ -15,18 +15,16 @@ from features.point_in_time import evaluate
 from features.purpose import PURPOSES
 from features.registry import load_views
 from features.source import EventSource, find_published_events
-from features.tables import CONSENTS, FEATURE_SET, SCORING_TABLE
+from features.tables import CONSENTS, FEATURE_SET, PUBLISHING, SCORING_TABLE
 from features.values import ZONE, convert_to_business_zone
 from features.view import View
 from ingestion.foundation import Settings, load_settings
-from quality.published import Published, kept_versions, open_published
+from quality.published import NothingPublished, Published, kept_versions, open_published, read_pointer
 from quality.register import published_order
 
 GATED = frozenset({"PASS", "PASS_WITH_WARNINGS", "OVERRIDDEN"})
 
 ConsentAt = Literal["processing", "as_of"]
-
-log = logging.getLogger(__name__)
 
 
 class PurposeRefused(PermissionError):
@@ -35,6 +33,10 @@ class PurposeRefused(PermissionError):
 
 class ScoringFrameMissing(LookupError):
     """No gated scoring table of the date is published."""
+
+
+class AcceptedByOverride(UserWarning):
+    """A table that is read failed its gate, and somebody accepted it."""
 
 
 def training_frame(
@@ -84,7 +86,7 @@ def open_features(batch_date: date, settings: Settings, version: str | None = No
             if one in kept and one.startswith(f"{batch_date.isoformat()}-")
         ]
         version = of_date[-1] if of_date else None
-    published = open_published(FEATURE_SET, settings, version)
+    published = open_set(FEATURE_SET, settings, batch_date, version)
     if published.batch_date != batch_date:
         raise ScoringFrameMissing(
             f"The published features are of {published.batch_date}, not {batch_date}; "
@@ -92,10 +94,33 @@ def open_features(batch_date: date, settings: Settings, version: str | None = No
         )
     status = str(published.manifest["tables"].get(SCORING_TABLE, {}).get("quality_status"))
     if status not in GATED:
-        raise ScoringFrameMissing(f"The scoring table of {batch_date} is not gated ({status}); build it again.")
-    for table, accepted in published.overrides.items():
-        log.warning("%s of the features was accepted by %s: %s", table, accepted["by"], accepted["reason"])
+        raise ScoringFrameMissing(
+            f"The scoring table of {batch_date} is not gated ({status}); "
+            f"run `python -m features build --date {batch_date}` again."
+        )
+    warn_of_overrides(published)
     return published
+
+
+def warn_of_overrides(published: Published) -> None:
+    """Warn whoever reads a set, once for each table of it that failed its gate and was accepted."""
+    for table, accepted in published.overrides.items():
+        sentence = f"{table} of the {published.set_name} was accepted by {accepted['by']}: {accepted['reason']}"
+        warnings.warn(sentence, AcceptedByOverride, stacklevel=3)
+
+
+def open_set(
+    set_name: str, settings: Settings, batch_date: date | None = None, version: str | None = None
+) -> Published:
+    """The current version of a published set, or the named one.
+
+    Raises: NothingPublished with the command that publishes it, for the business date where one is asked for.
+    """
+    if read_pointer(settings.published / set_name) is None:
+        command = PUBLISHING.get(set_name, "python -m quality publish --set {set}").format(set=set_name)
+        day = batch_date or "yyyy-mm-dd"
+        raise NothingPublished(f"Nothing is published in set {set_name} yet; run `{command} --date {day}` first.")
+    return open_published(set_name, settings, version)
 
 
 def list_exclusions(
@@ -142,14 +167,14 @@ def open_sources(settings: Settings) -> Callable[[View], EventSource]:
 
     def find(view: View) -> EventSource:
         if view.source_set not in opened:
-            opened[view.source_set] = open_published(view.source_set, settings)
+            opened[view.source_set] = open_set(view.source_set, settings)
         return find_published_events(opened[view.source_set], view)
 
     return find
 
 
 def _consent_question(settings: Settings, consent_at: ConsentAt) -> tuple[pl.LazyFrame, pl.Expr | None]:
-    published = open_published("warehouse", settings)
+    published = open_set("warehouse", settings)
     moment = None
     if consent_at == "processing":
         newest = pl.lit(find_scoring_instant(published.batch_date)).dt.convert_time_zone(ZONE)

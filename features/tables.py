@@ -5,6 +5,7 @@ from __future__ import annotations
 CONSENTS = "fct_consents_history"
 FEATURE_SET = "features"
 SCORING_TABLE = "scoring"
+SCORES = "scores"
 FRAME = "frame"
 """The wide table of a set of training rows, as `SCORING_TABLE` is of the feature set."""
 
@@ -15,3 +16,10 @@ ASKED = "asked"
 
 CONSENT_SOURCE = "consents"
 """The consents of the published warehouse, as the audit of a feature set sees them."""
+
+PUBLISHING = {
+    "warehouse": "python -m quality publish",
+    FEATURE_SET: "python -m features build",
+    SCORES: "python -m features score",
+}
+"""The command that publishes a set, but for the date; any other set has `python -m quality publish --set`."""
