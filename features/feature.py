@@ -41,7 +41,7 @@ FeatureName = Annotated[str, StringConstraints(pattern=r"^_?[a-z][a-z0-9]*(_[a-z
 Column = Annotated[str, StringConstraints(pattern=r"^_?[a-z][a-z0-9_]*$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Span = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*[dh]$")]
-Window = Annotated[str, StringConstraints(pattern=r"^(all|[1-9][0-9]*[dh])$")]
+WindowSpan = Annotated[str, StringConstraints(pattern=r"^(all|[1-9][0-9]*[dh])$")]
 Type = Annotated[
     str,
     StringConstraints(pattern=r"^(decimal\([0-9]{1,2},[0-9]{1,2}\)|bigint|double|date|timestamptz|varchar)$"),
@@ -69,7 +69,7 @@ class Feature(Closed):
     type: Type
     aggregate: Aggregate | None = None
     column: Column | None = None
-    window: Window | None = None
+    window: WindowSpan | None = None
     filter: Text | None = None
     last: Annotated[int, Field(ge=1)] | None = None
     expression: Text | None = None

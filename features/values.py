@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from features.aggregates import Flags, Ints, Numbers
+from features.arrays import Flags, Ints, Numbers
 from features.feature import parse_decimal_type
 from ingestion.foundation import BUSINESS_TIMEZONE
 

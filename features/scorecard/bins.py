@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from features.arrays import Floats, Ints
 from features.feature import Feature
 
 BINS, SMOOTHING, LEAST_INFORMATION = 5, 1.0, 0.02
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from features.scorecard.bins import Binned, Floats, Ints, number_bins
+from features.arrays import Floats, Ints
+from features.scorecard.bins import Binned, number_bins
 
 BASE_POINTS, BASE_ODDS, POINTS_TO_DOUBLE = 600, 50, 20
 FACTOR = POINTS_TO_DOUBLE / math.log(2)

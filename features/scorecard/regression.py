@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from features.scorecard.bins import Binned, Floats, Ints, number_bins
+from features.arrays import Floats, Ints
+from features.scorecard.bins import Binned, number_bins
 
 SEED = 20260302
 

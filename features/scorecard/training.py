@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from features.arrays import Ints
 from features.feature import Feature
 from features.purpose import MODEL_PURPOSE, SCORING_PURPOSE
-from features.scorecard.bins import Ints, cut_into_bins, keep_informative
+from features.scorecard.bins import cut_into_bins, keep_informative
 from features.scorecard.labels import LABEL, label_loans
 from features.scorecard.model_files import save_model
 from features.scorecard.points import BASE_ODDS, BASE_POINTS, FACTOR, OFFSET, POINTS_TO_DOUBLE, Model, apply, make_card

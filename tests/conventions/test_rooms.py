@@ -39,7 +39,7 @@ VERBS = frozenset(
     list listen load locate lock make mark match name number open parse place quote read
     readmit record redact refuse register remember render replace replay report require reveal rotate run scan seal
     show suggest survey take transcode trial type unlock unpack unseal use validate verify weigh write
-    apply bisect combine convert cut decode encode evaluate fit label measure save score select split train warn
+    apply bisect combine convert cut decode encode evaluate expand fit label measure save score select split train warn
         """,
     )
 )
