@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import polars as pl
 
 from features.clock import find_scoring_instant
 from features.consent import count_reasons, judge
-from features.feature import parse_span
+from features.lineage import make_lineage
 from features.point_in_time import evaluate
 from features.purpose import SCORING_PURPOSE
-from features.source import find_published_events
 from features.store import open_set, open_sources, select_views, warn_of_overrides
 from features.tables import ASKED, CONSENT_SOURCE, CONSENTS, EXCLUSIONS, FEATURE_SET, FRAME, LINEAGE, SCORING_TABLE
 from features.training_set import read_training_set
-from features.values import ZONE, convert_to_business_zone, read_instants
-from features.view import View, combine_versions
+from features.values import ZONE, convert_to_business_zone
+from features.view import View
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.events import report_event
-from quality.publication import Publication, Published, audit_and_publish
+from quality.publication import Publication, audit_and_publish
+from quality.published import Published
 from quality.sets import load_set
 from quality.source import ParquetFiles, Rows
 
@@ -29,6 +30,15 @@ ADULT_YEARS = 18
 
 class FeatureBuildRefused(RuntimeError):
     """The features of a date cannot be built from what is published."""
+
+
+@dataclass(frozen=True)
+class _Population:
+    """Who was asked for, the spine of those who may be processed, and the others counted by reason."""
+
+    asked: pl.DataFrame
+    spine: pl.DataFrame
+    excluded: pl.DataFrame
 
 
 def build_features(
@@ -56,21 +66,12 @@ def build_features(
     everybody = convert_to_business_zone(customers, "dim_customers").collect()
     spine, excluded = _eligible(everybody, as_of, warehouse.scan(CONSENTS))
     warn_of_overrides(warehouse)
-    report_event("features_built", batch_date=batch_date, rows_in=everybody.height, rows=spine.height)
     asked = everybody.select("customer_id").with_columns(as_of=pl.lit(as_of))
-    return _publish(
-        asked,
-        spine,
-        views,
-        FEATURE_SET,
-        SCORING_TABLE,
-        SCORING_PURPOSE,
-        excluded,
-        warehouse,
-        settings,
-        as_of,
-        overrides_as_of,
+    rows = _make_rows(
+        _Population(asked, spine, excluded), views, SCORING_TABLE, SCORING_PURPOSE, warehouse, settings, as_of
     )
+    report_event("features_built", batch_date=batch_date, rows_in=everybody.height, rows=spine.height)
+    return audit_and_publish(FEATURE_SET, batch_date, settings, rows=rows, as_of=overrides_as_of)
 
 
 def build_feature_table(
@@ -78,7 +79,7 @@ def build_feature_table(
 ) -> Publication:
     """Publish the features of any spine (entity, `as_of`, more) as a declared set: a table per view and `frame`.
 
-    The set's file declares purpose and views (`features.suite.TrainingSet`). The date of the publication is that
+    The set's file declares purpose and views (`features.training_set.TrainingSet`). The date of the publication is that
     of the newest set the views read. Rows are unique over (entity, as_of); when a view rests on consent, rows
     without it at their `as_of` are left out and counted. An override counts on the day `overrides_as_of`, by
     default the business date.
@@ -93,13 +94,12 @@ def build_feature_table(
     if len({view.entity for view in chosen}) != 1 or len({view.source_set for view in chosen}) != 1:
         raise FeatureBuildRefused("The views are of several entities or sets; build a set for each.")
     published = open_set(chosen[0].source_set, settings)
-    excluded, asked = _nobody_excluded(), spine
+    population = _Population(spine, spine, _nobody_excluded())
     if any(view.legal_basis == "consent" for view in chosen):
         judged = judge(spine, purpose, published.scan(CONSENTS))
-        excluded, spine = count_reasons(judged, purpose), spine.filter(judged.is_null())
-    return _publish(
-        asked, spine, chosen, set_name, FRAME, purpose, excluded, published, settings, None, overrides_as_of
-    )
+        population = _Population(spine, spine.filter(judged.is_null()), count_reasons(judged, purpose))
+    rows = _make_rows(population, chosen, FRAME, purpose, published, settings, None)
+    return audit_and_publish(set_name, published.batch_date, settings, rows=rows, as_of=overrides_as_of)
 
 
 def _eligible(everybody: pl.DataFrame, as_of: datetime, consents: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -124,64 +124,25 @@ def _nobody_excluded() -> pl.DataFrame:
     return pl.DataFrame(schema={"purpose": pl.String, "reason": pl.String, "rows": pl.Int64})
 
 
-def _publish(
-    asked: pl.DataFrame,
-    spine: pl.DataFrame,
+def _make_rows(
+    population: _Population,
     views: Sequence[View],
-    set_name: str,
     wide: str,
     purpose: str,
-    excluded: pl.DataFrame,
     published: Published,
     settings: Settings,
     as_of: datetime | None,
-    overrides_as_of: date | None,
-) -> Publication:
-    frame = evaluate(spine, views, open_sources(settings), purpose)
+) -> dict[str, Rows]:
+    """The tables of a feature set by name, and what its audit reads beside them."""
+    frame = evaluate(population.spine, views, open_sources(settings), purpose)
     key = (views[0].entity, "as_of")
     tables = {wide: frame.sort(key)}
     for view in views:
-        tables[view.view] = tables[wide].select(*key, *_names([view], purpose))
-    tables |= {LINEAGE: _lineage(views, purpose, published, as_of), EXCLUSIONS: excluded, ASKED: asked}
+        names = [feature.name for feature in view.list_features(purpose)]
+        tables[view.view] = tables[wide].select(*key, *names)
+    lineage = make_lineage(views, purpose, published, as_of)
+    tables |= {LINEAGE: lineage, EXCLUSIONS: population.excluded, ASKED: population.asked}
     rows: dict[str, Rows] = {name: table.to_arrow() for name, table in tables.items()}
     if any(view.legal_basis == "consent" for view in views):
         rows[CONSENT_SOURCE] = ParquetFiles(tuple(published.bucket_paths(CONSENTS)))
-    return audit_and_publish(set_name, published.batch_date, settings, rows=rows, as_of=overrides_as_of)
-
-
-def _names(views: Sequence[View], purpose: str) -> list[str]:
-    return [feature.name for view in views for feature in view.list_features(purpose)]
-
-
-def _lineage(views: Sequence[View], purpose: str, published: Published, as_of: datetime | None) -> pl.DataFrame:
-    """View, its definition, where it was computed from, and the newest row that could be known."""
-    moment = as_of or find_scoring_instant(published.batch_date)
-    rows = []
-    for view in views:
-        limit = parse_span(view.max_staleness)
-        assert limit is not None
-        rows.append(
-            {
-                "view": view.view,
-                "declared_version": view.version,
-                "feature_version": view.feature_version,
-                "set_feature_version": combine_versions(tuple(views)),
-                "source_set": view.source_set,
-                "source_version": published.version,
-                "source_table": view.source,
-                "purpose": purpose,
-                "newest_known_at": _newest_known_at(view, published, moment),
-                "stale_before": moment - limit,
-            }
-        )
-    instant = pl.Datetime("us", ZONE)
-    schema = {"declared_version": pl.Int64(), "newest_known_at": instant, "stale_before": instant}
-    return pl.DataFrame(rows, schema_overrides=schema, infer_schema_length=None).sort("view")
-
-
-def _newest_known_at(view: View, published: Published, moment: datetime) -> datetime | None:
-    files = [path for part in find_published_events(published, view).parts for path in part]
-    known = pl.scan_parquet(files).select(pl.col(view.known_at).unique()).collect()[view.known_at].drop_nulls()
-    times = pl.Series(read_instants(known, f"{view.source}.{view.known_at}")).cast(pl.Datetime("us", ZONE))
-    newest = times.filter(times <= moment).max()
-    return newest if isinstance(newest, datetime) else None
+    return rows
