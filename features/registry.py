@@ -23,12 +23,12 @@ class UnknownView(KeyError):
 
 
 @dataclass(frozen=True)
-class Registry:
+class ViewRegistry:
     """All declared views by name, in name order."""
 
     views: tuple[View, ...]
 
-    def get(self, name: str) -> View:
+    def find(self, name: str) -> View:
         """Raises: UnknownView naming the declared ones."""
         for view in self.views:
             if view.view == name:
@@ -38,10 +38,10 @@ class Registry:
 
     def select(self, names: Iterable[str]) -> tuple[View, ...]:
         """The named views, each once, in the order of their first mention."""
-        return tuple(self.get(name) for name in dict.fromkeys(names))
+        return tuple(self.find(name) for name in dict.fromkeys(names))
 
 
-def load_views(where: Files) -> Registry:
+def load_views(where: Files) -> ViewRegistry:
     """Read and check every `*.yml` of a folder or a tenant; the file's stem is the view's name.
 
     Raises: ViewsInvalid with all problems of all files: unreadable YAML, unknown or wrong keys, a feature
@@ -49,9 +49,7 @@ def load_views(where: Files) -> Registry:
     """
     views, problems = load_declarations(list_files(where, "*.yml"), View)
     if not views and not problems:
-        problems = [
-            Problem(Path(str(where)).name, WHOLE_FOLDER, "holds no feature view", "add <view>.yml, or set the folder")
-        ]
+        problems = [Problem(Path(str(where)).name, WHOLE_FOLDER, "holds no feature view", "add <view>.yml")]
     for file, view in views.items():
         if view.view != Path(file).stem:
             remedy = f"write `view: {Path(file).stem}` or rename the file"
@@ -59,7 +57,7 @@ def load_views(where: Files) -> Registry:
     problems += _find_duplicates(views)
     if problems:
         raise ViewsInvalid(problems)
-    return Registry(tuple(views.values()))
+    return ViewRegistry(tuple(views.values()))
 
 
 def _find_duplicates(views: Mapping[str, View]) -> list[Problem]:
@@ -67,13 +65,13 @@ def _find_duplicates(views: Mapping[str, View]) -> list[Problem]:
     names: dict[tuple[str, str], str] = {}
     definitions: dict[str, str] = {}
     for file, view in views.items():
-        for feature in view.shown():
+        for feature in view.list_features():
             key = f"features[{feature.name}]"
             here = f"{view.view}.{feature.name}"
             first = names.setdefault((view.entity, feature.name), here)
             if first != here:
                 problems.append(Problem(file, key, f"has the name of {first}", "rename one of them"))
-            twin = definitions.setdefault(view.definition_of(feature), here)
+            twin = definitions.setdefault(view.digest_definition(feature), here)
             if twin != here:
                 problems.append(Problem(file, key, f"is the same definition as {twin}", "keep one of them"))
     return problems

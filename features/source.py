@@ -69,7 +69,7 @@ class FrameEvents:
         return _keep(self.frame.lazy().select(columns), entity, entities).collect()
 
 
-def published_events(published: Published, view: View) -> ParquetEvents:
+def find_published_events(published: Published, view: View) -> ParquetEvents:
     """The view's source in a published set.
 
     Raises: SourceInvalid when the set has no such table.
@@ -89,7 +89,7 @@ def published_events(published: Published, view: View) -> ParquetEvents:
     return ParquetEvents(view.source, tuple(by_number.get(n, ()) for n in range(int(layout["buckets"]))))
 
 
-def bucket_of(entities: pl.Series, buckets: int) -> pl.Series:
+def place_in_buckets(entities: pl.Series, buckets: int) -> pl.Series:
     """Bucket number of each entity value: the first eight hex digits of its MD5, modulo `buckets`."""
     if buckets == 1:
         return pl.repeat(0, len(entities), dtype=pl.Int64, eager=True)

@@ -9,43 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Literal
 
-from pydantic import Field, ValidationError
-
-from features.clock import scoring_as_of
-from features.consent import RECIPIENT
+from features.checks import (
+    make_column_checks,
+    make_consent_check,
+    make_instant_check,
+    make_population_check,
+    make_same_rows_check,
+    make_value_checks,
+    make_view_column_checks,
+    uncounted_sql,
+)
+from features.clock import find_scoring_instant
+from features.purpose import SCORING_PURPOSE
 from features.registry import load_views
-from features.store import SCORING_PURPOSE, SCORING_TABLE, select_views
-from features.view import Feature, View
+from features.store import select_views
+from features.tables import EXCLUSIONS, FRAME, LINEAGE, SCORING_TABLE
+from features.training_set import read_training_set
+from features.view import View
 from ingestion.foundation import Settings
-from ingestion.foundation.declarations import Closed, Problem
 from quality.check import Check
-from quality.expectation import ColumnsMatchSet, RowCountBetween, UnexpectedRows, ValuesBetween, ValuesNotNull
+from quality.expectation import RowCountBetween, UnexpectedRows
 from quality.layout import Layout
-from quality.sets import GatedSet, SetsInvalid
-from quality.suite import Share, Suite
-
-CONSENT_SOURCE = "consents"
-ASKED = "asked"
-FRAME = "frame"
-TRAINING = "features.suite:make_training_suites"
-LINEAGE = "feature_versions"
-EXCLUSIONS = "exclusions"
-
-
-class TrainingSet(Closed):
-    """The arguments of a set of training rows: for which purpose, and from which views (all that serve it)."""
-
-    purpose: str = "MODEL_DEV"
-    views: tuple[str, ...] | None = Field(default=None, min_length=1)
-    may_lose: Share | Literal["all"] = 0.5
+from quality.sets import GatedSet
+from quality.suite import Suite
 
 
 def make_view_suites(declared: GatedSet, batch_date: date, settings: Settings) -> list[Suite]:
     """Suites of the features of every eligible customer at a business date: what scoring is served."""
     views = select_views(settings, None, SCORING_PURPOSE)
-    as_of = scoring_as_of(batch_date)
+    as_of = find_scoring_instant(batch_date)
     return _suites(declared, SCORING_TABLE, views, SCORING_PURPOSE, settings, as_of)
 
 
@@ -61,33 +54,6 @@ def make_training_suites(declared: GatedSet, batch_date: date, settings: Setting
     ]
 
 
-def read_training_set(declared: GatedSet) -> TrainingSet:
-    """What a set of training rows declares.
-
-    Raises:
-        SetsInvalid: its suites are of another kind, or its arguments are wrong.
-    """
-    file = f"{declared.set}.yml"
-    if declared.suites != TRAINING:
-        problem = f"is {declared.suites}, so it takes no rows of its own"
-        raise SetsInvalid([Problem(file, "suites", problem, f"write {TRAINING} in a set of training rows")])
-    try:
-        return TrainingSet.model_validate(declared.arguments)
-    except ValidationError as error:
-        known = ", ".join(TrainingSet.model_fields)
-        raise SetsInvalid(
-            [
-                Problem(
-                    file,
-                    ".".join(["arguments", *map(str, item["loc"])]),
-                    str(item["msg"]).lower(),
-                    f"the arguments are {known}",
-                )
-                for item in error.errors(include_url=False)
-            ]
-        ) from None
-
-
 def _suites(
     of: GatedSet, wide: str, views: Sequence[View], purpose: str, settings: Settings, as_of: datetime | None
 ) -> list[Suite]:
@@ -96,7 +62,14 @@ def _suites(
     declared = [feature.name for view in load_views(settings.views).views for feature in view.features]
     return [
         _suite_of(
-            wide, views, purpose, gate, as_of, _whole_population(), _undeclared(wide, views, purpose, declared), owner
+            wide,
+            views,
+            purpose,
+            gate,
+            as_of,
+            make_population_check(),
+            make_column_checks(wide, views, purpose, declared),
+            owner,
         ),
         *(
             _suite_of(
@@ -105,14 +78,14 @@ def _suites(
                 purpose,
                 gate,
                 as_of,
-                _same_rows(wide, view.entity),
-                _exactly(view, purpose),
+                make_same_rows_check(wide, view.entity),
+                make_view_column_checks(view, purpose),
                 view.owner,
             )
             for view in views
         ),
-        lineage_suite(len(views), gate, owner),
-        exclusion_suite(gate, wide, owner),
+        make_lineage_suite(len(views), gate, owner),
+        make_exclusion_suite(gate, wide, owner),
     ]
 
 
@@ -134,30 +107,12 @@ def _suite_of(
     entity = views[0].entity
     checks = [population, *columns]
     if as_of is not None:
-        checks.append(
-            Check(
-                name="is_as_of_one_instant",
-                arguments=UnexpectedRows(
-                    query=f"select * from {{table}} where as_of <> timestamptz '{as_of.isoformat(sep=' ')}'"
-                ),
-                severity="fail",
-                because="a row as of a later instant would have seen the future of the others",
-                rule="F90",
-            )
-        )
+        checks.append(make_instant_check(as_of))
     if any(view.legal_basis == "consent" for view in views):
-        checks.append(
-            Check(
-                name="holds_nobody_without_consent",
-                arguments=UnexpectedRows(query=_without_consent(purpose)),
-                severity="fail",
-                because="no consent for this purpose, valid and known at the time, means no use",
-                rule="C76",
-            )
-        )
+        checks.append(make_consent_check(purpose))
     for view in views:
-        for feature in view.shown(purpose):
-            checks += _value_checks(feature)
+        for feature in view.list_features(purpose):
+            checks += make_value_checks(feature)
     return Suite(
         table=table,
         gate=gate,
@@ -166,94 +121,17 @@ def _suite_of(
         description=f"Generated from the feature views {', '.join(view.view for view in views)}.",
         term="特征表",
         key=(entity, "as_of"),
-        layout=layout_of(entity),
+        layout=make_layout(entity),
         checks=tuple(checks),
     )
 
 
-def layout_of(entity: str) -> Layout:
+def make_layout(entity: str) -> Layout:
     """Feature tables are bucketed by their entity and sorted by entity and time, like what they are made from."""
     return Layout(bucket_by=entity, sort_by=(entity, "as_of"))
 
 
-def _whole_population() -> Check:
-    """Everybody who was asked for has a row or is counted as an exclusion."""
-    return Check(
-        name="holds_the_whole_population",
-        arguments=UnexpectedRows(
-            query=f"""
-select asked_rows, rows_held, rows_excluded from (
-    select (select count(*) from main.{ASKED}) as asked_rows, (select count(*) from {{table}}) as rows_held,
-        (select coalesce(sum(rows), 0) from main.{EXCLUSIONS}) as rows_excluded
-) as counted
-where asked_rows <> rows_held + rows_excluded
-""".strip()
-        ),
-        severity="fail",
-        because="a customer missing from scoring is treated as nobody decided it",
-        rule="F96",
-    )
-
-
-def _same_rows(wide: str, entity: str) -> Check:
-    """The table of a view has the rows of the wide table, and no other."""
-    keys = f"{entity}, as_of"
-    return Check(
-        name="holds_the_whole_population",
-        arguments=UnexpectedRows(
-            query=f"(select {keys} from main.{wide} except all select {keys} from {{table}})"
-            f" union all (select {keys} from {{table}} except all select {keys} from main.{wide})"
-        ),
-        severity="fail",
-        because="a customer missing from scoring is treated as nobody decided it",
-        rule="F96",
-    )
-
-
-def _undeclared(wide: str, views: Sequence[View], purpose: str, declared: Sequence[str]) -> list[Check]:
-    """The wide table holds the permitted features beside the columns that were asked with, and nothing else."""
-    permitted = [feature.name for view in views for feature in view.shown(purpose)]
-    barred = sorted({*declared} - {*permitted})
-    held = f"select column_name from information_schema.columns where table_schema = 'main' and table_name = '{wide}'"
-    asked = f"select column_name from information_schema.columns where table_schema = 'main' and table_name = '{ASKED}'"
-    listed = ", ".join(f"'{name}'" for name in permitted)
-    undeclared = f"column_name not in ({listed}) and column_name not in ({asked})"
-    never = f" or column_name in ({', '.join(repr(name) for name in barred)})" if barred else ""
-    return [
-        Check(
-            name="holds_every_permitted_column",
-            arguments=ColumnsMatchSet(column_set=(views[0].entity, "as_of", *permitted), exact_match=False),
-            severity="fail",
-            because="a feature that scoring was trained on and does not see is a wrong score",
-            rule="F91",
-        ),
-        Check(
-            name="holds_exactly_the_permitted_columns",
-            arguments=UnexpectedRows(
-                query=f"select column_name from ({held}) as held where ({undeclared}{never})"
-                " and (select count(*) from {table}) >= 0"
-            ),
-            severity="fail",
-            because="a column that is prohibited, or that nobody declared, may not reach scoring",
-            rule="F91",
-        ),
-    ]
-
-
-def _exactly(view: View, purpose: str) -> list[Check]:
-    names = [feature.name for feature in view.shown(purpose)]
-    return [
-        Check(
-            name="holds_exactly_the_permitted_columns",
-            arguments=ColumnsMatchSet(column_set=(view.entity, "as_of", *names), exact_match=True),
-            severity="fail",
-            because="a column that is prohibited, or that nobody declared, may not reach scoring",
-            rule="F91",
-        )
-    ]
-
-
-def lineage_suite(rows: int, gate: str, owner: str) -> Suite:
+def make_lineage_suite(rows: int, gate: str, owner: str) -> Suite:
     """Checks of the table that says of each view which source version it was computed from."""
     return Suite(
         table=LINEAGE,
@@ -285,7 +163,7 @@ def lineage_suite(rows: int, gate: str, owner: str) -> Suite:
     )
 
 
-def exclusion_suite(gate: str, wide: str, owner: str) -> Suite:
+def make_exclusion_suite(gate: str, wide: str, owner: str) -> Suite:
     """Checks of the table that counts, by reason, who was left out of the population."""
     return Suite(
         table=EXCLUSIONS,
@@ -300,66 +178,10 @@ def exclusion_suite(gate: str, wide: str, owner: str) -> Suite:
         checks=(
             Check(
                 name="counts_are_complete",
-                arguments=UnexpectedRows(query=_uncounted(wide)),
+                arguments=UnexpectedRows(query=uncounted_sql(wide)),
                 severity="fail",
                 because="an exclusion that is not counted is a silent filter",
                 rule="C76",
             ),
         ),
     )
-
-
-def _uncounted(wide: str) -> str:
-    """How many were asked for and neither have a row nor are counted; and a count of nobody."""
-    return f"""
-select 'asked and neither held nor counted' as reason, asked_rows - rows_held - rows_excluded as rows from (
-    select (select count(*) from main.{ASKED}) as asked_rows, (select count(*) from main.{wide}) as rows_held,
-        (select coalesce(sum(rows), 0) from {{table}}) as rows_excluded
-) as counted
-where asked_rows <> rows_held + rows_excluded
-union all
-select reason, rows from {{table}} where rows < 1
-""".strip()
-
-
-def _value_checks(feature: Feature) -> list[Check]:
-    checks = []
-    if feature.minimum is not None or feature.maximum is not None:
-        checks.append(
-            Check(
-                name=f"{feature.name}_is_in_range",
-                arguments=ValuesBetween(column=feature.name, min_value=feature.minimum, max_value=feature.maximum),
-                severity="fail",
-                because=f"{feature.title}: a value outside its declared bounds is a wrong value",
-                rule="F91",
-            )
-        )
-    if feature.when_empty == 0:
-        checks.append(
-            Check(
-                name=f"{feature.name}_is_present",
-                arguments=ValuesNotNull(column=feature.name),
-                severity="fail",
-                because=f"{feature.title}: declared 0 when there is no event, so never null",
-                rule="F91",
-            )
-        )
-    return checks
-
-
-def _without_consent(purpose: str) -> str:
-    """Rows of {table} with no standing grant: written apart from features.consent, so that each checks the other."""
-    alike = "{0}.customer_id = t.customer_id and {0}.purpose = '" + purpose + "' and {0}.recipient = '" + RECIPIENT
-    known = "{0}._known_at <= t.as_of and ({0}._superseded_at is null or t.as_of < {0}._superseded_at)"
-    seen = f"{alike}' and {{0}}.occurred_at <= t.as_of and {known}"
-    return f"""
-select t.* from {{table}} t
-where not exists (
-    select 1 from main.{CONSENT_SOURCE} g
-    where g.event = 'granted' and {seen.format("g")}
-      and g.valid_to >= cast(timezone('Asia/Shanghai', t.as_of) as date)
-      and not exists (
-          select 1 from main.{CONSENT_SOURCE} w
-          where w.event = 'withdrawn' and {seen.format("w")} and w.occurred_at >= g.occurred_at
-      )
-)""".strip()

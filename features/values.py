@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from features.aggregates import Flags, Ints, Numbers
-from features.view import decimal_shape
+from features.arrays import Flags, Ints, Numbers
+from features.feature import parse_decimal_type
 from ingestion.foundation import BUSINESS_TIMEZONE
 
 Kind = Literal["integer", "decimal", "double", "date", "timestamptz", "varchar"]
@@ -54,7 +54,7 @@ def encode(series: pl.Series, where: str) -> Encoded:
     if kind_of == pl.Date:
         return Encoded("date", _filled(series.to_physical().cast(pl.Int64)), valid)
     if isinstance(kind_of, pl.Datetime):
-        return Encoded("timestamptz", instants(series, where), valid)
+        return Encoded("timestamptz", read_instants(series, where), valid)
     if kind_of in {pl.String, pl.Categorical} or isinstance(kind_of, pl.Enum):
         text = series.cast(pl.String)
         texts = text.drop_nulls().unique().sort()
@@ -63,7 +63,7 @@ def encode(series: pl.Series, where: str) -> Encoded:
     raise SourceInvalid(f"{where} has type {kind_of}; cast it to a number, date, timestamptz or text in the model.")
 
 
-def instants(series: pl.Series, where: str) -> Ints:
+def read_instants(series: pl.Series, where: str) -> Ints:
     """Microseconds since the epoch; a DATE is the last instant of that business day; null is 0.
 
     Raises: SourceInvalid for a timestamp without a time zone, or digits below the microsecond.
@@ -87,7 +87,7 @@ def instants(series: pl.Series, where: str) -> Ints:
     return _filled(micros.to_physical())
 
 
-def in_business_zone(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
+def convert_to_business_zone(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
     """The table with every timestamp in Asia/Shanghai, in microseconds, so that they compare.
 
     Raises: SourceInvalid naming a timestamp without a time zone.
@@ -100,7 +100,7 @@ def in_business_zone(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
     return table
 
 
-def business_days(micros: Ints) -> Ints:
+def number_business_days(micros: Ints) -> Ints:
     """Number of the business day each instant lies on."""
     times = pl.Series(micros).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(ZONE)
     return times.dt.date().to_physical().cast(pl.Int64).to_numpy()
@@ -111,10 +111,10 @@ def _filled(series: pl.Series) -> Ints:
     return filled
 
 
-def polars_type(type_name: str) -> pl.DataType:
+def choose_polars_type(type_name: str) -> pl.DataType:
     """Polars type of a declared feature type."""
     if type_name.startswith("decimal"):
-        precision, scale = decimal_shape(type_name)
+        precision, scale = parse_decimal_type(type_name)
         return pl.Decimal(precision, scale)
     types: dict[str, pl.DataType] = {
         "bigint": pl.Int64(),
@@ -140,7 +140,7 @@ def decode(encoded: Encoded, type_name: str, where: str) -> pl.Series:
     if type_name == "bigint" and kind == "integer":
         return _nulled(pl.Series(values), valid)
     if type_name.startswith("decimal") and kind in {"integer", "decimal"}:
-        precision, scale = decimal_shape(type_name)
+        precision, scale = parse_decimal_type(type_name)
         if scale < encoded.scale:
             raise SourceInvalid(f"{where} is declared {type_name} but its source has {encoded.scale} decimal places.")
         return _decimals(values, valid, 10 ** (scale - encoded.scale), precision, scale, where)
@@ -155,12 +155,12 @@ def decode(encoded: Encoded, type_name: str, where: str) -> pl.Series:
     raise SourceInvalid(f"{where} is declared {type_name} but its value is {kind}; correct `type`.")
 
 
-def rounded_mean(sums: Ints, counts: Ints, valid: Flags, scale: int, type_name: str) -> Encoded:
+def derive_rounded_mean(sums: Ints, counts: Ints, valid: Flags, scale: int, type_name: str) -> Encoded:
     """Mean of integers of a scale: a double, or a decimal rounded half up (away from zero), never through a float."""
     counts = np.where(valid, counts, 1)
     if not type_name.startswith("decimal"):
         return Encoded("double", sums / (counts * 10.0**scale), valid)
-    _, wanted = decimal_shape(type_name)
+    _, wanted = parse_decimal_type(type_name)
     up, down = 10 ** max(wanted - scale, 0), 10 ** max(scale - wanted, 0)
     size = np.abs(sums)
     if len(sums) and int(size.max()) * up >= 2**61:
@@ -191,6 +191,6 @@ def _decimals(values: Numbers, valid: Flags, factor: int, precision: int, scale:
     return series
 
 
-def as_doubles(numbers: Numbers) -> Encoded:
+def encode_doubles(numbers: Numbers) -> Encoded:
     """A double column in which NaN is null."""
     return Encoded("double", numbers, ~np.isnan(numbers))

@@ -24,6 +24,7 @@ Event = Literal[
     "set_published",
     "set_refused",
     "features_built",
+    "model_trained",
     "customers_scored",
 ]
 

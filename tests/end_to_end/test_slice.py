@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import features
-from features.clock import scoring_as_of
+from features.clock import find_scoring_instant
 from features.publish import build_features
 from ingestion.contract import load_registry
 from ingestion.lake.scan import Identifiers, find_clear
@@ -102,7 +102,7 @@ def test_bridge_nets_to_zero_on_real_movements(group: Group) -> None:
 
 def test_training_on_the_scoring_spine_equals_the_scoring_table(group: Group) -> None:
     scoring = features.scoring_frame(LAST, settings=group.settings)
-    spine = scoring.select("customer_id").with_columns(pl.lit(scoring_as_of(LAST)).alias("as_of"))
+    spine = scoring.select("customer_id").with_columns(pl.lit(find_scoring_instant(LAST)).alias("as_of"))
     train = features.training_frame(spine, purpose="LIMIT_MGMT", settings=group.settings)
     shared = [name for name in scoring.columns if name in train.columns]
     assert len(shared) >= 14
@@ -143,7 +143,7 @@ def test_a_consent_file_replaced_by_its_heading_alone_is_refused(group: Group, t
     shutil.copytree(group.settings.home, home)
     ledger_url = f"sqlite:///{home / 'ledger.db'}"
     settings = replace(group.settings, home=home, ledger_url=ledger_url, vault_url=f"sqlite:///{home}/vault/vault.db")
-    received = (scoring_as_of(LAST) - timedelta(hours=1)).timestamp()
+    received = (find_scoring_instant(LAST) - timedelta(hours=1)).timestamp()
     for path in (home / "landing" / "dept_compliance").glob("*/consents_*.csv"):
         heading = path.read_bytes().splitlines(keepends=True)[0]
         path.chmod(0o644)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from features.consent import UnknownPurpose, judge, permitted
+from features.consent import UnknownPurpose, judge, split_by_consent
 from features.point_in_time import SpineInvalid
 from features.values import SourceInvalid
 
@@ -96,7 +96,7 @@ def test_validity_is_judged_on_the_business_day_in_shanghai() -> None:
 def test_permitted_keeps_order_and_columns_and_counts_the_others() -> None:
     spine = pl.DataFrame({"tag": [1, 2, 3, 4], "customer_id": ["x", "c", "d", "c"], "as_of": [NOON] * 4})
     events = [granted(5), granted(5, customer_id="d"), withdrawn(1, customer_id="d")]
-    answer = permitted(spine, "LIMIT_MGMT", pl.LazyFrame(events, schema=SCHEMA))
+    answer = split_by_consent(spine, "LIMIT_MGMT", pl.LazyFrame(events, schema=SCHEMA))
     assert answer.spine["tag"].to_list() == [2, 4]
     assert answer.exclusions.rows() == [("LIMIT_MGMT", "never_granted", 1), ("LIMIT_MGMT", "withdrawn", 1)]
     assert answer.excluded == 2

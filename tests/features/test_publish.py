@@ -20,12 +20,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import features
-from features import scorecard, store
-from features.clock import scoring_as_of
+from features.clock import find_scoring_instant
 from features.commands import main
 from features.publish import FeatureBuildRefused, build_feature_table, build_features
-from features.scorecard import ScorecardNotTrainable, label_loans, score, train
-from features.store import PurposeRefused, ScoringFrameMissing
+from features.scorecard import ScorecardNotTrainable, label_loans, score, scoring, train
+from features.store import AcceptedByOverride, PurposeRefused, ScoringFrameMissing
 from ingestion.foundation import Settings, list_files, load_settings
 from quality.gate import audit_rows
 from quality.layout import Layout
@@ -192,7 +191,7 @@ def test_the_scoring_frame_holds_every_eligible_consenting_customer_once(setting
     assert frame.height == 495
     assert not set(frame["customer_id"]).intersection(left_out)
     assert "C0004" in set(frame["customer_id"]), "withdrew before the scoring instant, but known after it"
-    assert frame["as_of"].unique().to_list() == [scoring_as_of(DAY)]
+    assert frame["as_of"].unique().to_list() == [find_scoring_instant(DAY)]
     counted = open_published("features", settings).scan("exclusions").collect()
     assert dict(counted.select("reason", "rows").rows()) == dict.fromkeys(sorted(left_out.values()), 1)
 
@@ -209,7 +208,7 @@ def test_a_training_frame_on_the_scoring_spine_equals_the_scoring_frame(settings
     scoring = features.scoring_frame(DAY, settings)
     everybody = open_published("warehouse", settings).scan("dim_customers").select("customer_id").collect()
     spine = everybody.sample(fraction=1, shuffle=True, seed=1).with_columns(
-        pl.lit(scoring_as_of(DAY)).dt.convert_time_zone("UTC").alias("as_of")
+        pl.lit(find_scoring_instant(DAY)).dt.convert_time_zone("UTC").alias("as_of")
     )
     training = features.training_frame(spine, purpose="LIMIT_MGMT", settings=settings)
     eligible = training.filter(~pl.col("customer_id").is_in(["C0007", "C0008"])).sort("customer_id")
@@ -259,14 +258,14 @@ def test_another_date_than_the_published_is_refused(settings: Settings) -> None:
 
 
 def test_a_view_is_refused_for_a_purpose_it_does_not_serve(settings: Settings) -> None:
-    spine = pl.DataFrame({"customer_id": ["C0001"], "as_of": [scoring_as_of(DAY)]})
+    spine = pl.DataFrame({"customer_id": ["C0001"], "as_of": [find_scoring_instant(DAY)]})
     with pytest.raises(PurposeRefused, match="compensation may not be used for MODEL_DEV"):
         features.training_frame(spine, ["compensation"], settings=settings)
-    assert features.exclusions(spine, "LIMIT_MGMT", settings)["reason"].to_list() == ["never_granted"]
+    assert features.list_exclusions(spine, "LIMIT_MGMT", settings)["reason"].to_list() == ["never_granted"]
 
 
 def test_training_asks_for_consent_when_the_processing_takes_place(settings: Settings) -> None:
-    spine = pl.DataFrame({"customer_id": ["C0002", "C0005"], "as_of": [scoring_as_of(date(2026, 3, 1))] * 2})
+    spine = pl.DataFrame({"customer_id": ["C0002", "C0005"], "as_of": [find_scoring_instant(date(2026, 3, 1))] * 2})
     now = features.training_frame(spine, settings=settings)
     then = features.training_frame(spine, settings=settings, consent_at="as_of")
     assert now["customer_id"].to_list() == ["C0005"]
@@ -295,7 +294,7 @@ EVERYBODY_WITHDREW = "update fct_consents_history set purpose = 'NOTHING' where 
 
 
 def test_a_population_that_vanishes_is_refused_and_accepted_by_an_override_only(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every consent for scoring is gone: each row that is left holds all its checks, for none is left."""
     copy, later = read_only_copy(settings, tmp_path), DAY + timedelta(days=1)
@@ -310,11 +309,15 @@ def test_a_population_that_vanishes_is_refused_and_accepted_by_an_override_only(
             reason = "the regulator has ended the purpose"
             override_verdict(verdict.verdict_id, "li.wei", reason, later, "2026-07-02T09:00:00+08:00", copy)
     build_features(later, copy)
-    said: list[str] = []
-    monkeypatch.setattr(store.log, "warning", lambda text, *values: said.append(text % values))
-    assert features.scoring_frame(later, copy).is_empty()
-    assert "scoring of the features was accepted by li.wei: the regulator has ended the purpose" in said
+    with pytest.warns(AcceptedByOverride) as said:
+        assert features.scoring_frame(later, copy).is_empty()
+    sentences = {str(warning.message) for warning in said}
+    assert "scoring of the features was accepted by li.wei: the regulator has ended the purpose" in sentences
     assert open_published("features", copy).manifest["tables"]["scoring"]["quality_status"] == "OVERRIDDEN"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLATFORM_HOME", str(copy.home))
+        assert main(["frame", "--date", later.isoformat()]) == 0
+    assert set(capsys.readouterr().err.splitlines()) == sentences
 
 
 def test_scores_that_vanish_are_refused(settings: Settings, tmp_path: Path) -> None:
@@ -410,8 +413,8 @@ def test_scores_that_their_gate_refuses_are_not_published(
 ) -> None:
     copy = read_only_copy(settings, tmp_path)
     good = score(DAY, copy)
-    apply = scorecard.apply
-    monkeypatch.setattr(scorecard, "apply", lambda *given: (apply(*given)[0] + 1000, *apply(*given)[1:]))
+    apply = scoring.apply
+    monkeypatch.setattr(scoring, "apply", lambda *given: (apply(*given)[0] + 1000, *apply(*given)[1:]))
     with pytest.raises(PublicationRefused, match="score_is_on_the_scale"):
         score(DAY, copy)
     held = open_published("scores", copy)
@@ -495,6 +498,58 @@ def test_commands_report_users_one_sentence(
         reported = capsys.readouterr().err
         assert "Traceback" not in reported
         assert reported.strip().endswith(".")
+
+
+def test_a_trained_model_is_reported_once_and_in_words(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLATFORM_HOME", str(settings.home))
+    assert main(["train", "--date", DAY.isoformat()]) == 0
+    said = capsys.readouterr()
+    model = train(DAY, settings)
+    metrics = model["metrics"]
+    learned, held = metrics["training"], metrics["holdout"]
+    assert said.err == ""
+    assert said.out.splitlines() == [
+        f"Trained {model['model_version']} on the loans that had matured at {DAY}.",
+        f"    learned from:  {learned['rows']} loans, {learned['bad']} of them bad; "
+        f"AUC {learned['auc']:.3f}, KS {learned['ks']:.3f}",
+        f"    held out:      {held['rows']} loans, {held['bad']} of them bad; "
+        f"AUC {held['auc']:.3f}, KS {held['ks']:.3f}",
+        f"    left out:      {metrics['excluded_by_consent']} of {metrics['matured_loans']:,} matured loans, "
+        "without consent for MODEL_DEV",
+    ]
+
+
+def test_a_training_frame_counts_whom_consent_leaves_out(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLATFORM_HOME", str(settings.home))
+    spine = pl.DataFrame({"customer_id": ["C0001", "C0002", "C0005"], "as_of": [find_scoring_instant(DAY)] * 3})
+    spine.write_parquet(tmp_path / "spine.parquet")
+    assert main(["frame", "--spine", str(tmp_path / "spine.parquet"), "--out", str(tmp_path / "out.parquet")]) == 0
+    counted = "consent for MODEL_DEV: 1 of 3 rows permitted; excluded: 1 never_granted, 1 withdrawn\n"
+    assert capsys.readouterr().err == counted
+
+
+def test_stages_report_events(settings: Settings, tmp_path: Path) -> None:
+    import structlog
+
+    copy = read_only_copy(settings, tmp_path)
+    shutil.rmtree(copy.published / "models", ignore_errors=True)
+    try:
+        with structlog.testing.capture_logs() as captured:
+            build_features(DAY, copy)
+            report = score(DAY, copy)
+    finally:
+        structlog.reset_defaults()  # or every later test of this process is listened to
+    of_features = [one for one in captured if one["event"] in {"features_built", "model_trained", "customers_scored"}]
+    day = DAY.isoformat()
+    assert [{key: value for key, value in one.items() if key != "log_level"} for one in of_features] == [
+        {"event": "features_built", "batch_date": day, "rows_in": 500, "rows": 495},
+        {"event": "model_trained", "batch_date": day, "rows": of_features[1]["rows"], "version": report.model_version},
+        {"event": "customers_scored", "batch_date": day, "rows": 495, "version": report.model_version},
+    ]
 
 
 def test_a_build_reports_what_it_did_and_nothing_of_its_libraries(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from features import training_frame
 from features.point_in_time import evaluate
 from features.registry import load_views
 from features.source import FrameEvents
-from features.values import in_business_zone
+from features.values import convert_to_business_zone
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from quality.publication import open_published
 from quality.verdict import are_recorded
@@ -71,7 +71,9 @@ def loans(real_data: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def frame(bank: Settings) -> pl.DataFrame:
-    return in_business_zone(open_published(FEATURE_SET, bank).scan("frame"), "frame").collect().sort("account_id")
+    return (
+        convert_to_business_zone(open_published(FEATURE_SET, bank).scan("frame"), "frame").collect().sort("account_id")
+    )
 
 
 def end_of_day_balances(bookings: list[Booking]) -> list[tuple[date, int]]:
@@ -185,7 +187,7 @@ def test_the_features_passed_their_gate(bank, frame):
     assert published.scan("exclusions").collect().is_empty(), "public research data rests on no consent"
     views = load_views(bank.views).views
     assert {view.legal_basis for view in views} == {"public_research"}
-    assert len([feature for view in views for feature in view.shown()]) == 86
+    assert len([feature for view in views for feature in view.list_features()]) == 86
     lineage = published.scan("feature_versions").collect()
     assert dict(lineage.select("view", "feature_version").rows()) == {v.view: v.feature_version for v in views}
 
@@ -271,7 +273,7 @@ def test_planted_future_transactions_change_nothing(bank, frame):
     spine = loan_spine(bank)
     view = load_views(bank.views).get("account_flows")
     held = open_published("warehouse", bank).scan("fct_account_transactions").select(view.source_columns).collect()
-    names = [feature.name for feature in view.shown("MODEL_DEV")]
+    names = [feature.name for feature in view.list_features("MODEL_DEV")]
     for days, is_seen in ((0, False), (30, False), (-1, True)):
         day = pl.col("as_of").dt.convert_time_zone(BUSINESS_TIMEZONE.key).dt.date() + pl.duration(days=days)
         planted = spine.select(
