@@ -97,7 +97,10 @@ BREACHES = [
     ("fct_compensations", "principal_amount = -9000 where loan_id = 'L4' and term_number = 1", {
         "no_more_goes_back_than_was_paid"}),
     ("fct_instalments", "plan_version = 2 where loan_id = 'L1' and term_number = 3", {"plan_has_one_version"}),
-    ("fct_loan_days", "balance_after_compensation_amount = -1 where loan_id = 'L1'", {"balance_is_not_negative"}),
+    ("fct_loan_states", "balance_after_compensation_amount = -1 where loan_id = 'L1'", {"balance_is_not_negative"}),
+    ("fct_loan_states", "balance_before_compensation_amount = 0 where loan_id = 'L1'", {
+        "funder_is_owed_no_more_than_customer_owes"}),
+    ("fct_loan_states", "worst_delay_days_after_compensation = -1 where loan_id = 'L1'", {"dpd_is_not_negative"}),
     ("fct_compensations", "loan_id = 'L99'", {"loan_is_known"}),
     ("fct_applications", "application_id = 'A99' where application_id = 'AL1'", {"agrees_with_history"}),
     ("mtr_disbursement__daily", "disbursed_amount = 0 where date_basis = 't0'", {
@@ -115,7 +118,7 @@ BREACHES = [
     ("fct_repayments_history", "paid_at = null where loan_id = 'L1'", {"paid_at_is_present"}),
     ("fct_consents_history", "consent_event_id = 'EL1'", {"one_current_version", "key_is_unique"}),
     ("fct_instalments", "due_date = null where loan_id = 'L1' and term_number = 1", {"due_date_is_present"}),
-    ("fct_loan_days", "as_of_date = date '2026-05-01' where loan_id = 'L1'", {"no_future_day", "key_is_unique"}),
+    ("mtr_balance_bridge__daily", "as_of_date = date '2026-05-01'", {"no_future_day", "key_is_unique"}),
 ]  # fmt: skip
 
 

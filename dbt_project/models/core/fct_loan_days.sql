@@ -3,7 +3,7 @@
 -- so that a date costs nothing until somebody reads it.
 with
 
-dates as ({{ as_of_dates() }}),
+dates as (select as_of_date from {{ ref('dim_business_dates') }}),
 
 days as ({{ loan_days('dates') }})
 
