@@ -17,8 +17,8 @@ from features.source import EventSource, published_events
 from features.values import ZONE, in_business_zone
 from features.view import PURPOSES, View
 from ingestion.foundation import Settings, load_settings
+from quality.publication_log import list_published_versions
 from quality.published import Published, kept_versions, open_published
-from quality.register import published_order
 
 CONSENTS = "fct_consents_history"
 FEATURE_SET = "features"
@@ -83,7 +83,7 @@ def open_features(batch_date: date, settings: Settings, version: str | None = No
         kept = set(kept_versions(FEATURE_SET, settings))
         of_date = [
             one
-            for one in published_order(FEATURE_SET, settings)
+            for one in list_published_versions(FEATURE_SET, settings)
             if one in kept and one.startswith(f"{batch_date.isoformat()}-")
         ]
         version = of_date[-1] if of_date else None

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import duckdb
 
+from quality.baseline import Baseline
 from quality.expectation import UnexpectedRows
 from quality.fingerprint import fingerprint
-from quality.register import Register
 from quality.suite import Suite
 
 
@@ -26,29 +26,28 @@ class Contents:
     def __contains__(self, table: str) -> bool:
         return table in self._present
 
-    def of(self, table: str) -> str:
+    def fingerprint(self, table: str) -> str:
         """Fingerprint of one table."""
         if table not in self._known:
             self._known[table] = fingerprint(self._connection, table)
         return self._known[table]
 
-    def beside(self, suite: Suite) -> str:
+    def hash_beside(self, suite: Suite) -> str:
         """Hash of the other tables that the suite's queries read; empty where they read none.
 
         A verdict rests on them too: the same loans against other decisions are another question.
         """
-        read = {table: self.of(table) for table in sorted(read_beside(suite, self._present))}
+        read = {table: self.fingerprint(table) for table in sorted(read_beside(suite, self._present))}
         return _hash(read) if read else ""
 
-    def bind(self, suite: Suite, before: Register | None) -> str:
-        """What a verdict on the suite's table rests on beside its content; empty where that is nothing.
+    def bind(self, suite: Suite, held_to: Baseline) -> str:
+        """Hash of what a verdict on the suite's table rests on beside its content; empty where that is nothing.
 
-        The other tables that its queries read, and the published version against which its rows are counted.
+        The other tables that its queries read, and the published rows against which its own are counted.
         """
-        beside = self.beside(suite)
-        if before is None:
-            return beside
-        return _hash([beside, before.version, before.row_counts.get(suite.table, 0)])
+        beside = self.hash_beside(suite)
+        counts = [held_to.rows, held_to.current if suite.is_history else 0, held_to.last_rows]
+        return _hash([beside, counts]) if any(counts) else beside
 
 
 def _hash(described: object) -> str:

@@ -17,7 +17,7 @@ from ingestion.foundation import BUSINESS_TIMEZONE
 from ingestion.foundation.sql import quote_name, quote_text
 from quality.layout import Column
 
-PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows", "least_rows")
+PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows", "least_rows", "least_current_rows")
 Scalar = bool | int | float | str
 
 
@@ -32,6 +32,7 @@ class Scope:
     batch_date: date
     last_published_rows: int = 0
     least_rows: int = 0
+    least_current_rows: int = 0
 
     @property
     def day_end(self) -> datetime:
@@ -46,6 +47,7 @@ class Scope:
             "day_end": self.day_end.isoformat(sep=" "),
             "last_published_rows": str(self.last_published_rows),
             "least_rows": str(self.least_rows),
+            "least_current_rows": str(self.least_current_rows),
         }
         for name, value in values.items():
             text = text.replace("{" + name + "}", value)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from ingestion.foundation import Settings
+from quality.baseline import read_baselines
 from quality.contents import Contents
 from quality.override import SHORT, Decision, judge_overrides
+from quality.publication_log import list_published_versions, read_earlier_publications
 from quality.published import read_pointer
-from quality.register import find_other_version, published_order, read_earlier_publications
 from quality.sets import GatedSet
 from quality.suite import Suite
 from quality.verdict import LANDING, Outcome, Verdict, read_history, read_verdicts
@@ -30,7 +31,7 @@ def decide(
     the day `as_of`.
     """
     history = read_history(declared.gates, batch_date, settings)
-    earlier = read_earlier_publications(declared.set, batch_date, settings)
+    baselines = read_baselines(declared.set, batch_date, settings)
     words = {(verdict.gate, verdict.table, verdict.fingerprint): verdict for verdict in history}
     audited = {(verdict.gate, verdict.table) for verdict in history}
     found: list[Verdict] = []
@@ -39,9 +40,9 @@ def decide(
         if suite.table not in contents:
             reasons.append(f"{suite.table} does not exist")
             continue
-        verdict = words.get((suite.gate, suite.table, contents.of(suite.table)))
-        before = find_other_version(suite.table, contents.of(suite.table), earlier, batch_date)
-        bound = contents.bind(suite, before)
+        content = contents.fingerprint(suite.table)
+        verdict = words.get((suite.gate, suite.table, content))
+        bound = contents.bind(suite, baselines.find(suite.table, content))
         objection = _object_to(verdict, suite, batch_date, bound, (suite.gate, suite.table) in audited)
         if verdict is None or objection:
             reasons.append(objection)
@@ -59,7 +60,7 @@ def decide(
 def _find_strangers(declared: GatedSet, settings: Settings) -> list[str]:
     """A current version that the ledger does not know: without it nobody would miss what the version holds."""
     pointer = read_pointer(settings.published / declared.set)
-    if pointer is None or pointer["version"] in published_order(declared.set, settings):
+    if pointer is None or pointer["version"] in list_published_versions(declared.set, settings):
         return []
     remedy = "put the ledger that published it back, or move the published folder away"
     return [f"the ledger does not know the current version {pointer['version']}; {remedy}"]
@@ -94,7 +95,8 @@ def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, bound: s
 def _say_failed(decision: Decision) -> str:
     verdict, ended = decision.verdict, decision.ended
     failing = ", ".join(failure.sentence for failure in verdict.failing_checks)
-    until = f" and its override ended on {ended.valid_until}" if ended else ""
+    how = "was withdrawn" if ended and ended.is_withdrawal else "ended"
+    until = f" and its override {how} on {ended.valid_until}" if ended else ""
     return f"{verdict.table} failed {failing}{until} (verdict {verdict.verdict_id[:SHORT]})"
 
 

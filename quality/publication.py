@@ -32,6 +32,7 @@ from ingestion.foundation.events import report_event
 from ingestion.foundation.files import replace_atomically
 from ingestion.foundation.locks import hold_lock
 from ingestion.foundation.sql import quote_name, quote_text
+from quality.baseline import count_rows
 from quality.contents import Contents, read_beside
 from quality.fingerprint import fingerprint, fingerprint_relation
 from quality.gate import GateUnusable, audit, audit_rows
@@ -39,6 +40,7 @@ from quality.landing import write_landing_report
 from quality.layout import Layout, bucket_expression, order_expression
 from quality.objections import decide, describe_decisions, find_unlisted
 from quality.override import Decision
+from quality.publication_log import LoggedPublication, list_published_versions, record_publication
 from quality.published import (
     MANIFEST,
     POINTER,
@@ -48,7 +50,6 @@ from quality.published import (
     open_published,
     read_pointer,
 )
-from quality.register import Register, published_order, register_publication
 from quality.reports import write_index, write_version_page
 from quality.sets import GatedSet, list_published_tables, load_set, load_suites_in_force
 from quality.source import (
@@ -219,12 +220,19 @@ def publish(
         else:
             _renew_manifest(target, manifest)
         counts = {name: decision.verdict.rows for name, decision in decisions.items()}
-        held = Register(version, batch_date, counts, audited, tuple(members))
-        register_publication(set_name, held, run_name, whole, settings)
+        current = _count_current_rows(connection, suites)
+        held = LoggedPublication(version, batch_date, counts, audited, tuple(members), current)
+        record_publication(set_name, held, run_name, whole, settings)
         is_current = _move_pointer(folder, version, batch_date)
         _drop_old_versions(folder, set_name, settings)
     report_event("set_published", set_name=set_name, batch_date=batch_date, version=version)
     return Publication(set_name, version, batch_date, target, is_new, is_current)
+
+
+def _count_current_rows(connection: duckdb.DuckDBPyConnection, suites: Sequence[Suite]) -> dict[str, int]:
+    """Rows of each history that no later version supersedes; the gates of later dates count against them."""
+    counted = {suite.table: count_rows(connection, suite).current for suite in suites if suite.is_history}
+    return {table: current for table, current in counted.items() if current is not None}
 
 
 def _expose_rows(
@@ -438,7 +446,7 @@ def _write_pointer(folder: Path, version: str, batch_date: date, refused: date |
 def _drop_old_versions(folder: Path, set_name: str, settings: Settings) -> None:
     """Keep the last five published versions and the current one; a version is hidden before it is deleted."""
     pointer = read_pointer(folder)
-    order = {version: position for position, version in enumerate(published_order(set_name, settings))}
+    order = {version: position for position, version in enumerate(list_published_versions(set_name, settings))}
     kept = sorted(kept_versions(set_name, settings), key=lambda version: (order.get(version, -1), version))
     for version in kept[:-KEPT_VERSIONS]:
         if pointer is None or version != pointer["version"]:

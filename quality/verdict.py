@@ -10,9 +10,18 @@ import sqlalchemy as sa
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import use_ledger
 from ingestion.foundation.ledger.tables import verdicts
-from ingestion.foundation.verdict import LANDING, Failure, Outcome, Severity, Verdict, record_verdicts
+from ingestion.foundation.verdict import (
+    KEEPS_ITS_ROWS,
+    LANDING,
+    Failure,
+    Outcome,
+    Severity,
+    Verdict,
+    record_verdicts,
+)
 
 __all__ = [
+    "KEEPS_ITS_ROWS",
     "LANDING",
     "Failure",
     "Outcome",
