@@ -148,7 +148,7 @@ def _publish(
     tables |= {LINEAGE: _lineage(views, purpose, published, as_of), EXCLUSIONS: excluded, ASKED: asked}
     rows: dict[str, Rows] = {name: table.to_arrow() for name, table in tables.items()}
     if any(view.legal_basis == "consent" for view in views):
-        rows[CONSENT_SOURCE] = ParquetFiles(tuple(published.bucket_paths(CONSENTS)))
+        rows[CONSENT_SOURCE] = ParquetFiles(tuple(published.list_bucket_paths(CONSENTS)))
     return audit_and_publish(set_name, published.batch_date, settings, rows=rows, as_of=overrides_as_of)
 
 

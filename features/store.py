@@ -18,7 +18,7 @@ from features.values import ZONE, in_business_zone
 from features.view import PURPOSES, View
 from ingestion.foundation import Settings, load_settings
 from quality.publication_log import list_published_versions
-from quality.published import Published, kept_versions, open_published
+from quality.published import Published, list_kept_versions, open_published
 
 CONSENTS = "fct_consents_history"
 FEATURE_SET = "features"
@@ -80,7 +80,7 @@ def open_features(batch_date: date, settings: Settings, version: str | None = No
     Raises: NothingPublished; ScoringFrameMissing when none is of the date, or the gate failed it.
     """
     if version is None:
-        kept = set(kept_versions(FEATURE_SET, settings))
+        kept = set(list_kept_versions(FEATURE_SET, settings))
         of_date = [
             one
             for one in list_published_versions(FEATURE_SET, settings)

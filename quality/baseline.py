@@ -103,6 +103,12 @@ def count_rows(connection: duckdb.DuckDBPyConnection, suite: Suite) -> RowCounts
     return RowCounts(int(rows), None if standing is None else int(standing))
 
 
+def count_current_rows(connection: duckdb.DuckDBPyConnection, suites: Sequence[Suite]) -> dict[str, int]:
+    """Rows of each history that no later version supersedes; the gates of later dates count against them."""
+    counted = {suite.table: count_rows(connection, suite).current for suite in suites if suite.is_history}
+    return {table: current for table, current in counted.items() if current is not None}
+
+
 def _find_most(table: str, counts: Sequence[tuple[Mapping[str, int], str]]) -> tuple[int, str]:
     known = [(of_version.get(table, 0), version) for of_version, version in counts]
     return max(known, key=lambda one: one[0], default=(0, ""))

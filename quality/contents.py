@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
 import duckdb
 
+from ingestion.foundation import Settings
 from quality.baseline import Baseline
 from quality.expectation import UnexpectedRows
-from quality.fingerprint import fingerprint
+from quality.fingerprint import fingerprint_table
+from quality.sets import GatedSet
+from quality.source import Rows, WarehouseTable, attach, demand_built_for, expose, list_tables
 from quality.suite import Suite
 
 
@@ -29,7 +33,7 @@ class Contents:
     def fingerprint(self, table: str) -> str:
         """Fingerprint of one table."""
         if table not in self._known:
-            self._known[table] = fingerprint(self._connection, table)
+            self._known[table] = fingerprint_table(self._connection, table)
         return self._known[table]
 
     def hash_beside(self, suite: Suite) -> str:
@@ -61,3 +65,28 @@ def read_beside(suite: Suite, present: Iterable[str]) -> frozenset[str]:
         if isinstance(check.arguments, UnexpectedRows):
             words |= {word.casefold() for word in re.findall(r"\w+", check.arguments.query)}
     return frozenset(table for table in present if table.casefold() in words and table != suite.table)
+
+
+def expose_rows(
+    connection: duckdb.DuckDBPyConnection,
+    declared: GatedSet,
+    suites: Sequence[Suite],
+    rows: Mapping[str, Rows] | None,
+    batch_date: date,
+    settings: Settings,
+) -> list[str]:
+    """Make every table that a suite reads a view of the connection, those of the warehouse from its file.
+
+    Returns the names of all tables that are there.
+    """
+    if declared.rows == "warehouse":
+        if rows is not None:
+            raise ValueError(f"set {declared.set} is published from the warehouse file, not from rows handed over")
+        attached = attach(connection, settings.warehouse)
+        demand_built_for(batch_date, connection, attached)
+        rows = {name: WarehouseTable(settings.warehouse, name) for name in list_tables(connection, attached)}
+    there = rows or {}
+    read = {name for suite in suites for name in (suite.table, *read_beside(suite, there)) if name in there}
+    for name in sorted(read):
+        expose(connection, name, there[name])
+    return sorted(there)

@@ -229,11 +229,11 @@ def _describe_failure(
     if result.error is not None:
         observed = f"{result.observed}: {result.error}"
         return Failure(check.name, "fail", check.rule, observed, check.because)
-    rows = None if check.name in KEEPS else check.arguments.failing_rows(scope)
+    rows = None if check.name in KEEPS else check.arguments.failing_rows_sql(scope)
     if rows is None:
         return Failure(check.name, check.severity, check.rule, result.observed, check.because)
     if not isinstance(check.arguments, UnexpectedRows):
-        shown = _list(dict.fromkeys([*suite.key, *check.arguments.columns()]))
+        shown = _list(dict.fromkeys([*suite.key, *check.arguments.list_columns()]))
         rows = f"select {shown} from ({rows})"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{check.name}.parquet"

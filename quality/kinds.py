@@ -99,7 +99,7 @@ def _refuse_shrinkage(severity: Severity) -> Check:
     )
 
 
-def keep_rows(kind: Kind) -> Iterator[Check]:
+def imply_kept_rows(kind: Kind) -> Iterator[Check]:
     """Checks that a table does not lose most of its rows at once; of a history also that most are not superseded."""
     because = "rows that vanish at once are a lost file; a known removal is accepted by an override"
     yield _fail(KEEPS_ITS_ROWS, RowCountBetween(min_value="{least_rows}"), because, "L17")

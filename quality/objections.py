@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from ingestion.foundation import Settings
 from quality.baseline import read_baselines
 from quality.contents import Contents
 from quality.override import SHORT, Decision, judge_overrides
+from quality.pointer import read_pointer
 from quality.publication_log import list_published_versions, read_earlier_publications
-from quality.published import read_pointer
 from quality.sets import GatedSet
 from quality.suite import Suite
 from quality.verdict import LANDING, Outcome, Verdict, read_history, read_verdicts
@@ -126,21 +126,3 @@ def find_unlisted(declared: GatedSet, members: Iterable[str], batch_date: date, 
         f" list it, or name it under retired in sets/{declared.set}.yml"
         for table in sorted(lost)
     ]
-
-
-def describe_decisions(decisions: Mapping[str, Decision]) -> dict[str, dict[str, object]]:
-    """What a manifest says of how each table passed; who let it pass, why and until when, if it was overridden."""
-    described: dict[str, dict[str, object]] = {}
-    for table, decision in sorted(decisions.items()):
-        verdict = decision.verdict
-        described[table] = {
-            "rows": verdict.rows,
-            "fingerprint": verdict.fingerprint,
-            "verdict_id": verdict.verdict_id,
-            "quality_status": decision.outcome.value,
-            "suite_version": verdict.suite_version,
-        }
-        if decision.override:
-            failed = [failure.sentence for failure in verdict.failing_checks]
-            described[table]["override"] = {**decision.override.describe(), "failed": failed}
-    return described

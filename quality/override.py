@@ -93,7 +93,7 @@ def withdraw_override(
     """Record that a person takes the override of a verdict back on the day `as_of`; the verdict fails again.
 
     The override stays in the ledger beside the withdrawal. What was published while it stood stays readable, and its
-    manifest says that it was withdrawn (`quality.manifest.renew_overrides`).
+    manifest says that it was withdrawn (`quality.pages.renew_readings`).
 
     Raises:
         OverrideRefused: no verdict, or several, begin so; it has no override that stands; or the reason is too short.
@@ -104,7 +104,8 @@ def withdraw_override(
         if word is None:
             raise OverrideRefused(f"{_name(verdict)} has no override; there is nothing to withdraw.")
         if not word.is_valid(as_of):
-            raise OverrideRefused(f"{_name(verdict)} has no override any more: it is no longer {word.sentence}.")
+            how = "was" if word.is_withdrawal else "is no longer"
+            raise OverrideRefused(f"{_name(verdict)} has no override any more: it {how} {word.sentence}.")
         given = Override(verdict.verdict_id, _check_name(by), _check_reason(reason), as_of, recorded_at, True)
         record_override(given, ledger)
     return verdict, given

@@ -20,7 +20,7 @@ from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Probl
 from ingestion.foundation.verdict import KEEPS_ITS_ROWS
 from quality.check import Check, Name
 from quality.expectation import MEANING
-from quality.kinds import KEEPS_ITS_CURRENT_ROWS, Kind, imply_checks, keep_rows
+from quality.kinds import KEEPS_ITS_CURRENT_ROWS, Kind, imply_checks, imply_kept_rows
 from quality.layout import Column, Layout
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -69,7 +69,7 @@ class Suite(Closed):
         bucket_by = self.layout.bucket_by if self.layout else None
         implied = list(imply_checks(self.kind, self.key, bucket_by, self.event, self.planned))
         if self.may_lose != "all":
-            implied += keep_rows(self.kind)
+            implied += imply_kept_rows(self.kind)
         return (*implied, *self.checks)
 
     def count_least_rows(self, rows: int) -> int:

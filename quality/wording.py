@@ -32,7 +32,7 @@ def describe_decision(decision: Decision, settings: Settings) -> Iterator[str]:
     if decision.override:
         yield f"{FAILURE}{decision.override.sentence}"
     if decision.ended:
-        yield f"{FAILURE}no longer {decision.ended.sentence}"
+        yield f"{FAILURE}{'' if decision.ended.is_withdrawal else 'no longer '}{decision.ended.sentence}"
 
 
 def _tabulate(failing: FailingRows, failure: Failure) -> Iterator[str]:

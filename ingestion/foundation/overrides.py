@@ -44,7 +44,7 @@ class Override:
         return {
             "by": self.overridden_by,
             "reason": self.reason,
-            "withdrawn" if self.is_withdrawal else "until": self.valid_until.isoformat(),
+            "on" if self.is_withdrawal else "until": self.valid_until.isoformat(),
             "recorded_at": self.recorded_at,
         }
 

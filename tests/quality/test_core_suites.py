@@ -47,7 +47,7 @@ def test_a_sound_book_passes_every_shipped_check_and_is_published(book: Settings
     audit_and_publish("warehouse", DAY, book)
     held = open_published("warehouse", book)
     assert set(held.manifest["tables"]) == {table for table in suites if not table.startswith("rec_")}
-    assert len(held.bucket_paths("fct_consents_history")) == 16
+    assert len(held.list_bucket_paths("fct_consents_history")) == 16
 
 
 BREACHES = [
