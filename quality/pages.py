@@ -13,6 +13,7 @@ from quality.manifest import renew_decision
 from quality.override import judge_overrides
 from quality.published import open_published
 from quality.reports import Described, write_gate_page, write_index, write_version_page
+from quality.rules import read_rules
 from quality.sets import find_guarded_set, load_suites_in_force
 from quality.verdict import Verdict, read_verdicts
 
@@ -28,7 +29,8 @@ def draw_page(
     with hold_lock(settings.reports / ".drawing"):  # deliveries land side by side: the last to draw has seen them all
         latest = [verdict for verdict in read_verdicts(settings, batch_date, gate) if verdict.table in known]
         decisions = judge_overrides(latest, settings, as_of)
-        page = write_gate_page(gate, batch_date, decisions, described, locate_report(gate, batch_date, settings))
+        folder, rules = locate_report(gate, batch_date, settings), read_rules(settings.seeds)
+        page = write_gate_page(gate, batch_date, decisions, described, rules, folder)
         write_index(settings)
         return page
 

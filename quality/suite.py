@@ -22,6 +22,7 @@ from quality.check import Check, Name
 from quality.expectation import MEANING
 from quality.kinds import KEEPS_ITS_CURRENT_ROWS, Kind, imply_checks, imply_kept_rows
 from quality.layout import Column, Layout
+from quality.rules import PRODUCT, use_rules
 
 Share = Annotated[float, Field(ge=0, le=1)]
 KEEPS = frozenset({KEEPS_ITS_ROWS, KEEPS_ITS_CURRENT_ROWS})
@@ -92,13 +93,16 @@ class SuitesInvalid(DeclarationsInvalid):
     """One or more suite files are wrong."""
 
 
-def load_suites(where: Files, gate: str | None = None) -> list[Suite]:
+def load_suites(where: Files, gate: str | None = None, seeds: Files = PRODUCT) -> list[Suite]:
     """Read `<gate>/<table>.yml` of a folder or a tenant, sorted by gate and table; all gates unless one is named.
+
+    The rule codes are those of the product and of `ref_rules` in `seeds`.
 
     Raises:
         SuitesInvalid: any file is not YAML, does not fit the model, or is not where its gate and table say.
     """
-    suites, problems = load_declarations(list_files(where, f"{gate or '*'}/*.yml"), Suite)
+    with use_rules(seeds):
+        suites, problems = load_declarations(list_files(where, f"{gate or '*'}/*.yml"), Suite)
     for name, suite in suites.items():
         place = {"table": (suite.table, Path(name).stem), "gate": (suite.gate, Path(name).parent.name)}
         problems += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from quality.check import Check
 from quality.failing_rows import read_failing_rows
 from quality.override import Decision
 from quality.reports.rendering import write_page
+from quality.rules import Rule
 from quality.verdict import Failure, Outcome, Verdict
 
 SHOWN_ROWS = 20
@@ -65,7 +66,12 @@ class TableSection:
 
 
 def write_gate_page(
-    gate: str, batch_date: date, decisions: Sequence[Decision], described: Sequence[Described], folder: Path
+    gate: str,
+    batch_date: date,
+    decisions: Sequence[Decision],
+    described: Sequence[Described],
+    rules: Mapping[str, Rule],
+    folder: Path,
 ) -> Path:
     """Write the page of an audit into `folder` and return the path of `index.html`, which shows the latest one.
 
@@ -99,7 +105,13 @@ def write_gate_page(
     }
     with replace_atomically(folder / f"{digest}.json") as draft:
         draft.write_text(json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    values: dict[str, Any] = {"gate": gate, "batch_date": batch_date, "worst": worst, "sections": sections}
+    values: dict[str, Any] = {
+        "gate": gate,
+        "batch_date": batch_date,
+        "worst": worst,
+        "sections": sections,
+        "rules": rules,
+    }
     values |= {"others": [entry for entry in read_summaries(folder) if entry["audit"] != digest]}
     write_page("gate.md", folder / "verdicts.md", **values)
     write_page("gate.html", folder / f"{digest}.html", **values)
