@@ -84,7 +84,8 @@ def override(given: argparse.Namespace, settings: Settings) -> int:
     verdict, word = override_verdict(given.verdict, by, given.reason, given.until, recorded_at, settings, as_of)
     _show_word(verdict, word, settings, as_of)
     if verdict.gate == LANDING:
-        print(f"Land it with `python -m ingestion land --date {verdict.batch_date}`.")
+        source = verdict.table.partition(".")[0]
+        print(f"Land it with `python -m ingestion land {source} --date {verdict.batch_date}`.")
     return DONE
 
 

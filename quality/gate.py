@@ -58,7 +58,10 @@ def audit(
         raise GateUnusable(f"Gate {gate} judges deliveries as they land; run `python -m ingestion land`.")
     declared = find_guarded_set(gate, settings)
     if declared.rows != "warehouse":
-        raise GateUnusable(f"Gate {gate} audits what a stage hands over; it runs when set {declared.set} is built.")
+        remedy = f"; {declared.explain_publishing(batch_date)}" if declared.command else ""
+        raise GateUnusable(
+            f"Gate {gate} audits what a stage hands over; it runs when set {declared.set} is built{remedy}."
+        )
     every = suites = [suite for suite in load_suites_in_force(declared, batch_date, settings) if suite.gate == gate]
     if tables is not None:
         unknown = sorted(set(tables) - {suite.table for suite in suites})

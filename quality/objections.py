@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
 
 from ingestion.foundation import Settings
+from ingestion.foundation.ledger import deliveries, use_ledger
 from quality.baseline import read_baselines
 from quality.contents import Contents
 from quality.override import SHORT, Decision, judge_overrides
@@ -67,15 +71,36 @@ def _find_strangers(declared: GatedSet, settings: Settings) -> list[str]:
 
 
 def _find_refused_deliveries(batch_date: date, as_of: date, settings: Settings) -> list[str]:
-    """Datasets of the date whose last delivery was refused at landing and that nobody has overridden."""
+    """Datasets of the date whose last delivery was refused at landing and that nobody has overridden.
+
+    A delivery from before landing recorded verdicts is judged by what the ledger says of it.
+    """
     decisions = judge_overrides(read_verdicts(settings, batch_date, LANDING), settings, as_of)
     remedy = "land a corrected one, or override its verdict"
-    return [
+    refused = [
         f"the delivery of {decision.verdict.table} was refused at landing (verdict"
         f" {decision.verdict.verdict_id[:SHORT]}; {remedy})"
         for decision in decisions
         if decision.outcome is Outcome.FAIL
     ]
+    judged = {verdict.fingerprint for verdict in read_history([LANDING], batch_date, settings)}
+    for delivery in _list_last_deliveries(batch_date, settings):
+        if delivery.state == "refused" and delivery.delivery_id not in judged:
+            why = (delivery.reason or "no reason was kept").partition("\n")[0].rstrip(".:")
+            refused.append(
+                f"the delivery of {delivery.source}.{delivery.dataset} was refused at landing before verdicts were"
+                f" recorded ({why}); land a corrected one with `python -m ingestion land {delivery.source} --date"
+                f" {batch_date}`"
+            )
+    return refused
+
+
+def _list_last_deliveries(batch_date: date, settings: Settings) -> list[sa.Row[Any]]:
+    """The last delivery of each dataset on a date, as the ledger has it."""
+    query = sa.select(deliveries).where(deliveries.c.batch_date == batch_date).order_by(deliveries.c.version)
+    with use_ledger(settings) as ledger:
+        last = {(row.source, row.dataset): row for row in ledger.execute(query)}
+    return [last[dataset] for dataset in sorted(last)]
 
 
 def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, bound: str, was_audited: bool) -> str:

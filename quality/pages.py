@@ -15,7 +15,7 @@ from quality.published import open_published
 from quality.reports import Described, write_gate_page, write_index, write_version_page
 from quality.rules import read_rules
 from quality.sets import find_guarded_set, load_suites_in_force
-from quality.verdict import Verdict, read_verdicts
+from quality.verdict import Verdict, find_place, read_verdicts
 
 
 def draw_page(
@@ -30,7 +30,8 @@ def draw_page(
         latest = [verdict for verdict in read_verdicts(settings, batch_date, gate) if verdict.table in known]
         decisions = judge_overrides(latest, settings, as_of)
         folder, rules = locate_report(gate, batch_date, settings), read_rules(settings.seeds)
-        page = write_gate_page(gate, batch_date, decisions, described, rules, folder)
+        recorded = find_place([verdict.verdict_id for verdict in latest], settings)
+        page = write_gate_page(gate, batch_date, decisions, described, rules, recorded, folder)
         write_index(settings)
         return page
 

@@ -102,7 +102,8 @@ def audit_and_publish(
     settings = settings or load_settings()
     declared = load_set(set_name, settings)
     if declared.rows == "stage" and rows is None:
-        raise GateUnusable(f"Set {set_name} is published by the stage that makes its rows; run that for {batch_date}.")
+        remedy = declared.explain_publishing(batch_date)
+        raise GateUnusable(f"Set {set_name} is published by the stage that makes its rows; {remedy}.")
     if declared.rows == "warehouse":
         write_landing_report(batch_date, settings)
     for gate in declared.gates:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.declarations import DeclarationsInvalid
 from quality.pointer import NothingPublished, read_pointer
 
 __all__ = ["LOCK", "MANIFEST", "NothingPublished", "Published", "list_kept_versions", "open_published"]
@@ -80,7 +81,7 @@ def open_published(set_name: str, settings: Settings | None = None, version: str
     pointer = read_pointer(settings.published / set_name)
     if version is None:
         if pointer is None:
-            raise NothingPublished(f"Nothing is published in set {set_name} yet; publish it first.")
+            raise NothingPublished(_say_unpublished(set_name, settings))
         version = str(pointer["version"])
     path = settings.published / set_name / version
     if version not in list_kept_versions(set_name, settings):
@@ -101,6 +102,19 @@ def open_published(set_name: str, settings: Settings | None = None, version: str
         is_fallback=refused is not None,
         refused_batch_date=date.fromisoformat(refused) if refused else None,
     )
+
+
+def _say_unpublished(set_name: str, settings: Settings) -> str:
+    """That nothing is published in a set, and what publishes it; the sets are read only where this is said."""
+    from quality.sets import SetUnknown, load_set
+
+    try:
+        remedy = load_set(set_name, settings).explain_publishing()
+    except SetUnknown as unknown:
+        return f"Nothing is published in set {set_name}. {unknown}"
+    except DeclarationsInvalid:
+        remedy = "correct the sets, which `python -m quality check` lists"
+    return f"Nothing is published in set {set_name} yet; {remedy}."
 
 
 def list_kept_versions(set_name: str, settings: Settings) -> list[str]:

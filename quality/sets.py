@@ -24,6 +24,7 @@ from quality.check import Name
 from quality.rules import find_wrong_rules, use_rules
 from quality.suite import Suite, load_suites
 
+DEFAULT = "warehouse"
 ANY_DATE = date(2000, 1, 31)
 
 MAKERS = ("features.suite:make_view_suites", "features.suite:make_training_suites")
@@ -36,8 +37,9 @@ class GatedSet(Closed):
     `suites` names one of MAKERS, a function `module:function` of (set, business date, settings) that makes suites from
     other declarations, such as feature views; it is called whenever today's suites are asked for, and all that it
     makes is published. `arguments` are the function's own. `rows` says whether the tables are those of the
-    warehouse file or handed over by the stage that made them. `retired` names tables that earlier versions held
-    or audited and later ones do not, on purpose.
+    warehouse file or handed over by the stage that made them; that stage's `command`, with `{date}` where the
+    business date goes, is named wherever the set has to be published first. `retired` names tables that earlier
+    versions held or audited and later ones do not, on purpose.
     """
 
     set: Name
@@ -49,6 +51,9 @@ class GatedSet(Closed):
     suites: str | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
     rows: Literal["warehouse", "stage"] = "warehouse"
+    command: str | None = Field(
+        default=None, min_length=1, description="such as python -m x --date {date}"
+    )
     retired: tuple[Name, ...] = ()
 
     @field_validator("gates", "tables", "retired")
@@ -65,10 +70,22 @@ class GatedSet(Closed):
             raise ValueError("publishes nothing; list its tables, or name the function that makes its suites")
         if self.arguments and self.suites is None:
             raise ValueError("has arguments and no function that takes them; name it under suites")
+        if self.command and self.rows == "warehouse":
+            raise ValueError("has a command, and its rows are the warehouse's; `python -m quality publish` does it")
         both = sorted({*self.tables} & {*self.retired})
         if both:
             raise ValueError(f"publishes {', '.join(both)} and names it retired; keep one of the two")
         return self
+
+    def explain_publishing(self, batch_date: date | None = None) -> str:
+        """What to run so that the set is published; the form of a date where none is known."""
+        day = batch_date.isoformat() if batch_date else "yyyy-mm-dd"
+        if self.command:
+            return f"run `{self.command.replace('{date}', day)}`"
+        if self.rows == "stage":
+            return "run the stage that makes its rows"
+        which = "" if self.set == DEFAULT else f"--set {self.set} "
+        return f"run `python -m quality publish {which}--date {day}`"
 
 
 class SetsInvalid(DeclarationsInvalid):

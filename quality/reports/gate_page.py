@@ -71,13 +71,14 @@ def write_gate_page(
     decisions: Sequence[Decision],
     described: Sequence[Described],
     rules: Mapping[str, Rule],
+    recorded: int,
     folder: Path,
 ) -> Path:
     """Write the page of an audit into `folder` and return the path of `index.html`, which shows the latest one.
 
     Every audit keeps a page of its own, `<digest of its verdicts>.html`: a later audit of the same date does not
     erase what was refused; an override is written into the page of what it accepts. `verdicts.md` says the same in
-    plain text, `<digest>.json` what an index needs.
+    plain text, `<digest>.json` what an index needs, such as the place in the ledger where it was `recorded`.
     """
     by_table = {entry.table: entry for entry in described}
     sections = sorted(
@@ -93,6 +94,7 @@ def write_gate_page(
         "gate": gate,
         "batch_date": batch_date.isoformat(),
         "audit": digest,
+        "recorded": recorded,
         "outcome": worst.value,
         "tables": len(sections),
         "failed": [section.verdict.table for section in failed],
@@ -119,11 +121,9 @@ def write_gate_page(
 
 
 def read_summaries(folder: Path) -> list[dict[str, Any]]:
-    """What every audit below a folder came to, refused ones first, then by date, gate and audit."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("????????.json"))]
-    return sorted(
-        found, key=lambda entry: (entry["outcome"] != "FAIL", entry["batch_date"], entry["gate"], entry["audit"])
-    )
+    """What every audit below a folder came to, by business date and then in the order of recording."""
+    found = [{"recorded": 0} | json.loads(path.read_text(encoding="utf-8")) for path in folder.rglob("????????.json")]
+    return sorted(found, key=lambda entry: (entry["batch_date"], entry["recorded"], entry["gate"], entry["audit"]))
 
 
 def _describe(decision: Decision, described: Described, folder: Path) -> TableSection:
