@@ -51,9 +51,7 @@ class GatedSet(Closed):
     suites: str | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
     rows: Literal["warehouse", "stage"] = "warehouse"
-    command: str | None = Field(
-        default=None, min_length=1, description="such as python -m x --date {date}"
-    )
+    command: str | None = Field(default=None, min_length=1, description="such as python -m x --date {date}")
     retired: tuple[Name, ...] = ()
 
     @field_validator("gates", "tables", "retired")

@@ -12,7 +12,7 @@ from ingestion.foundation.ledger.tables import replays, verdicts
 from ingestion.foundation.overrides import read_last_overrides
 from ingestion.foundation.verdict import KEEPS_ITS_ROWS, LANDING, Verdict
 from ingestion.landing.judgement import Replaced
-from ingestion.landing.verdicts import compose_version
+from ingestion.landing.verdicts import derive_suite_version
 
 
 def find_replaced(delivery: Delivery, contract: Contract, ledger: sa.Engine) -> Replaced:
@@ -32,7 +32,7 @@ def find_replaced(delivery: Delivery, contract: Contract, ledger: sa.Engine) -> 
     replaced = Replaced(rows)
     is_accepted = any(
         verdict.fingerprint == delivery.delivery_id
-        and verdict.suite_version == compose_version(contract)
+        and verdict.suite_version == derive_suite_version(contract)
         and all(failure.observed.endswith(replaced.limit) for failure in verdict.failing_checks)
         for verdict in judged
     )

@@ -26,6 +26,7 @@ ROOMS = (
     "landing",
     "scaffold",
 )
+FLAT_PACKAGES = ("quality",)  # packages without rooms, whose functions are named by the same grammar
 WIDEST_FACE = 8
 LATER = ("quality", "features", "dags", "notebooks")
 # What a public function of a room does: its first word, unless the name ends in `_sql` (a text of SQL is a value).
@@ -38,16 +39,21 @@ VERBS = frozenset(
     list listen load locate lock make mark match name number open parse place quote read
     readmit record redact refuse register remember render replace replay report require reveal rotate run scan seal
     show suggest survey take transcode trial type unlock unpack unseal use validate verify weigh write
+    attach audit bind connect decide demand draw expose fingerprint freeze hash imply move override point publish renew
+    resolve sort sync withdraw
         """,
     )
 )
 ASKING = frozenset({"are", "has", "is", "may"})  # a question that is answered by yes or no
 DECLARING = frozenset({"argument"})  # reads as a declaration where it is called, as a field of a class does
+ENTRIES = frozenset({"main"})  # what a program begins with
 METHODS = frozenset({"close", "doubt", "error", "fetch", "finish", "insert", "unwrap"})
 
 
 def room_modules(room: str) -> list[Path]:
-    return sorted((PROJECT / "ingestion" / room).rglob("*.py"))
+    """Modules of a room of ingestion, or of a package that has no rooms."""
+    folder = PROJECT / room if room in FLAT_PACKAGES else PROJECT / "ingestion" / room
+    return sorted(folder.rglob("*.py"))
 
 
 @cache
@@ -80,7 +86,8 @@ def public_functions(room: str) -> Iterator[tuple[str, str, bool]]:
             for node in holder.body:
                 if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                     marks = {ast.unparse(mark) for mark in node.decorator_list}
-                    if not marks & {"property", "classmethod"} and not {"upgrade", "bind_processor"} & {node.name}:
+                    is_value = marks & {"property", "cached_property", "classmethod"}
+                    if not is_value and not {"upgrade", "bind_processor"} & {node.name}:
                         yield f"{path.relative_to(PROJECT)}:{node.lineno}", node.name, holder is not tree
 
 
@@ -132,19 +139,32 @@ def test_only_the_demo_and_tests_know_the_simulated_parties() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", ROOMS + FLAT_PACKAGES)
 def test_functions_are_named_after_what_they_do(room: str) -> None:
     """The lists are closed: a new verb is added on purpose, a noun is not."""
     nouns = [
         f"{place} {name}"
         for place, name, is_method in public_functions(room)
-        if not (name.endswith("_sql") or name in DECLARING)
+        if not (name.endswith("_sql") or name in DECLARING | ENTRIES)
         and name.split("_")[0] not in VERBS | ASKING | (METHODS if is_method else frozenset())
     ]
     assert not nouns
 
 
 def test_no_verb_is_listed_in_vain() -> None:
-    found = {(name.split("_")[0], is_method) for room in ROOMS for _, name, is_method in public_functions(room)}
+    rooms = ROOMS + FLAT_PACKAGES
+    found = {(name.split("_")[0], is_method) for room in rooms for _, name, is_method in public_functions(room)}
     assert {word for word, _ in found} >= VERBS
     assert {word for word, is_method in found if is_method} >= METHODS - VERBS
+
+
+@pytest.mark.parametrize("package", FLAT_PACKAGES)
+def test_no_class_has_the_name_of_another_one(package: str) -> None:
+    places: dict[str, list[str]] = {}
+    for path in files_of("ingestion", "quality", "features", "dags"):
+        if path.suffix == ".py":
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(path.relative_to(PROJECT).as_posix())
+    here = {name: found for name, found in places.items() if any(place.startswith(f"{package}/") for place in found)}
+    assert {name: found for name, found in here.items() if len(found) > 1} == {}

@@ -1,4 +1,4 @@
-"""Nothing that gates rest on is overwritten: overrides are numbered, and publications of one version stand side by side.
+"""Nothing that gates rest on is overwritten: overrides are numbered, publications of one version stand side by side.
 
 The last override of a verdict counts and may be a withdrawal; those that were recorded before are numbered by the day
 until which they hold, for the longest one counted then. A version whose reconciliations were audited with other content
