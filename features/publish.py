@@ -144,5 +144,5 @@ def _make_rows(
     tables |= {LINEAGE: lineage, EXCLUSIONS: population.excluded, ASKED: population.asked}
     rows: dict[str, Rows] = {name: table.to_arrow() for name, table in tables.items()}
     if any(view.legal_basis == "consent" for view in views):
-        rows[CONSENT_SOURCE] = ParquetFiles(tuple(published.bucket_paths(CONSENTS)))
+        rows[CONSENT_SOURCE] = ParquetFiles(tuple(published.list_bucket_paths(CONSENTS)))
     return rows

@@ -81,7 +81,7 @@ def find_published_events(published: Published, view: View) -> ParquetEvents:
             f"{published.version} does not hold; publish it, or correct `source`. "
             f"It holds: {', '.join(sorted(tables))}."
         )
-    paths = tuple(sorted(published.bucket_paths(view.source)))
+    paths = tuple(sorted(published.list_bucket_paths(view.source)))
     layout = tables[view.source].get("layout")
     if not layout or layout["bucket_by"] != view.entity:
         return ParquetEvents(view.source, (paths,))

@@ -19,8 +19,9 @@ from features.tables import CONSENTS, FEATURE_SET, PUBLISHING, SCORING_TABLE
 from features.values import ZONE, convert_to_business_zone
 from features.view import View
 from ingestion.foundation import Settings, load_settings
-from quality.published import NothingPublished, Published, kept_versions, open_published, read_pointer
-from quality.register import published_order
+from quality.pointer import NothingPublished, read_pointer
+from quality.publication_log import list_published_versions
+from quality.published import Published, list_kept_versions, open_published
 
 GATED = frozenset({"PASS", "PASS_WITH_WARNINGS", "OVERRIDDEN"})
 
@@ -79,10 +80,10 @@ def open_features(batch_date: date, settings: Settings, version: str | None = No
     Raises: NothingPublished; ScoringFrameMissing when none is of the date, or the gate failed it.
     """
     if version is None:
-        kept = set(kept_versions(FEATURE_SET, settings))
+        kept = set(list_kept_versions(FEATURE_SET, settings))
         of_date = [
             one
-            for one in published_order(FEATURE_SET, settings)
+            for one in list_published_versions(FEATURE_SET, settings)
             if one in kept and one.startswith(f"{batch_date.isoformat()}-")
         ]
         version = of_date[-1] if of_date else None

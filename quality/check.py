@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ingestion.foundation.declarations import Closed
 from ingestion.foundation.verdict import Severity
-from quality.expectation import AnyArguments, canonical_name
+from quality.expectation import AnyArguments, find_canonical_name
 from quality.rules import check_rule
 
 Name = Annotated[str, Field(pattern=r"^\w+$", max_length=120)]
@@ -32,7 +32,7 @@ class Check(Closed):
         rest = {key: value for key, value in data.items() if key != "expectation"}
         arguments = rest.get("arguments") or {}
         if isinstance(arguments, dict):
-            rest["arguments"] = {**arguments, "expectation": canonical_name(str(data["expectation"]))}
+            rest["arguments"] = {**arguments, "expectation": find_canonical_name(str(data["expectation"]))}
         return rest
 
     @field_validator("rule")

@@ -22,8 +22,9 @@ from ingestion.foundation.command_line import (
     argument,
     run_program,
 )
-from quality.override import SHORT, judge_overrides, override_verdict
-from quality.published import kept_versions, open_published
+from ingestion.foundation.overrides import Override
+from quality.override import SHORT, judge_overrides, override_verdict, withdraw_override
+from quality.published import list_kept_versions, open_published
 from quality.sets import SetUnknown, check_sets, find_guarded_set, load_set, load_suites_in_force
 from quality.verdict import LANDING, Outcome, Verdict, read_verdicts
 from quality.wording import describe_decision
@@ -38,7 +39,7 @@ def check(_given: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
-def portable(_given: argparse.Namespace, settings: Settings) -> int:
+def check_portability(_given: argparse.Namespace, settings: Settings) -> int:
     """Compile the models for Spark and print what two engines would answer differently."""
     from quality.portable_sql import find_unportable
     from quality.warehouse import compile_models
@@ -77,21 +78,37 @@ def audit(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def override(given: argparse.Namespace, settings: Settings) -> int:
-    """Let a failed verdict pass; the page of its audit says so from now on."""
-    from quality.pages import redraw_page
-
-    verdict, recorded = override_verdict(
-        given.verdict,
-        given.by or getpass.getuser(),
-        given.reason,
-        given.until,
-        datetime.now(BUSINESS_TIMEZONE).isoformat(timespec="seconds"),
-        settings,
-        _day(given),
-    )
-    redraw_page(verdict, settings, _day(given))
-    print(f"Verdict {verdict.verdict_id[:SHORT]} on {verdict.table} is {recorded.sentence}")
+    """Let a failed verdict pass; the page of its audit and every version that rests on it say so from now on."""
+    recorded_at = datetime.now(BUSINESS_TIMEZONE).isoformat(timespec="seconds")
+    by, as_of = given.by or getpass.getuser(), _day(given)
+    verdict, word = override_verdict(given.verdict, by, given.reason, given.until, recorded_at, settings, as_of)
+    _show_word(verdict, word, settings, as_of)
+    if verdict.gate == LANDING:
+        source = verdict.table.partition(".")[0]
+        print(f"Land it with `python -m ingestion land {source} --date {verdict.batch_date}`.")
     return DONE
+
+
+def withdraw(given: argparse.Namespace, settings: Settings) -> int:
+    """Take an override back: the verdict fails again, and what was published on it says so."""
+    recorded_at = datetime.now(BUSINESS_TIMEZONE).isoformat(timespec="seconds")
+    by, as_of = given.by or getpass.getuser(), _day(given)
+    verdict, word = withdraw_override(given.verdict, by, given.reason, recorded_at, settings, as_of)
+    for version in _show_word(verdict, word, settings, as_of):
+        print(f"Version {version} rests on it and is not to be used; `python -m quality published` lists the others.")
+    return DONE
+
+
+def _show_word(verdict: Verdict, word: Override, settings: Settings, as_of: date) -> list[str]:
+    """Print how a verdict stands now, and give back the versions that say so since."""
+    from quality.landing import write_landing_report
+    from quality.pages import renew_readings
+
+    print(f"Verdict {verdict.verdict_id[:SHORT]} on {verdict.table} is {word.sentence}")
+    if verdict.gate == LANDING:
+        write_landing_report(verdict.batch_date, settings, as_of)
+        return []
+    return renew_readings(verdict, settings, as_of)
 
 
 def publish(given: argparse.Namespace, settings: Settings) -> int:
@@ -130,11 +147,14 @@ def show_published(_given: argparse.Namespace, settings: Settings) -> int:
         current = open_published(name, settings)
         fallback = f", fallback since {current.refused_batch_date} was refused" if current.is_fallback else ""
         print(f"{name}: {current.version} of {current.batch_date}{fallback}")
-        print(f"    kept: {', '.join(kept_versions(name, settings))}")
+        print(f"    kept: {', '.join(list_kept_versions(name, settings))}")
         for table, entry in sorted(current.manifest["tables"].items()):
             print(f"    {table:<40} {entry['rows']:>12,} rows  {entry['quality_status']}")
         for table, said in current.overrides.items():
             print(f"    {table} was accepted by {said['by']} until {said['until']}: {said['reason']}")
+            if "withdrawn" in said:
+                taken = said["withdrawn"]
+                print(f"        which {taken['by']} withdrew on {taken['on']}: {taken['reason']}")
     return DONE
 
 
@@ -223,7 +243,7 @@ COMMANDS = (
     Command(
         "portable",
         "hold the compiled models to the SQL that two engines answer alike",
-        portable,
+        check_portability,
         "portable",
         (),
         _exit_codes,
@@ -262,6 +282,19 @@ COMMANDS = (
             argument("--reason", required=True, help="why the content is right although its check failed"),
             argument("--until", type=date.fromisoformat, required=True, help="last day on which it holds, yyyy-mm-dd"),
             argument("--by", help="who accepts it; by default the user of the system"),
+            _AS_OF,
+        ),
+        _exit_codes,
+    ),
+    Command(
+        "withdraw",
+        "take the override of a verdict back, with a reason",
+        withdraw,
+        'withdraw 3f9a01c2 --reason "the letter was about another loan"',
+        (
+            argument("verdict", help="identifier that `verdicts` shows, or the beginning of it"),
+            argument("--reason", required=True, help="why what was accepted is accepted no longer"),
+            argument("--by", help="who takes it back; by default the user of the system"),
             _AS_OF,
         ),
         _exit_codes,

@@ -17,7 +17,7 @@ from ingestion.foundation import BUSINESS_TIMEZONE
 from ingestion.foundation.sql import quote_name, quote_text
 from quality.layout import Column
 
-PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows", "least_rows")
+PLACEHOLDERS = ("table", "batch_date", "day_end", "last_published_rows", "least_rows", "least_current_rows")
 Scalar = bool | int | float | str
 
 
@@ -32,6 +32,7 @@ class Scope:
     batch_date: date
     last_published_rows: int = 0
     least_rows: int = 0
+    least_current_rows: int = 0
 
     @property
     def day_end(self) -> datetime:
@@ -46,12 +47,13 @@ class Scope:
             "day_end": self.day_end.isoformat(sep=" "),
             "last_published_rows": str(self.last_published_rows),
             "least_rows": str(self.least_rows),
+            "least_current_rows": str(self.least_current_rows),
         }
         for name, value in values.items():
             text = text.replace("{" + name + "}", value)
         return text
 
-    def bound(self, value: Scalar | None) -> Scalar | None:
+    def resolve_bound(self, value: Scalar | None) -> Scalar | None:
         """Resolve a bound; a row count is a number, a date stays text."""
         match value:
             case "{last_published_rows}":
@@ -83,21 +85,21 @@ class Arguments(BaseModel):
     def resolve(self, scope: Scope) -> dict[str, Any]:
         """Arguments of the Great Expectations class, placeholders replaced."""
         return {
-            name: scope.bound(value) if name in ("min_value", "max_value") else value
+            name: scope.resolve_bound(value) if name in ("min_value", "max_value") else value
             for name, value in self.model_dump(exclude={"expectation"}).items()
             if value is not None
         }
 
-    def columns(self) -> tuple[str, ...]:
+    def list_columns(self) -> tuple[str, ...]:
         """Columns that a failing row is shown with, beside the key."""
         return ()
 
-    def failing_rows(self, scope: Scope) -> str | None:
+    def failing_rows_sql(self, scope: Scope) -> str | None:
         """SQL of the rows that break the check; None where only the whole table can break it."""
-        condition = self.failing_condition(scope)
+        condition = self.failing_condition_sql(scope)
         return None if condition is None else f"select * from {scope.render('{table}')} where {condition}"
 
-    def failing_condition(self, _scope: Scope) -> str | None:
+    def failing_condition_sql(self, _scope: Scope) -> str | None:
         return None
 
 
@@ -107,28 +109,28 @@ class ColumnArguments(Arguments):
     column: Column
     mostly: float | None = Field(default=None, gt=0, le=1)
 
-    def columns(self) -> tuple[str, ...]:
+    def list_columns(self) -> tuple[str, ...]:
         return (self.column,)
 
 
 class ValuesNotNull(ColumnArguments):
     expectation: Literal["expect_column_values_to_not_be_null"] = "expect_column_values_to_not_be_null"
 
-    def failing_condition(self, _scope: Scope) -> str:
+    def failing_condition_sql(self, _scope: Scope) -> str:
         return f"{quote_name(self.column)} is null"
 
 
 class ValuesNull(ColumnArguments):
     expectation: Literal["expect_column_values_to_be_null"] = "expect_column_values_to_be_null"
 
-    def failing_condition(self, _scope: Scope) -> str:
+    def failing_condition_sql(self, _scope: Scope) -> str:
         return f"{quote_name(self.column)} is not null"
 
 
 class ValuesUnique(ColumnArguments):
     expectation: Literal["expect_column_values_to_be_unique"] = "expect_column_values_to_be_unique"
 
-    def failing_rows(self, scope: Scope) -> str:
+    def failing_rows_sql(self, scope: Scope) -> str:
         return _repeated(scope, (self.column,))
 
 
@@ -141,10 +143,10 @@ class ColumnsUnique(Arguments):
     def resolve(self, _scope: Scope) -> dict[str, Any]:
         return {"column_list": list(self.column_list), "ignore_row_if": "never"}
 
-    def columns(self) -> tuple[str, ...]:
+    def list_columns(self) -> tuple[str, ...]:
         return self.column_list
 
-    def failing_rows(self, scope: Scope) -> str:
+    def failing_rows_sql(self, scope: Scope) -> str:
         return _repeated(scope, self.column_list)
 
 
@@ -152,7 +154,7 @@ class ValuesInSet(ColumnArguments):
     expectation: Literal["expect_column_values_to_be_in_set"] = "expect_column_values_to_be_in_set"
     value_set: tuple[Scalar, ...] = Field(min_length=1)
 
-    def failing_condition(self, _scope: Scope) -> str:
+    def failing_condition_sql(self, _scope: Scope) -> str:
         return f"{quote_name(self.column)} not in ({_literals(self.value_set)})"
 
 
@@ -160,7 +162,7 @@ class ValuesNotInSet(ColumnArguments):
     expectation: Literal["expect_column_values_to_not_be_in_set"] = "expect_column_values_to_not_be_in_set"
     value_set: tuple[Scalar, ...] = Field(min_length=1)
 
-    def failing_condition(self, _scope: Scope) -> str:
+    def failing_condition_sql(self, _scope: Scope) -> str:
         return f"{quote_name(self.column)} in ({_literals(self.value_set)})"
 
 
@@ -170,7 +172,7 @@ class ValuesMatchRegex(ColumnArguments):
     expectation: Literal["expect_column_values_to_match_regex"] = "expect_column_values_to_match_regex"
     regex: str = Field(min_length=1)
 
-    def failing_condition(self, _scope: Scope) -> str:
+    def failing_condition_sql(self, _scope: Scope) -> str:
         return f"not regexp_matches({quote_name(self.column)}, {quote_text(self.regex)})"
 
 
@@ -204,9 +206,9 @@ class ValuesBetween(ColumnArguments, _Bounds):
 
     expectation: Literal["expect_column_values_to_be_between"] = "expect_column_values_to_be_between"
 
-    def failing_condition(self, _scope: Scope) -> str:
+    def failing_condition_sql(self, _scope: Scope) -> str:
         column = quote_name(self.column)
-        low, high = _scope.bound(self.min_value), _scope.bound(self.max_value)
+        low, high = _scope.resolve_bound(self.min_value), _scope.resolve_bound(self.max_value)
         terms = []
         if low is not None:
             terms.append(f"{column} {'<=' if self.strict_min else '<'} {_literal(low)}")
@@ -219,7 +221,7 @@ class LengthsEqual(ColumnArguments):
     expectation: Literal["expect_column_value_lengths_to_equal"] = "expect_column_value_lengths_to_equal"
     value: int = Field(ge=0)
 
-    def failing_condition(self, _scope: Scope) -> str:
+    def failing_condition_sql(self, _scope: Scope) -> str:
         return f"length({quote_name(self.column)}) <> {self.value}"
 
 
@@ -240,10 +242,10 @@ class PairGreater(Arguments):
     def resolve(self, scope: Scope) -> dict[str, Any]:
         return super().resolve(scope) | {"ignore_row_if": "either_value_is_missing"}
 
-    def columns(self) -> tuple[str, ...]:
+    def list_columns(self) -> tuple[str, ...]:
         return (self.column_A, self.column_B)
 
-    def failing_condition(self, _scope: Scope) -> str:
+    def failing_condition_sql(self, _scope: Scope) -> str:
         return f"not ({quote_name(self.column_A)} {'>=' if self.or_equal else '>'} {quote_name(self.column_B)})"
 
 
@@ -304,7 +306,7 @@ class UnexpectedRows(Arguments):
         # it only satisfies the class, and the query reads the table itself.
         return {"unexpected_rows_query": f"/* {{batch}} */ {scope.render(self.query)}"}
 
-    def failing_rows(self, scope: Scope) -> str:
+    def failing_rows_sql(self, scope: Scope) -> str:
         return scope.render(self.query)
 
 
@@ -351,7 +353,7 @@ VOCABULARY: tuple[type[Arguments], ...] = (
 NAMES: tuple[str, ...] = tuple(str(kind.model_fields["expectation"].default) for kind in VOCABULARY)
 
 
-def canonical_name(name: str) -> str:
+def find_canonical_name(name: str) -> str:
     """Snake-case name of an expectation given in snake case or as its Great Expectations class."""
     classes = {
         kind.model_construct(expectation=label).gx_class: label for kind, label in zip(VOCABULARY, NAMES, strict=True)

@@ -18,7 +18,7 @@ import duckdb
 from ingestion.foundation.sql import quote_name
 
 
-def fingerprint(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+def fingerprint_table(connection: duckdb.DuckDBPyConnection, table: str) -> str:
     """Hash the content of a table or view, independent of row order; 32 hexadecimal digits.
 
     Costs about 3.5 CPU seconds for 5 M rows of 10 columns. `table` is quoted here; it may not be qualified.

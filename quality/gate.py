@@ -15,16 +15,17 @@ import duckdb
 
 from ingestion.foundation import Settings, load_settings
 from ingestion.foundation.sql import quote_name, quote_text
+from quality.baseline import Baseline, Baselines, RowCounts, count_rows, read_baselines
 from quality.contents import Contents
 from quality.expectation import Scope, UnexpectedRows
 from quality.failing_rows import locate_failing_rows, locate_report
 from quality.gx_duckdb import CheckResult, GateRun
+from quality.kinds import KEEPS_ITS_CURRENT_ROWS
 from quality.pages import draw_page
-from quality.register import Register, find_other_version, last_published_rows, read_earlier_publications
 from quality.sets import GatedSet, find_guarded_set, load_suites_in_force
 from quality.source import Rows, connect, demand_built_for, expose, list_tables, open_warehouse, run
-from quality.suite import KEEPS_ITS_ROWS, Suite
-from quality.verdict import LANDING, Failure, Verdict, record_verdicts
+from quality.suite import KEEPS, Suite
+from quality.verdict import KEEPS_ITS_ROWS, LANDING, Failure, Verdict, record_verdicts
 
 SAMPLE = 5
 ABSENT = "absent"
@@ -57,7 +58,10 @@ def audit(
         raise GateUnusable(f"Gate {gate} judges deliveries as they land; run `python -m ingestion land`.")
     declared = find_guarded_set(gate, settings)
     if declared.rows != "warehouse":
-        raise GateUnusable(f"Gate {gate} audits what a stage hands over; it runs when set {declared.set} is built.")
+        remedy = f"; {declared.explain_publishing(batch_date)}" if declared.command else ""
+        raise GateUnusable(
+            f"Gate {gate} audits what a stage hands over; it runs when set {declared.set} is built{remedy}."
+        )
     every = suites = [suite for suite in load_suites_in_force(declared, batch_date, settings) if suite.gate == gate]
     if tables is not None:
         unknown = sorted(set(tables) - {suite.table for suite in suites})
@@ -136,12 +140,12 @@ def audit_relations(
     """
     folder = locate_report(gate, batch_date, settings)
     contents = Contents(connection, list_tables(connection))
-    earlier = read_earlier_publications(declared.set, batch_date, settings)
+    baselines = read_baselines(declared.set, batch_date, settings)
     decided: list[Verdict] = []
     with contextlib.closing(GateRun(connection, gate, batch_date)) as gate_run:
         for suite in sorted(suites, key=lambda suite: suite.table):
             if suite.table in contents:
-                decided.append(_decide(connection, gate_run, suite, contents, earlier, folder, batch_date))
+                decided.append(_decide(connection, gate_run, suite, contents, baselines, folder, batch_date))
             else:
                 decided.append(_refuse_absent(suite, batch_date))
     record_verdicts(decided, settings)
@@ -154,19 +158,19 @@ def _decide(
     gate_run: GateRun,
     suite: Suite,
     contents: Contents,
-    earlier: Sequence[Register],
+    baselines: Baselines,
     folder: Path,
     batch_date: date,
 ) -> Verdict:
     """Audit one table that exists; its failing rows have a folder of their own for each content and suite."""
-    content = contents.of(suite.table)
-    before = find_other_version(suite.table, content, earlier, batch_date)
-    beside = contents.bind(suite, before)
+    content = contents.fingerprint(suite.table)
+    held_to = baselines.find(suite.table, content)
+    beside = contents.bind(suite, held_to)
     failing_rows = locate_failing_rows(folder, (content, beside, suite.suite_version), suite.table)
     shutil.rmtree(failing_rows, ignore_errors=True)
-    rows = int(run(connection, f"select count(*) from main.{quote_name(suite.table)}")[0][0])
-    least = suite.least_rows(before.row_counts.get(suite.table, 0)) if before else 0
-    scope = Scope(suite.table, batch_date, last_published_rows(suite.table, earlier, batch_date), least)
+    counts = count_rows(connection, suite)
+    least, least_current = suite.count_least_rows(held_to.rows), suite.count_least_rows(held_to.current)
+    scope = Scope(suite.table, batch_date, held_to.last_rows, least, least_current)
     results = gate_run.validate(suite, scope)
     failures = [
         _describe_failure(connection, suite, scope, result, failing_rows) for result in results if not result.success
@@ -177,17 +181,22 @@ def _decide(
         batch_date=batch_date,
         fingerprint=content,
         suite_version=suite.suite_version,
-        rows=rows,
+        rows=counts.rows,
         checks=len(results),
-        failures=tuple(_describe_loss(failure, rows, before, suite.table) for failure in failures),
+        failures=tuple(_describe_loss(failure, counts, held_to) for failure in failures),
         beside=beside,
     )
 
 
-def _describe_loss(failure: Failure, rows: int, before: Register | None, table: str) -> Failure:
-    if failure.check != KEEPS_ITS_ROWS or before is None:
+def _describe_loss(failure: Failure, counts: RowCounts, held_to: Baseline) -> Failure:
+    """Name the rows that are left, those there were, and the version that had them."""
+    if failure.check == KEEPS_ITS_ROWS:
+        observed = f"{counts.rows:,} rows of {held_to.rows:,} in version {held_to.version} are left"
+    elif failure.check == KEEPS_ITS_CURRENT_ROWS and counts.current is not None:
+        left = f"{counts.current:,} current rows of {held_to.current:,}"
+        observed = f"{left} in version {held_to.current_version} are left"
+    else:
         return failure
-    observed = f"{rows:,} rows of {before.row_counts[table]:,} in version {before.version} are left"
     return replace(failure, observed=observed)
 
 
@@ -223,11 +232,11 @@ def _describe_failure(
     if result.error is not None:
         observed = f"{result.observed}: {result.error}"
         return Failure(check.name, "fail", check.rule, observed, check.because)
-    rows = check.arguments.failing_rows(scope)
+    rows = None if check.name in KEEPS else check.arguments.failing_rows_sql(scope)
     if rows is None:
         return Failure(check.name, check.severity, check.rule, result.observed, check.because)
     if not isinstance(check.arguments, UnexpectedRows):
-        shown = _list(dict.fromkeys([*suite.key, *check.arguments.columns()]))
+        shown = _list(dict.fromkeys([*suite.key, *check.arguments.list_columns()]))
         rows = f"select {shown} from ({rows})"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{check.name}.parquet"

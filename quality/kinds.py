@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from ingestion.foundation.sql import quote_name
-from ingestion.foundation.verdict import Severity
+from ingestion.foundation.verdict import KEEPS_ITS_ROWS, Severity
 from quality.check import Check
 from quality.expectation import (
     AnyArguments,
@@ -31,7 +31,8 @@ from quality.expectation import (
 )
 
 Kind = Literal["history", "fact", "dimension", "daily", "reconciliation", "plain"]
-KNOWN_AT = "_known_at"
+KNOWN_AT, SUPERSEDED_AT = "_known_at", "_superseded_at"
+KEEPS_ITS_CURRENT_ROWS = "keeps_its_current_rows"
 
 
 def imply_checks(
@@ -75,13 +76,13 @@ def _refuse_future(kind: Kind, event: str) -> Check:
 
 
 def _imply_versions(key: Sequence[str]) -> Iterator[Check]:
-    ended = UnexpectedRows(query="select * from {table} where _superseded_at <= _known_at")
+    ended = UnexpectedRows(query=f"select * from {{table}} where {SUPERSEDED_AT} <= {KNOWN_AT}")
     because = "a version that ends before it begins is visible at no time, so a restatement would vanish"
     yield _fail("superseded_after_known", ended, because, "M62")
     entity = ", ".join(quote_name(column) for column in key if column != KNOWN_AT)
     current = UnexpectedRows(
         query=f"select {entity}, count(*) as current_versions from {{table}}\n"
-        f"where _superseded_at is null\ngroup by {entity} having count(*) > 1"
+        f"where {SUPERSEDED_AT} is null\ngroup by {entity} having count(*) > 1"
     )
     because = "two current versions of one fact double it in every current figure"
     yield _fail("one_current_version", current, because, "M62")
@@ -96,6 +97,20 @@ def _refuse_shrinkage(severity: Severity) -> Check:
     return Check(
         name="volume_does_not_shrink", arguments=arguments, severity=severity, because=lost[severity], rule="L17"
     )
+
+
+def imply_kept_rows(kind: Kind) -> Iterator[Check]:
+    """Checks that a table does not lose most of its rows at once; of a history also that most are not superseded."""
+    because = "rows that vanish at once are a lost file; a known removal is accepted by an override"
+    yield _fail(KEEPS_ITS_ROWS, RowCountBetween(min_value="{least_rows}"), because, "L17")
+    if kind == "history":
+        current = UnexpectedRows(
+            query="select current_rows\n"
+            f"from (select count(*) as current_rows from {{table}} where {SUPERSEDED_AT} is null) as counted\n"
+            "where current_rows < {least_current_rows}"
+        )
+        because = "rows that are superseded at once and by nothing are a lost file; a known removal is overridden"
+        yield _fail(KEEPS_ITS_CURRENT_ROWS, current, because, "L17")
 
 
 def _fail(name: str, arguments: AnyArguments, because: str, rule: str) -> Check:

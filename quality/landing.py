@@ -25,7 +25,7 @@ class ContractedDataset:
     all_checks: tuple[Check, ...] = ()
 
 
-def write_landing_report(batch_date: date, settings: Settings) -> Path | None:
+def write_landing_report(batch_date: date, settings: Settings, as_of: date | None = None) -> Path | None:
     """Write `<reports>/quality/landing/<batch_date>/index.html` and `.md`; None where no delivery was judged."""
     verdicts = read_verdicts(settings, batch_date, LANDING)
     if not verdicts:
@@ -33,7 +33,7 @@ def write_landing_report(batch_date: date, settings: Settings) -> Path | None:
     sources = {verdict.table.partition(".")[0] for verdict in verdicts}
     contracts = {source: _read_contract(source, settings) for source in sources}
     described = [_describe(verdict, contracts) for verdict in verdicts]
-    return draw_page(LANDING, batch_date, described, settings)
+    return draw_page(LANDING, batch_date, described, settings, as_of)
 
 
 def write_refusals(settings: Settings) -> list[Path]:

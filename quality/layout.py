@@ -29,7 +29,7 @@ class Layout(BaseModel):
         return BUCKETS if self.bucket_by else 1
 
 
-def bucket_expression(column: str, buckets: int = BUCKETS) -> str:
+def bucket_sql(column: str, buckets: int = BUCKETS) -> str:
     """SQL of the bucket of an entity value: first 8 hexadecimal digits of its MD5, modulo `buckets`.
 
     Portable: the same number comes out of Python's `int(md5(v)[:8], 16) % buckets` and of Spark.
@@ -37,11 +37,11 @@ def bucket_expression(column: str, buckets: int = BUCKETS) -> str:
     return f"(cast('0x' || substr(md5(cast({quote_name(column)} as varchar)), 1, 8) as bigint) % {buckets})"
 
 
-def order_expression(layout: Layout | None, key: tuple[str, ...]) -> str:
+def order_sql(layout: Layout | None, key: tuple[str, ...]) -> str:
     """SQL of the total order in which rows are written: bucket, `sort_by`, then the rest of the key."""
     columns = [*(layout.sort_by if layout else ()), *key]
     unique = list(dict.fromkeys(columns))
     terms = [f"{quote_name(column)} asc nulls last" for column in unique]
     if layout and layout.bucket_by:
-        terms.insert(0, bucket_expression(layout.bucket_by))
+        terms.insert(0, bucket_sql(layout.bucket_by))
     return ", ".join(terms)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
 
 from ingestion.foundation import Settings
+from ingestion.foundation.ledger import deliveries, use_ledger
+from quality.baseline import read_baselines
 from quality.contents import Contents
 from quality.override import SHORT, Decision, judge_overrides
-from quality.published import read_pointer
-from quality.register import find_other_version, published_order, read_earlier_publications
+from quality.pointer import read_pointer
+from quality.publication_log import list_published_versions, read_earlier_publications
 from quality.sets import GatedSet
 from quality.suite import Suite
 from quality.verdict import LANDING, Outcome, Verdict, read_history, read_verdicts
@@ -30,7 +35,7 @@ def decide(
     the day `as_of`.
     """
     history = read_history(declared.gates, batch_date, settings)
-    earlier = read_earlier_publications(declared.set, batch_date, settings)
+    baselines = read_baselines(declared.set, batch_date, settings)
     words = {(verdict.gate, verdict.table, verdict.fingerprint): verdict for verdict in history}
     audited = {(verdict.gate, verdict.table) for verdict in history}
     found: list[Verdict] = []
@@ -39,9 +44,9 @@ def decide(
         if suite.table not in contents:
             reasons.append(f"{suite.table} does not exist")
             continue
-        verdict = words.get((suite.gate, suite.table, contents.of(suite.table)))
-        before = find_other_version(suite.table, contents.of(suite.table), earlier, batch_date)
-        bound = contents.bind(suite, before)
+        content = contents.fingerprint(suite.table)
+        verdict = words.get((suite.gate, suite.table, content))
+        bound = contents.bind(suite, baselines.find(suite.table, content))
         objection = _object_to(verdict, suite, batch_date, bound, (suite.gate, suite.table) in audited)
         if verdict is None or objection:
             reasons.append(objection)
@@ -59,22 +64,43 @@ def decide(
 def _find_strangers(declared: GatedSet, settings: Settings) -> list[str]:
     """A current version that the ledger does not know: without it nobody would miss what the version holds."""
     pointer = read_pointer(settings.published / declared.set)
-    if pointer is None or pointer["version"] in published_order(declared.set, settings):
+    if pointer is None or pointer["version"] in list_published_versions(declared.set, settings):
         return []
     remedy = "put the ledger that published it back, or move the published folder away"
     return [f"the ledger does not know the current version {pointer['version']}; {remedy}"]
 
 
 def _find_refused_deliveries(batch_date: date, as_of: date, settings: Settings) -> list[str]:
-    """Datasets of the date whose last delivery was refused at landing and that nobody has overridden."""
+    """Datasets of the date whose last delivery was refused at landing and that nobody has overridden.
+
+    A delivery from before landing recorded verdicts is judged by what the ledger says of it.
+    """
     decisions = judge_overrides(read_verdicts(settings, batch_date, LANDING), settings, as_of)
     remedy = "land a corrected one, or override its verdict"
-    return [
+    refused = [
         f"the delivery of {decision.verdict.table} was refused at landing (verdict"
         f" {decision.verdict.verdict_id[:SHORT]}; {remedy})"
         for decision in decisions
         if decision.outcome is Outcome.FAIL
     ]
+    judged = {verdict.fingerprint for verdict in read_history([LANDING], batch_date, settings)}
+    for delivery in _list_last_deliveries(batch_date, settings):
+        if delivery.state == "refused" and delivery.delivery_id not in judged:
+            why = (delivery.reason or "no reason was kept").partition("\n")[0].rstrip(".:")
+            refused.append(
+                f"the delivery of {delivery.source}.{delivery.dataset} was refused at landing before verdicts were"
+                f" recorded ({why}); land a corrected one with `python -m ingestion land {delivery.source} --date"
+                f" {batch_date}`"
+            )
+    return refused
+
+
+def _list_last_deliveries(batch_date: date, settings: Settings) -> list[sa.Row[Any]]:
+    """The last delivery of each dataset on a date, as the ledger has it."""
+    query = sa.select(deliveries).where(deliveries.c.batch_date == batch_date).order_by(deliveries.c.version)
+    with use_ledger(settings) as ledger:
+        last = {(row.source, row.dataset): row for row in ledger.execute(query)}
+    return [last[dataset] for dataset in sorted(last)]
 
 
 def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, bound: str, was_audited: bool) -> str:
@@ -94,7 +120,8 @@ def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, bound: s
 def _say_failed(decision: Decision) -> str:
     verdict, ended = decision.verdict, decision.ended
     failing = ", ".join(failure.sentence for failure in verdict.failing_checks)
-    until = f" and its override ended on {ended.valid_until}" if ended else ""
+    how = "was withdrawn" if ended and ended.is_withdrawal else "ended"
+    until = f" and its override {how} on {ended.valid_until}" if ended else ""
     return f"{verdict.table} failed {failing}{until} (verdict {verdict.verdict_id[:SHORT]})"
 
 
@@ -124,21 +151,3 @@ def find_unlisted(declared: GatedSet, members: Iterable[str], batch_date: date, 
         f" list it, or name it under retired in sets/{declared.set}.yml"
         for table in sorted(lost)
     ]
-
-
-def describe_decisions(decisions: Mapping[str, Decision]) -> dict[str, dict[str, object]]:
-    """What a manifest says of how each table passed; who let it pass, why and until when, if it was overridden."""
-    described: dict[str, dict[str, object]] = {}
-    for table, decision in sorted(decisions.items()):
-        verdict = decision.verdict
-        described[table] = {
-            "rows": verdict.rows,
-            "fingerprint": verdict.fingerprint,
-            "verdict_id": verdict.verdict_id,
-            "quality_status": decision.outcome.value,
-            "suite_version": verdict.suite_version,
-        }
-        if decision.override:
-            failed = [failure.sentence for failure in verdict.failing_checks]
-            described[table]["override"] = {**decision.override.describe(), "failed": failed}
-    return described

@@ -57,7 +57,7 @@ FUNCTIONS = {
 
 
 @dataclass(frozen=True, order=True)
-class Finding:
+class Unportable:
     """One construct of one model that would not answer the same everywhere."""
 
     model: str
@@ -68,15 +68,15 @@ class Finding:
         return f"{self.model}: {self.construct}: {self.why}"
 
 
-def find_unportable(model: str, sql: str) -> list[Finding]:
+def find_unportable(model: str, sql: str) -> list[Unportable]:
     """Everything in one compiled model that the list forbids."""
     text = BACKTICKED.sub(r"\1.\2.\3", EXTERNAL.sub("external_table", sql))
-    found = [Finding(model, *finding) for finding in _in_text(text)]
+    found = [Unportable(model, *finding) for finding in _in_text(text)]
     try:
         tree = sqlglot.parse_one(text, read="spark")
     except SqlglotError as error:
-        return [*found, Finding(model, "syntax", f"not Spark SQL: {' '.join(str(error).split())[:200]}")]
-    return sorted({*found, *(Finding(model, *finding) for finding in _in_tree(tree))})
+        return [*found, Unportable(model, "syntax", f"not Spark SQL: {' '.join(str(error).split())[:200]}")]
+    return sorted({*found, *(Unportable(model, *finding) for finding in _in_tree(tree))})
 
 
 def _in_text(text: str) -> Iterator[tuple[str, str]]:

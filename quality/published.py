@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.foundation import Settings, load_settings
+from ingestion.foundation.declarations import DeclarationsInvalid
+from quality.pointer import NothingPublished, read_pointer
+
+__all__ = ["LOCK", "MANIFEST", "NothingPublished", "Published", "list_kept_versions", "open_published"]
 
 if TYPE_CHECKING:
     import polars as pl
 
-POINTER = "current.json"
-MANIFEST = "manifest.json"
-
-
-class NothingPublished(LookupError):
-    """The set, or the version of it that was asked for, is not published."""
+MANIFEST, LOCK = "manifest.json", ".lock"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Published:
         entries = {**self.manifest.get("audited", {}), **self.manifest["tables"]}
         return {name: entry["override"] for name, entry in sorted(entries.items()) if "override" in entry}
 
-    def bucket_paths(self, table: str) -> list[Path]:
+    def list_bucket_paths(self, table: str) -> list[Path]:
         """Parquet files of a table in bucket order; one file if it is not bucketed."""
         self._require(table)
         return sorted((self.path / table).glob("*.parquet"))
@@ -57,9 +56,9 @@ class Published:
         """The table as a lazy frame, rows in published order."""
         import polars as pl
 
-        return pl.scan_parquet(self.bucket_paths(table))
+        return pl.scan_parquet(self.list_bucket_paths(table))
 
-    def layout(self, table: str) -> dict[str, Any] | None:
+    def describe_layout(self, table: str) -> dict[str, Any] | None:
         """`{"bucket_by", "buckets", "sort_by"}` of a table, None where none was declared."""
         self._require(table)
         layout: dict[str, Any] | None = self.manifest["tables"][table]["layout"]
@@ -72,24 +71,6 @@ class Published:
             raise NothingPublished(f"{where} has no table {table}; it holds {', '.join(sorted(held))}.")
 
 
-def read_pointer(folder: Path) -> dict[str, Any] | None:
-    """Content of the pointer of a set's folder; None before the first publication.
-
-    Raises:
-        NothingPublished: it is damaged.
-    """
-    path = folder / POINTER
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {"version": content["version"], "batch_date": content["batch_date"], **content}
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        raise NothingPublished(
-            f"{path} is damaged; remove it, then point to a kept version with `python -m quality point`."
-        ) from None
-
-
 def open_published(set_name: str, settings: Settings | None = None, version: str | None = None) -> Published:
     """Open the current version of a set, or a named one that is still kept.
 
@@ -100,11 +81,11 @@ def open_published(set_name: str, settings: Settings | None = None, version: str
     pointer = read_pointer(settings.published / set_name)
     if version is None:
         if pointer is None:
-            raise NothingPublished(f"Nothing is published in set {set_name} yet; publish it first.")
+            raise NothingPublished(_say_unpublished(set_name, settings))
         version = str(pointer["version"])
     path = settings.published / set_name / version
-    if version not in kept_versions(set_name, settings):
-        kept = ", ".join(kept_versions(set_name, settings)) or "none"
+    if version not in list_kept_versions(set_name, settings):
+        kept = ", ".join(list_kept_versions(set_name, settings)) or "none"
         raise NothingPublished(f"Set {set_name} keeps no version {version}; it keeps {kept}.")
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
@@ -123,6 +104,19 @@ def open_published(set_name: str, settings: Settings | None = None, version: str
     )
 
 
-def kept_versions(set_name: str, settings: Settings) -> list[str]:
+def _say_unpublished(set_name: str, settings: Settings) -> str:
+    """That nothing is published in a set, and what publishes it; the sets are read only where this is said."""
+    from quality.sets import SetUnknown, load_set
+
+    try:
+        remedy = load_set(set_name, settings).explain_publishing()
+    except SetUnknown as unknown:
+        return f"Nothing is published in set {set_name}. {unknown}"
+    except DeclarationsInvalid:
+        remedy = "correct the sets, which `python -m quality check` lists"
+    return f"Nothing is published in set {set_name} yet; {remedy}."
+
+
+def list_kept_versions(set_name: str, settings: Settings) -> list[str]:
     """Complete versions of a set on disk, sorted by name."""
     return sorted(path.parent.name for path in (settings.published / set_name).glob(f"[!.]*/{MANIFEST}"))

@@ -17,25 +17,29 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ingestion.foundation import Settings, list_files
-from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, load_declarations
+from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, find_nearest, load_declarations
 from ingestion.foundation.owners import Named, find_unknown_owners
 from ingestion.foundation.verdict import LANDING
 from quality.check import Name
+from quality.rules import find_wrong_rules, use_rules
 from quality.suite import Suite, load_suites
 
+DEFAULT = "warehouse"
 ANY_DATE = date(2000, 1, 31)
 
+MAKERS = ("features.suite:make_view_suites", "features.suite:make_training_suites")
 SuiteMaker = Callable[["GatedSet", date, Settings], Sequence[Suite]]
 
 
 class GatedSet(Closed):
     """Tables that are published together, the gates before them, and where their suites and rows come from.
 
-    `suites` names a function `module:function` of (set, business date, settings) that makes suites from other
-    declarations, such as feature views; it is called whenever today's suites are asked for, and all that it
+    `suites` names one of MAKERS, a function `module:function` of (set, business date, settings) that makes suites from
+    other declarations, such as feature views; it is called whenever today's suites are asked for, and all that it
     makes is published. `arguments` are the function's own. `rows` says whether the tables are those of the
-    warehouse file or handed over by the stage that made them. `retired` names tables that earlier versions held
-    or audited and later ones do not, on purpose.
+    warehouse file or handed over by the stage that made them; that stage's `command`, with `{date}` where the
+    business date goes, is named wherever the set has to be published first. `retired` names tables that earlier
+    versions held or audited and later ones do not, on purpose.
     """
 
     set: Name
@@ -44,9 +48,10 @@ class GatedSet(Closed):
     description: str = Field(min_length=10)
     gates: tuple[Name, ...] = Field(min_length=1)
     tables: tuple[Name, ...] = ()
-    suites: str | None = Field(default=None, pattern=r"^\w+(\.\w+)*:\w+$")
+    suites: str | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
     rows: Literal["warehouse", "stage"] = "warehouse"
+    command: str | None = Field(default=None, min_length=1, description="such as python -m x --date {date}")
     retired: tuple[Name, ...] = ()
 
     @field_validator("gates", "tables", "retired")
@@ -63,10 +68,22 @@ class GatedSet(Closed):
             raise ValueError("publishes nothing; list its tables, or name the function that makes its suites")
         if self.arguments and self.suites is None:
             raise ValueError("has arguments and no function that takes them; name it under suites")
+        if self.command and self.rows == "warehouse":
+            raise ValueError("has a command, and its rows are the warehouse's; `python -m quality publish` does it")
         both = sorted({*self.tables} & {*self.retired})
         if both:
             raise ValueError(f"publishes {', '.join(both)} and names it retired; keep one of the two")
         return self
+
+    def explain_publishing(self, batch_date: date | None = None) -> str:
+        """What to run so that the set is published; the form of a date where none is known."""
+        day = batch_date.isoformat() if batch_date else "yyyy-mm-dd"
+        if self.command:
+            return f"run `{self.command.replace('{date}', day)}`"
+        if self.rows == "stage":
+            return "run the stage that makes its rows"
+        which = "" if self.set == DEFAULT else f"--set {self.set} "
+        return f"run `python -m quality publish {which}--date {day}`"
 
 
 class SetsInvalid(DeclarationsInvalid):
@@ -163,16 +180,17 @@ def check_sets(settings: Settings) -> list[tuple[GatedSet, list[Suite]]]:
     """Every set with its suites, as of an arbitrary date.
 
     Raises:
-        SetsInvalid: with all problems of all sets, and every owner that is not in the list of owners.
+        SetsInvalid: with all problems of all sets, every owner that is not in the list of owners, and what is wrong
+            with the tenant's rules.
         SuitesInvalid: with all problems of all suite files.
     """
     declared = load_sets(settings)
-    suites = load_suites(settings.suites)
+    suites = load_suites(settings.suites, seeds=settings.seeds)
     collected = {name: _collect(one, ANY_DATE, settings) for name, one in declared.items()}
     problems = [problem for _, found in collected.values() for problem in found]
     named = [Named(f"{one.set}.yml", "owner", one.owner) for one in declared.values()]
     named += [Named(f"{suite.gate}/{suite.table}.yml", "owner", suite.owner) for suite in suites]
-    problems += find_unknown_owners(named, settings.seeds)
+    problems += [*find_unknown_owners(named, settings.seeds), *find_wrong_rules(settings.seeds)]
     if problems:
         raise SetsInvalid(problems)
     return [(declared[name], suites) for name, (suites, _) in collected.items()]
@@ -200,7 +218,7 @@ def _collect(declared: GatedSet, batch_date: date, settings: Settings) -> tuple[
 
 
 def _suites_in_files(gate: str, settings: Settings) -> list[Suite]:
-    return load_suites(settings.suites, gate) if gate in _list_gates(settings) else []
+    return load_suites(settings.suites, gate, settings.seeds) if gate in _list_gates(settings) else []
 
 
 def _list_gates(settings: Settings) -> set[str]:
@@ -212,14 +230,16 @@ def _make_suites(declared: GatedSet, batch_date: date, settings: Settings) -> tu
     """Call the function that a set names; it lies downstream of this package and is therefore found by name."""
     if declared.suites is None:
         return [], []
-    file, (module, _, function) = f"{declared.set}.yml", declared.suites.partition(":")
+    file = f"{declared.set}.yml"
+    if declared.suites not in MAKERS:
+        near = find_nearest(declared.suites, MAKERS)
+        remedy = f"write {near}" if near else f"write one of {', '.join(MAKERS)}"
+        return [], [Problem(file, "suites", f"names {declared.suites}, which makes no suites", remedy)]
+    module, _, function = declared.suites.partition(":")
+    maker: SuiteMaker = getattr(importlib.import_module(module), function)
     try:
-        maker: SuiteMaker = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError):
-        remedy = "write module:function of one that makes suites"
-        return [], [Problem(file, "suites", f"names {declared.suites}, which does not exist", remedy)]
-    try:
-        made = list(maker(declared, batch_date, settings))
+        with use_rules(settings.seeds):
+            made = list(maker(declared, batch_date, settings))
     except SetsInvalid as error:
         return [], list(error.problems)
     except (DeclarationsInvalid, ValueError, TypeError, LookupError, PermissionError) as error:

@@ -111,7 +111,7 @@ def expose(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None
             held = f"{quote_name(attached)}.main.{quote_name(table)}"
             run(connection, f"create or replace temp view {quote_name(name)} as select * from {held}")
         case ParquetFiles(paths):
-            run(connection, f"create or replace temp view {quote_name(name)} as select * from {parquet(paths)}")
+            run(connection, f"create or replace temp view {quote_name(name)} as select * from {parquet_sql(paths)}")
         case arrow:
             connection.register(f"arrow_{name}", arrow)
             run(
@@ -120,7 +120,7 @@ def expose(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None
             )
 
 
-def parquet(paths: tuple[Path, ...]) -> str:
+def parquet_sql(paths: tuple[Path, ...]) -> str:
     """SQL that reads Parquet files as one relation."""
     listed = ", ".join(quote_text(str(path)) for path in paths)
     return f"read_parquet([{listed}], hive_partitioning = false)"

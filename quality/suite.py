@@ -17,13 +17,15 @@ from pydantic import Field, model_validator
 
 from ingestion.foundation import Files, list_files
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid, Problem, load_declarations
+from ingestion.foundation.verdict import KEEPS_ITS_ROWS
 from quality.check import Check, Name
-from quality.expectation import MEANING, RowCountBetween
-from quality.kinds import Kind, imply_checks
+from quality.expectation import MEANING
+from quality.kinds import KEEPS_ITS_CURRENT_ROWS, Kind, imply_checks, imply_kept_rows
 from quality.layout import Column, Layout
+from quality.rules import PRODUCT, use_rules
 
 Share = Annotated[float, Field(ge=0, le=1)]
-KEEPS_ITS_ROWS = "keeps_its_rows"
+KEEPS = frozenset({KEEPS_ITS_ROWS, KEEPS_ITS_CURRENT_ROWS})
 
 
 class Suite(Closed):
@@ -31,8 +33,9 @@ class Suite(Closed):
 
     `kind` says what the table is; what follows from it, and from the identity `key` of a row, is checked without being
     written down (`quality.kinds`). Failing rows are named by the key, and it completes the order of the published
-    rows. A table that loses the share `may_lose` of its rows, or all, against the last published version fails; only a
-    list of exceptions, which may rightly become empty, says `all`.
+    rows. A table that loses the share `may_lose` of its rows, or all, against the published versions that it is held to
+    (`quality.baseline`) fails, and so does a history of its current rows; only a list of exceptions, which may rightly
+    become empty, says `all`.
     """
 
     table: Name
@@ -57,24 +60,21 @@ class Suite(Closed):
         return self
 
     @property
+    def is_history(self) -> bool:
+        """Whether the table holds superseded versions beside current ones."""
+        return self.kind == "history"
+
+    @property
     def all_checks(self) -> tuple[Check, ...]:
         """The declared checks, after those that the table's kind, key, layout and `may_lose` imply."""
         bucket_by = self.layout.bucket_by if self.layout else None
         implied = list(imply_checks(self.kind, self.key, bucket_by, self.event, self.planned))
         if self.may_lose != "all":
-            implied.append(
-                Check(
-                    name=KEEPS_ITS_ROWS,
-                    arguments=RowCountBetween(min_value="{least_rows}"),
-                    severity="fail",
-                    because="rows that vanish at once are a lost file; a known removal is accepted by an override",
-                    rule="L17",
-                )
-            )
+            implied += imply_kept_rows(self.kind)
         return (*implied, *self.checks)
 
-    def least_rows(self, rows: int) -> int:
-        """The rows that must be left where the last published version holds `rows`."""
+    def count_least_rows(self, rows: int) -> int:
+        """The rows that must be left of the `rows` that a published version holds."""
         if self.may_lose == "all" or rows == 0:
             return 0
         kept = Decimal(rows) * (1 - Decimal(str(self.may_lose)))
@@ -93,13 +93,16 @@ class SuitesInvalid(DeclarationsInvalid):
     """One or more suite files are wrong."""
 
 
-def load_suites(where: Files, gate: str | None = None) -> list[Suite]:
+def load_suites(where: Files, gate: str | None = None, seeds: Files = PRODUCT) -> list[Suite]:
     """Read `<gate>/<table>.yml` of a folder or a tenant, sorted by gate and table; all gates unless one is named.
+
+    The rule codes are those of the product and of `ref_rules` in `seeds`.
 
     Raises:
         SuitesInvalid: any file is not YAML, does not fit the model, or is not where its gate and table say.
     """
-    suites, problems = load_declarations(list_files(where, f"{gate or '*'}/*.yml"), Suite)
+    with use_rules(seeds):
+        suites, problems = load_declarations(list_files(where, f"{gate or '*'}/*.yml"), Suite)
     for name, suite in suites.items():
         place = {"table": (suite.table, Path(name).stem), "gate": (suite.gate, Path(name).parent.name)}
         problems += [

@@ -10,15 +10,25 @@ import sqlalchemy as sa
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import use_ledger
 from ingestion.foundation.ledger.tables import verdicts
-from ingestion.foundation.verdict import LANDING, Failure, Outcome, Severity, Verdict, record_verdicts
+from ingestion.foundation.verdict import (
+    KEEPS_ITS_ROWS,
+    LANDING,
+    Failure,
+    Outcome,
+    Severity,
+    Verdict,
+    record_verdicts,
+)
 
 __all__ = [
+    "KEEPS_ITS_ROWS",
     "LANDING",
     "Failure",
     "Outcome",
     "Severity",
     "Verdict",
     "are_recorded",
+    "find_place",
     "find_verdicts",
     "read_history",
     "read_verdicts",
@@ -62,3 +72,10 @@ def are_recorded(identifiers: Sequence[str], settings: Settings) -> set[str]:
     with use_ledger(settings) as ledger:
         query = sa.select(verdicts.c.verdict_id).where(verdicts.c.verdict_id.in_(list(identifiers)))
         return {str(row.verdict_id) for row in ledger.execute(query)}
+
+
+def find_place(identifiers: Sequence[str], settings: Settings) -> int:
+    """Where the ledger has the last of these verdicts, in the order of recording; 0 where it has none."""
+    with use_ledger(settings) as ledger:
+        last = sa.select(sa.func.max(verdicts.c.sequence)).where(verdicts.c.verdict_id.in_(list(identifiers)))
+        return int(ledger.execute(last).scalar() or 0)

@@ -17,7 +17,7 @@ from ingestion.foundation.events import report_event
 from ingestion.foundation.files import replace_atomically
 from ingestion.lake import Run, write_manifest, write_run
 from quality.frozen_project import FrozenProject, freeze_project
-from quality.published import kept_versions
+from quality.published import list_kept_versions
 from quality.source import open_warehouse
 
 MESSAGE = 300
@@ -138,7 +138,7 @@ def write_docs(batch_date: date, version: str, settings: Settings) -> Path | Non
     _invoke(["docs", "generate", "--static"], batch_date, settings, project)
     with replace_atomically(page) as draft:
         shutil.copyfile(settings.home / "dbt" / "target" / "static_index.html", draft)
-    kept = {version, *kept_versions("warehouse", settings)}
+    kept = {version, *list_kept_versions("warehouse", settings)}
     for folder in (settings.reports / "dbt").iterdir():
         if folder.is_dir() and folder.name not in kept:
             shutil.rmtree(folder)

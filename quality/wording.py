@@ -18,7 +18,7 @@ FAILURE, BELOW = " " * 4, " " * 10
 
 def describe_decision(decision: Decision, settings: Settings) -> Iterator[str]:
     """The lines of one verdict: its subject, each failed check with its rule and rows, and its override."""
-    verdict, rules = decision.verdict, read_rules()
+    verdict, rules = decision.verdict, read_rules(settings.seeds)
     folder = locate_report(verdict.gate, verdict.batch_date, settings)
     subject = f"{verdict.batch_date}  {verdict.gate}  {verdict.table:<40}"
     yield f"{verdict.verdict_id[:SHORT]}  {subject} {decision.outcome:<18} {verdict.rows:>12,} rows"
@@ -32,7 +32,7 @@ def describe_decision(decision: Decision, settings: Settings) -> Iterator[str]:
     if decision.override:
         yield f"{FAILURE}{decision.override.sentence}"
     if decision.ended:
-        yield f"{FAILURE}no longer {decision.ended.sentence}"
+        yield f"{FAILURE}{'' if decision.ended.is_withdrawal else 'no longer '}{decision.ended.sentence}"
 
 
 def _tabulate(failing: FailingRows, failure: Failure) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ingestion.foundation.runs import RunState, list_newest_runs
 from ingestion.simulation.bank_a import SOURCE as CONFUSED_SOURCE
 from ingestion.simulation.defects import CONFUSED_DATE, RESENT_WITH
 from quality.override import judge_overrides
-from quality.published import NothingPublished, Published, kept_versions, open_published
+from quality.published import NothingPublished, Published, list_kept_versions, open_published
 from quality.sets import load_set
 from quality.verdict import Outcome, read_verdicts
 
@@ -127,10 +127,10 @@ def _customer_and_bridge(warehouse: Published) -> Iterator[str]:
 
 
 def _scores(settings: Settings, dates: list[date]) -> Iterator[str]:
-    for version in kept_versions("scores", settings):
+    for version in list_kept_versions("scores", settings):
         held = open_published("scores", settings, version)
         if held.batch_date in dates:
-            (path,) = held.bucket_paths("scores")
+            (path,) = held.list_bucket_paths("scores")
             count, low, middle, high = duckdb.sql(
                 f"select count(*), min(score), cast(median(score) as integer), max(score) from '{path}'"
             ).fetchall()[0]

@@ -109,6 +109,6 @@ def _publish(
     """Audit scores beside the features they come from, then publish them."""
     rows: dict[str, Rows] = {
         SCORES: scores.to_arrow(),
-        SCORING_TABLE: ParquetFiles(tuple(features.bucket_paths(SCORING_TABLE))),
+        SCORING_TABLE: ParquetFiles(tuple(features.list_bucket_paths(SCORING_TABLE))),
     }
     return audit_and_publish(SCORES, features.batch_date, settings, rows=rows, as_of=overrides_as_of)

@@ -21,6 +21,7 @@ from ingestion.foundation.ledger.tables import verdicts
 from ingestion.foundation.settings import Settings
 
 LANDING = "landing"
+KEEPS_ITS_ROWS = "keeps_its_rows"  # the check of deliveries and of tables that most rows are not lost at once
 Severity = Literal["fail", "warn"]
 
 

@@ -7,7 +7,7 @@ the caller's decision from that value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -46,11 +46,13 @@ class Judgement:
     """All checks of one delivery that apply to it, in the order in which a sender would want to hear of them."""
 
     checks: tuple[DeliveryCheck, ...] = ()
+    accepted: frozenset[str] = frozenset()
 
     @property
     def refusal(self) -> str | None:
-        """What is wrong with the delivery, from its first failing check; None where it may land."""
-        return next((check.sentence for check in self.checks if not check.is_held and check.severity == "fail"), None)
+        """What is wrong with the delivery, from its first failing check that nobody `accepted`; None if it may land."""
+        failing = (check for check in self.checks if not check.is_held and check.severity == "fail")
+        return next((check.sentence for check in failing if check.name not in self.accepted), None)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,23 @@ class Counts:
     rows_landed: int
     rows_kept_out: int
     announced: int | None = None
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The most rows that a delivery of the date held; `is_accepted` where a person accepts that most are lost."""
+
+    rows: int = 0
+    is_accepted: bool = False
+
+    @property
+    def least(self) -> int:
+        """The rows that a delivery must bring so that it does not lose most of them."""
+        return (self.rows + 1) // 2
+
+    @property
+    def limit(self) -> str:
+        return f"{self.least} or more of {self.rows}"
 
 
 def judge_unread(error: DeliveryRefused | FileUnreadable | LayoutChanged) -> Judgement:
@@ -86,18 +105,32 @@ def judge_delivery(
     forbidden: pl.DataFrame,
     stated: ControlTotals,
     sums: dict[str, Decimal],
+    replaced: Replaced,
 ) -> Judgement:
     """Judge a delivery whose good rows are written to `part` and whose other rows are `kept_out`, by line.
 
     `forbidden` are the values that look like authentication data, `stated` and `sums` the control totals as the sender
-    gave them and as they were found.
+    gave them and as they were found; `replaced` is what it would replace.
     """
     checks = [_check_forbidden(delivery, forbidden), _check_announced(counts), _check_conserved(counts)]
     if counts.rows_in == 0 and reading.lines is not None:
         checks.append(_check_empty_form(delivery, reading.lines))
     checks += [_check_volume(delivery, counts.rows_in), _check_share(delivery, kept_out, counts.rows_in)]
     checks += _check_business_date(connection, delivery, part)
-    return Judgement((*checks, *check_totals(stated, counts.rows_in, sums)))
+    checks += check_totals(stated, counts.rows_in, sums)
+    return judge_loss(checks, counts.rows_landed, replaced)
+
+
+def judge_loss(checks: Iterable[DeliveryCheck], rows_landed: int, replaced: Replaced) -> Judgement:
+    """The judgement of a delivery by its checks and, where it replaces another one, by the rows that it would lose."""
+    if not replaced.rows:
+        return Judgement(tuple(checks))
+    sentence = (
+        f"brings {rows_landed} rows where up to {replaced.rows} of its date were landed before; if the party confirms"
+        " that the others are void, accept it with `python -m quality override` and land it again"
+    )
+    kept = _state("keeps_its_rows", rows_landed >= replaced.least, f"{rows_landed} rows", replaced.limit, sentence)
+    return Judgement((*checks, kept), frozenset({kept.name} if replaced.is_accepted else ()))
 
 
 def check_totals(stated: ControlTotals, rows: int, sums: dict[str, Decimal]) -> Iterator[DeliveryCheck]:

@@ -21,7 +21,7 @@ from ingestion.lake import choose_parquet_options, derive_lake_schema, open_conn
 from ingestion.landing.clear_values import keep_clear_values
 from ingestion.landing.duplicates import drop_duplicates
 from ingestion.landing.identifier_sets import TEXTS, texts_sql
-from ingestion.landing.judgement import Counts, Judgement, check_totals, judge_delivery
+from ingestion.landing.judgement import Counts, Judgement, Replaced, check_totals, judge_delivery, judge_loss
 from ingestion.landing.kept_out import KEPT_OUT, write_kept_out
 from ingestion.landing.typing_pass import type_rows
 from ingestion.protection import Keys, register_functions
@@ -31,6 +31,7 @@ from ingestion.readers.plain import make_plain_file
 from ingestion.readers.reading import SHEET, LineEndsMixed
 
 MEMORY_LIMIT = "640MB"
+NOTHING = Replaced()
 LANDED, QUARANTINED, PART = "landed", "quarantined", "part-00.parquet"
 
 
@@ -51,11 +52,18 @@ class Parsed:
 
 
 def parse_delivery(
-    contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, work: Path, lands_as: Delivery | None = None
+    contract: Contract,
+    delivery: Delivery,
+    settings: Settings,
+    keys: Keys,
+    work: Path,
+    lands_as: Delivery | None = None,
+    replaced: Replaced = NOTHING,
 ) -> Parsed:
     """Verify, open, type and judge one delivery in a working folder, and keep its clear values if it may land.
 
-    Nothing else outside the folder is touched. A replay `lands_as` a delivery of its own.
+    Nothing else outside the folder is touched. A replay `lands_as` a delivery of its own; a restated one is held to the
+    rows that are `replaced`.
 
     Raises:
         DeliveryRefused: it contradicts what its sender says of it, before anything is read.
@@ -72,8 +80,8 @@ def parse_delivery(
         register_functions(connection, keys)
         if delivery.is_empty:
             _write_nothing(connection, dataset, part)
-            totals = tuple(check_totals(stated, 0, {}))
-            return Parsed(0, 0, pl.DataFrame(schema=KEPT_OUT), Judgement(totals), work)
+            judgement = judge_loss(check_totals(stated, 0, {}), 0, replaced)
+            return Parsed(0, 0, pl.DataFrame(schema=KEPT_OUT), judgement, work)
         reading, layout = _open(connection, path, dataset, work)
         typed = type_rows(connection, contract, landing, reading, layout, part, keys, list(stated.sums))
         kept_out = [typed.broken, drop_duplicates(connection, dataset, part)]
@@ -82,7 +90,7 @@ def parse_delivery(
         quarantine = pl.concat(kept_out).sort("line_number")
         counts = _count(connection, reading, layout, part, quarantine)
         judgement = judge_delivery(
-            connection, landing, reading, part, counts, quarantine, typed.forbidden, stated, typed.sums
+            connection, landing, reading, part, counts, quarantine, typed.forbidden, stated, typed.sums, replaced
         )
         if judgement.refusal is None:
             folder = work / QUARANTINED

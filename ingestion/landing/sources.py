@@ -23,8 +23,9 @@ from ingestion.foundation.verdict import write_verdicts
 from ingestion.identifiers.sensitive import redact_numbers
 from ingestion.lake import compare_versions
 from ingestion.landing.committing import commit_delivery, lock_source
-from ingestion.landing.judgement import Judgement, judge_unread
+from ingestion.landing.judgement import Judgement, Replaced, judge_unread
 from ingestion.landing.parsing import Parsed, parse_delivery
+from ingestion.landing.replacing import find_replaced
 from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable, LayoutChanged
@@ -149,14 +150,16 @@ def _land(
     contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys, work: Path
 ) -> Arrival:
     delivery, held = count_occurrence(delivery, ledger)
-    if held is not None and (held.state == "landed" or held.contract_version == contract.version):
+    replaced = find_replaced(delivery, contract, ledger)
+    is_known = held is not None and held.contract_version == contract.version and not replaced.is_accepted
+    if held is not None and (held.state == "landed" or is_known):
         remember_file(delivery, ledger)
         if held.state == "refused":
             raise DeliveryRefused(held.reason)
         counted = held.rows_in, held.rows_landed, held.rows_quarantined
         return _describe_arrival(delivery, counted, "unchanged")
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        parsed, judgement = _judge(contract, delivery, settings, keys, Path(folder))
+        parsed, judgement = _judge(contract, delivery, settings, keys, Path(folder), replaced)
         rows_in = parsed.rows_in if parsed else 0
         write_verdicts([form_verdict(judgement, delivery, contract, rows_in)], ledger)
         if parsed is None or judgement.refusal is not None:
@@ -171,11 +174,11 @@ def _land(
 
 
 def _judge(
-    contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, folder: Path
+    contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, folder: Path, replaced: Replaced
 ) -> tuple[Parsed | None, Judgement]:
     """Parse a delivery, and judge it: by its checks, or by what kept it from being read."""
     try:
-        parsed = parse_delivery(contract, delivery, settings, keys, folder)
+        parsed = parse_delivery(contract, delivery, settings, keys, folder, replaced=replaced)
     except NOT_LANDED as error:
         return None, judge_unread(error)
     return parsed, parsed.judgement

@@ -21,6 +21,7 @@ RULES = {
     "empty_form": "L12",
     "authentication_data": "L13",
     "volume": "L17",
+    "keeps_its_rows": "L17",
 }
 LONGEST = 1000
 
@@ -37,7 +38,7 @@ def form_verdict(judgement: Judgement, delivery: Delivery, contract: Contract, r
         table=f"{delivery.dataset.source}.{delivery.dataset.name}",
         batch_date=delivery.batch_date,
         fingerprint=delivery.delivery_id,
-        suite_version=_compose_version(contract),
+        suite_version=derive_suite_version(contract),
         rows=rows,
         checks=len(judgement.checks),
         failures=failures,
@@ -56,7 +57,7 @@ def _describe_failure(check: DeliveryCheck) -> Failure:
     )
 
 
-def _compose_version(contract: Contract) -> str:
+def derive_suite_version(contract: Contract) -> str:
     """`<version>+<digest>`: a contract that was changed without a new version number is another one."""
     digest = hashlib.sha256(contract.model_dump_json().encode()).hexdigest()
     return f"{contract.version[:23]}+{digest[:8]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from quality.check import Check
 from quality.failing_rows import read_failing_rows
 from quality.override import Decision
 from quality.reports.rendering import write_page
+from quality.rules import Rule
 from quality.verdict import Failure, Outcome, Verdict
 
 SHOWN_ROWS = 20
@@ -65,13 +66,19 @@ class TableSection:
 
 
 def write_gate_page(
-    gate: str, batch_date: date, decisions: Sequence[Decision], described: Sequence[Described], folder: Path
+    gate: str,
+    batch_date: date,
+    decisions: Sequence[Decision],
+    described: Sequence[Described],
+    rules: Mapping[str, Rule],
+    recorded: int,
+    folder: Path,
 ) -> Path:
     """Write the page of an audit into `folder` and return the path of `index.html`, which shows the latest one.
 
     Every audit keeps a page of its own, `<digest of its verdicts>.html`: a later audit of the same date does not
     erase what was refused; an override is written into the page of what it accepts. `verdicts.md` says the same in
-    plain text, `<digest>.json` what an index needs.
+    plain text, `<digest>.json` what an index needs, such as the place in the ledger where it was `recorded`.
     """
     by_table = {entry.table: entry for entry in described}
     sections = sorted(
@@ -87,6 +94,7 @@ def write_gate_page(
         "gate": gate,
         "batch_date": batch_date.isoformat(),
         "audit": digest,
+        "recorded": recorded,
         "outcome": worst.value,
         "tables": len(sections),
         "failed": [section.verdict.table for section in failed],
@@ -99,7 +107,13 @@ def write_gate_page(
     }
     with replace_atomically(folder / f"{digest}.json") as draft:
         draft.write_text(json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    values: dict[str, Any] = {"gate": gate, "batch_date": batch_date, "worst": worst, "sections": sections}
+    values: dict[str, Any] = {
+        "gate": gate,
+        "batch_date": batch_date,
+        "worst": worst,
+        "sections": sections,
+        "rules": rules,
+    }
     values |= {"others": [entry for entry in read_summaries(folder) if entry["audit"] != digest]}
     write_page("gate.md", folder / "verdicts.md", **values)
     write_page("gate.html", folder / f"{digest}.html", **values)
@@ -107,11 +121,9 @@ def write_gate_page(
 
 
 def read_summaries(folder: Path) -> list[dict[str, Any]]:
-    """What every audit below a folder came to, refused ones first, then by date, gate and audit."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("????????.json"))]
-    return sorted(
-        found, key=lambda entry: (entry["outcome"] != "FAIL", entry["batch_date"], entry["gate"], entry["audit"])
-    )
+    """What every audit below a folder came to, by business date and then in the order of recording."""
+    found = [{"recorded": 0} | json.loads(path.read_text(encoding="utf-8")) for path in folder.rglob("????????.json")]
+    return sorted(found, key=lambda entry: (entry["batch_date"], entry["recorded"], entry["gate"], entry["audit"]))
 
 
 def _describe(decision: Decision, described: Described, folder: Path) -> TableSection:

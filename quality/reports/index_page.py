@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.foundation import Settings
-from quality.published import NothingPublished, Published, kept_versions, open_published
+from quality.published import NothingPublished, Published, list_kept_versions, open_published
 from quality.reports.gate_page import read_summaries
 from quality.reports.rendering import write_page
 
@@ -38,7 +38,7 @@ def _set_names(settings: Settings) -> list[str]:
 
 def _list_versions(set_name: str, settings: Settings) -> list[Published]:
     listed = []
-    for version in kept_versions(set_name, settings):
+    for version in list_kept_versions(set_name, settings):
         with contextlib.suppress(NothingPublished, FileNotFoundError):  # another process published, and dropped it
             listed.append(open_published(set_name, settings, version))
     return listed

@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ingestion.foundation.files import replace_atomically
-from quality.rules import read_rules
 from quality.verdict import Outcome
 
 TERMS = {
@@ -30,7 +29,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(terms=TERMS, rules=read_rules())
+    environment.globals.update(terms=TERMS)
     environment.filters["count"] = "{:,}".format
     return environment
 

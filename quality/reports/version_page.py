@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingestion.foundation import Settings
-from quality.published import Published, kept_versions
+from quality.published import Published, list_kept_versions
 from quality.reports.rendering import write_page
 
 
 def write_version_page(published: Published, settings: Settings) -> Path:
     """Write `<reports>/quality/<set>/<version>.html`, named by the version; pages of versions that went go as well."""
     folder = settings.reports / "quality" / published.set_name
-    kept = set(kept_versions(published.set_name, settings))
+    kept = set(list_kept_versions(published.set_name, settings))
     for page in folder.glob("*.html"):
         if page.stem not in kept:
             page.unlink()

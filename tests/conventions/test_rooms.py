@@ -26,7 +26,7 @@ ROOMS = (
     "landing",
     "scaffold",
 )
-FLAT_PACKAGES = ("features",)  # packages without rooms, whose functions are named by the same grammar
+FLAT_PACKAGES = ("quality", "features")  # packages without rooms, whose functions are named by the same grammar
 WIDEST_FACE = 8
 LATER = ("quality", "features", "dags", "notebooks")
 # What a public function of a room does: its first word, unless the name ends in `_sql` (a text of SQL is a value).
@@ -40,6 +40,8 @@ VERBS = frozenset(
     readmit record redact refuse register remember render replace replay report require reveal rotate run scan seal
     show suggest survey take transcode trial type unlock unpack unseal use validate verify weigh write
     apply bisect combine convert cut decode encode evaluate expand fit label measure save score select split train warn
+    attach audit bind connect decide demand draw expose fingerprint freeze hash imply move override point publish renew
+    resolve sort sync withdraw
         """,
     )
 )
@@ -87,7 +89,8 @@ def public_functions(room: str) -> Iterator[tuple[str, str, bool]]:
             for node in holder.body:
                 if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                     marks = {ast.unparse(mark) for mark in node.decorator_list}
-                    if not marks & {"property", "classmethod"} and not {"upgrade", "bind_processor"} & {node.name}:
+                    is_value = marks & {"property", "cached_property", "classmethod"}
+                    if not is_value and not {"upgrade", "bind_processor"} & {node.name}:
                         yield f"{path.relative_to(PROJECT)}:{node.lineno}", node.name, holder is not tree
 
 
@@ -162,3 +165,15 @@ def test_no_verb_is_listed_in_vain() -> None:
 def test_a_name_that_is_kept_for_its_readers_is_documented(readme: str) -> None:
     text = (PROJECT / readme).read_text(encoding="utf-8")
     assert {name for name in DOCUMENTED if f"features.{name}(" in text} == DOCUMENTED
+
+
+@pytest.mark.parametrize("package", FLAT_PACKAGES)
+def test_no_class_has_the_name_of_another_one(package: str) -> None:
+    places: dict[str, list[str]] = {}
+    for path in files_of("ingestion", "quality", "features", "dags"):
+        if path.suffix == ".py":
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(path.relative_to(PROJECT).as_posix())
+    here = {name: found for name, found in places.items() if any(place.startswith(f"{package}/") for place in found)}
+    assert {name: found for name, found in here.items() if len(found) > 1} == {}

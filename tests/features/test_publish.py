@@ -418,7 +418,7 @@ def test_scores_that_their_gate_refuses_are_not_published(
     with pytest.raises(PublicationRefused, match="score_is_on_the_scale"):
         score(DAY, copy)
     held = open_published("scores", copy)
-    assert held.bucket_paths("scores") == [good.path]
+    assert held.list_bucket_paths("scores") == [good.path]
     assert held.is_fallback
 
 

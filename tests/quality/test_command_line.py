@@ -176,3 +176,34 @@ def test_tables_are_audited_by_their_gates(settings: Settings, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert "rec_loans__funder" in said
     assert "fct_loans" not in said
+
+
+def test_an_override_is_withdrawn_by_a_command_and_every_reading_says_so(
+    settings: Settings, capsys: pytest.CaptureFixture[str], change: Callable[[str], None]
+) -> None:
+    change("update rec_loans__funder set break_type = 'amount_diff' where loan_id = 'L00001'")
+    assert command_line.main(["audit", "--date", "2026-03-02"]) == 1
+    (failed,) = [verdict for verdict in read_verdicts(settings) if not verdict.passed]
+    day, short = ["--as-of", "2026-03-02"], failed.verdict_id[:8]
+    withdraw = ["withdraw", short, "--by", "wang.fang", "--reason", "it was another loan", *day]
+    assert command_line.main(withdraw) == 2
+    assert "on rec_loans__funder of 2026-03-02 has no override" in capsys.readouterr().err
+    accept = ["override", short, "--by", "li.wei", "--reason", "confirmed by the bank", "--until", "2026-03-04"]
+    assert command_line.main([*accept, *day]) == 0
+    assert command_line.main(["publish", "--date", "2026-03-02", *day]) == 0
+    capsys.readouterr()
+    assert command_line.main(withdraw) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    taken = "withdrawn by wang.fang on 2026-03-02: it was another loan"
+    assert first == f"Verdict {short} on rec_loans__funder is {taken}"
+    assert re.fullmatch(r"Version 2026-03-02-\w+ rests on it and is not to be used; .*published.*", second)
+    assert command_line.main(["published"]) == 0
+    shown = capsys.readouterr().out
+    assert "rec_loans__funder was accepted by li.wei until 2026-03-04: confirmed by the bank" in shown
+    assert "which wang.fang withdrew on 2026-03-02: it was another loan" in shown
+    assert command_line.main(["verdicts", *day]) == 1
+    assert f"    {taken}\n" in capsys.readouterr().out
+    assert command_line.main(["publish", "--date", "2026-03-02", *day]) == 1
+    assert "its override was withdrawn on 2026-03-02" in capsys.readouterr().err
+    (page,) = (settings.reports / "quality" / "warehouse").glob("*.html")
+    assert "withdrawn by wang.fang on 2026-03-02: it was another loan" in page.read_text(encoding="utf-8")

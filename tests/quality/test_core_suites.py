@@ -48,7 +48,7 @@ def test_a_sound_book_passes_every_shipped_check_and_is_published(book: Settings
     held = open_published("warehouse", book)
     audited_only = {"rec_balances__funder", "rec_loans__funder", "rec_rows__lake"}
     assert set(held.manifest["tables"]) == suites.keys() - audited_only
-    assert len(held.bucket_paths("fct_consents_history")) == 16
+    assert len(held.list_bucket_paths("fct_consents_history")) == 16
 
 
 BREACHES = [

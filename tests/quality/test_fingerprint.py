@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from quality.fingerprint import fingerprint
+from quality.fingerprint import fingerprint_table
 
 ROWS = """
     select * from (values
@@ -36,17 +36,17 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     ],
 )  # fmt: skip
 def test_fingerprint_changes_with_each_cell(connection: duckdb.DuckDBPyConnection, change: str) -> None:
-    before = fingerprint(connection, "t")
+    before = fingerprint_table(connection, "t")
     connection.execute(f"update t set {change} where i = 1").fetchall()
-    assert fingerprint(connection, "t") != before
+    assert fingerprint_table(connection, "t") != before
 
 
 def test_fingerprint_ignores_row_order_threads_and_time_zone(connection: duckdb.DuckDBPyConnection) -> None:
-    before = fingerprint(connection, "t")
+    before = fingerprint_table(connection, "t")
     connection.execute("create table u as from t order by i desc").fetchall()
     connection.execute("set TimeZone = 'Asia/Shanghai'").fetchall()
     connection.execute("set threads = 1").fetchall()
-    assert fingerprint(connection, "u") == before
+    assert fingerprint_table(connection, "u") == before
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_fingerprint_ignores_row_order_threads_and_time_zone(connection: duckdb.
 def test_fingerprint_tells_contents_apart(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> None:
     connection.execute(f"create table one as {one}").fetchall()
     connection.execute(f"create table other as {other}").fetchall()
-    assert fingerprint(connection, "one") != fingerprint(connection, "other")
+    assert fingerprint_table(connection, "one") != fingerprint_table(connection, "other")
 
 
 def test_swapped_cells_of_two_rows_are_another_content(connection: duckdb.DuckDBPyConnection) -> None:
-    before = fingerprint(connection, "t")
+    before = fingerprint_table(connection, "t")
     connection.execute("update t set s = case i when 1 then 'b' when 2 then 'a' end").fetchall()
-    assert fingerprint(connection, "t") != before
+    assert fingerprint_table(connection, "t") != before

@@ -12,9 +12,10 @@ import yaml
 
 import quality.suite
 from ingestion.foundation import Settings
+from ingestion.foundation.ledger import deliveries, use_ledger
 from quality.gate import GateUnusable, audit
 from quality.publication import NothingPublished, PublicationRefused, audit_and_publish, open_published, publish
-from quality.sets import SetsInvalid
+from quality.sets import SetsInvalid, load_set
 from quality.source import WarehouseUnusable
 from quality.verdict import LANDING, Failure, Verdict, read_verdicts, record_verdicts
 
@@ -245,6 +246,54 @@ def test_a_delivery_that_landing_refused_stops_its_date(settings: Settings) -> N
         audit_and_publish("warehouse", DAY, settings)
     record_verdicts([replace(verdict, fingerprint="e" * 32, failures=())], settings)
     audit_and_publish("warehouse", DAY, settings)
+
+
+def test_a_delivery_from_before_verdicts_is_judged_by_the_ledger(settings: Settings) -> None:
+    """A ledger that was made before landing recorded verdicts: what landed is no objection, what was refused is one."""
+    row = {
+        "source": "bank_a", "dataset": "loans", "batch_date": DAY, "sequence": 1, "content_hash": "0", "version": 1,
+        "contract_version": "1.0.0", "received_at": "2026-03-02T08:00:00+08:00", "file_name": "f", "file_size": 1,
+        "file_mtime_ns": 1, "rows_in": 3, "rows_landed": 3, "rows_quarantined": 0, "reason": None,
+    }  # fmt: skip
+    reason = "loans of 2026-03-02 has no row\n a | b"
+    with use_ledger(settings) as ledger:
+        ledger.execute(deliveries.insert(), [row | {"delivery_id": "1" * 32, "state": "landed"}])
+    first = audit_and_publish("warehouse", DAY, settings)
+    refused = {"delivery_id": "2" * 32, "state": "refused", "version": 2, "reason": reason}
+    with use_ledger(settings) as ledger:
+        ledger.execute(deliveries.insert(), [row | refused])
+    why = (
+        r"the delivery of bank_a\.loans was refused at landing before verdicts were recorded \(loans of 2026-03-02"
+        r" has no row\); land a corrected one with `python -m ingestion land bank_a --date 2026-03-02`"
+    )
+    with pytest.raises(PublicationRefused, match=why) as caught:
+        audit_and_publish("warehouse", DAY, settings)
+    assert "\n" not in str(caught.value)
+    with use_ledger(settings) as ledger:
+        ledger.execute(deliveries.insert(), [row | {"delivery_id": "3" * 32, "state": "landed", "version": 3}])
+    assert audit_and_publish("warehouse", DAY, settings).version == first.version
+
+
+def test_the_command_that_publishes_a_set_is_named(settings: Settings, rewrite: Rewrite) -> None:
+    rewrite("sets/features.yml", lambda declared: declared.update(command="python -m features build --date {date}"))
+    with pytest.raises(GateUnusable, match=r"run `python -m features build --date 2026-03-02`\."):
+        audit_and_publish("features", DAY, settings)
+    with pytest.raises(GateUnusable, match=r"run `python -m features build --date 2026-03-02`\."):
+        audit("features", DAY, settings)
+    for name, command in (
+        ("features", "python -m features build --date yyyy-mm-dd"),
+        ("warehouse", "python -m quality publish --date yyyy-mm-dd"),
+    ):
+        with pytest.raises(NothingPublished, match=f"Nothing is published in set {name} yet; run `{command}`\\."):
+            open_published(name, settings)
+    with pytest.raises(NothingPublished, match="There is no set warehose; .* the nearest is warehouse"):
+        open_published("warehose", settings)
+
+
+def test_only_a_stage_has_a_command_of_its_own(settings: Settings, rewrite: Rewrite) -> None:
+    rewrite("sets/warehouse.yml", lambda declared: declared.update(command="python -m quality publish --date {date}"))
+    with pytest.raises(SetsInvalid, match=r"warehouse.yml: \(file\): has a command, and its rows are the warehouse's"):
+        load_set("features", settings)
 
 
 def test_a_set_whose_rows_a_stage_makes_is_left_to_that_stage(settings: Settings) -> None:

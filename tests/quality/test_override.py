@@ -6,10 +6,15 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from ingestion.foundation import Settings
+from ingestion.foundation.ledger import use_ledger
+from ingestion.foundation.ledger.tables import overrides
+from quality.failing_rows import locate_report
 from quality.gate import audit
-from quality.override import OverrideRefused, override_verdict
+from quality.override import OverrideRefused, override_verdict, withdraw_override
+from quality.pages import renew_readings
 from quality.publication import PublicationRefused, audit_and_publish, open_published, publish
 from quality.verdict import Outcome, Verdict
 
@@ -17,6 +22,7 @@ DAY = date(2026, 3, 2)
 LATER = DAY + timedelta(days=1)
 AT = "2026-03-03T09:00:00+08:00"
 REASON = "the bank has confirmed the amount by letter"
+WHY = "the letter of the bank was about another loan"
 pytestmark = pytest.mark.usefixtures("book")
 Change = Callable[[str], None]
 
@@ -24,6 +30,12 @@ Change = Callable[[str], None]
 def accept(verdict: Verdict | str, settings: Settings, until: date = LATER, **given: str) -> None:
     identifier = verdict if isinstance(verdict, str) else verdict.verdict_id
     override_verdict(identifier, given.get("by", "li.wei"), given.get("reason", REASON), until, AT, settings)
+
+
+def withdraw(verdict_id: str, settings: Settings, reason: str = WHY, on: date = LATER) -> None:
+    """As the command does: record it, and renew what consumers read."""
+    verdict, _ = withdraw_override(verdict_id, "wang.fang", reason, AT, settings, on)
+    renew_readings(verdict, settings, on)
 
 
 def fail_one(settings: Settings, change: Change) -> Verdict:
@@ -113,3 +125,63 @@ def test_an_identifier_may_be_shortened_to_what_is_unique(settings: Settings, ch
     shared = next(first for first in "0123456789abcdef" if sum(name.startswith(first) for name in known) > 1)
     with pytest.raises(OverrideRefused, match=rf"\d+ verdicts begin with {shared}; write more of one: {shared}"):
         accept(shared, settings)
+
+
+def test_the_last_override_of_a_verdict_counts_though_it_is_shorter(settings: Settings, change: Change) -> None:
+    verdict = fail_one(settings, change)
+    accept(verdict, settings, until=date(2026, 12, 31))
+    accept(verdict, settings, until=LATER, reason="the letter holds for two days only")
+    with pytest.raises(PublicationRefused, match="its override ended on 2026-03-03"):
+        publish("warehouse", DAY, settings, as_of=LATER + timedelta(days=1))
+    publish("warehouse", DAY, settings, as_of=LATER)
+    (said,) = open_published("warehouse", settings).overrides.values()
+    assert (said["until"], said["reason"]) == ("2026-03-03", "the letter holds for two days only")
+
+
+def test_a_withdrawn_override_lets_nothing_pass_and_consumers_see_it(settings: Settings, change: Change) -> None:
+    verdict = fail_one(settings, change)
+    accept(verdict, settings)
+    published = publish("warehouse", DAY, settings)
+    withdraw(verdict.verdict_id[:8], settings)
+    held = open_published("warehouse", settings, published.version)
+    entry = held.manifest["audited"]["rec_loans__funder"]
+    assert entry["quality_status"] == "FAIL"
+    withdrawal = {"by": "wang.fang", "reason": WHY, "on": "2026-03-03", "recorded_at": AT}
+    assert entry["override"]["withdrawn"] == withdrawal
+    assert entry["override"]["by"] == "li.wei"
+    assert held.overrides == {"rec_loans__funder": entry["override"]}
+    failed = rf"every_loan_matches .* and its override was withdrawn on 2026-03-03 \(verdict {verdict.verdict_id[:8]}"
+    with pytest.raises(PublicationRefused, match=failed):
+        publish("warehouse", DAY, settings)
+    accept(verdict, settings, reason="the bank has withdrawn its complaint")
+    assert publish("warehouse", DAY, settings).version == published.version
+    (said,) = open_published("warehouse", settings).overrides.values()
+    assert (said["reason"], "withdrawn" in said) == ("the bank has withdrawn its complaint", False)
+
+
+def test_a_withdrawal_is_a_row_beside_what_it_takes_back(settings: Settings, change: Change) -> None:
+    verdict = fail_one(settings, change)
+    accept(verdict, settings)
+    withdraw(verdict.verdict_id, settings)
+    with use_ledger(settings) as ledger:
+        rows = ledger.execute(sa.select(overrides).order_by(overrides.c.sequence)).all()
+    assert [(row.overridden_by, row.reason, row.is_withdrawal) for row in rows] == [
+        ("li.wei", REASON, False),
+        ("wang.fang", WHY, True),
+    ]
+    page = (locate_report("core", DAY, settings) / "index.html").read_text(encoding="utf-8")
+    assert f"withdrawn by wang.fang on 2026-03-03: {WHY}" in page
+
+
+def test_what_cannot_be_withdrawn_is_said(settings: Settings, change: Change) -> None:
+    verdict = fail_one(settings, change)
+    with pytest.raises(OverrideRefused, match="of 2026-03-02 has no override; there is nothing to withdraw"):
+        withdraw(verdict.verdict_id, settings)
+    accept(verdict, settings)
+    with pytest.raises(OverrideRefused, match="The reason 'no' is too short"):
+        withdraw(verdict.verdict_id, settings, "no")
+    with pytest.raises(OverrideRefused, match="it is no longer accepted by li.wei until 2026-03-03"):
+        withdraw(verdict.verdict_id, settings, on=LATER + timedelta(days=1))
+    withdraw(verdict.verdict_id, settings)
+    with pytest.raises(OverrideRefused, match="has no override any more: it was withdrawn by wang.fang on 2026-03-03"):
+        withdraw(verdict.verdict_id, settings)

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from ingestion.foundation import Settings
-from quality import publication
+from quality import pointer, publication
 from quality.gate import audit
 from quality.publication import (
     NothingPublished,
@@ -53,10 +53,10 @@ def test_a_published_set_is_complete_bucketed_sorted_and_readable(settings: Sett
     entry = published.manifest["tables"]["fct_loans"]
     assert entry["rows"] == 400
     assert entry["quality_status"] == "PASS"
-    assert published.layout("fct_loans") == {
+    assert published.describe_layout("fct_loans") == {
         "bucket_by": "customer_id", "buckets": 16, "sort_by": ["customer_id", "funded_at"],
     }  # fmt: skip
-    paths = published.bucket_paths("fct_loans")
+    paths = published.list_bucket_paths("fct_loans")
     assert [path.name for path in paths] == [f"bucket-{number:02d}.parquet" for number in range(16)]
     total = 0
     for number, path in enumerate(paths):
@@ -136,14 +136,14 @@ def test_content_changed_after_its_verdict_is_refused(settings: Settings, change
 
 def test_content_changed_while_it_is_written_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     audit("core", DAY, settings)
-    original = publication._write_tables
+    original = publication.write_tables
 
     def tamper(*arguments: object) -> None:
         original(*arguments)  # type: ignore[arg-type]
         part = Path(str(arguments[3])) / "fct_loans" / "bucket-03.parquet"
         pl.read_parquet(part).head(1).write_parquet(part)
 
-    monkeypatch.setattr(publication, "_write_tables", tamper)
+    monkeypatch.setattr(publication, "write_tables", tamper)
     with pytest.raises(PublicationRefused, match="written with other content"):
         publish("warehouse", DAY, settings)
     assert [path.name for path in (settings.published / "warehouse").glob("*/*")] == []
@@ -155,7 +155,7 @@ def test_a_type_that_parquet_cannot_hold_is_refused(settings: Settings, change: 
         audit_and_publish("warehouse", DAY, settings)
 
 
-@pytest.mark.parametrize("moment", ["_find_changes", "_sync_tree", "_move_pointer", "register_publication"])
+@pytest.mark.parametrize("moment", ["find_changes", "seal_folder", "move_pointer", "record_publication"])
 def test_killed_anywhere_leaves_a_complete_version_and_a_rerun_finishes(
     settings: Settings, change: Change, moment: str
 ) -> None:
@@ -167,7 +167,7 @@ import os, signal
 from datetime import date
 from pathlib import Path, PosixPath
 from ingestion.foundation import Settings
-from quality import publication
+from quality import pointer, publication
 setattr(publication, {moment!r}, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL))
 publication.audit_and_publish("warehouse", date({later.year}, {later.month}, {later.day}), {settings!r})
 """
@@ -175,7 +175,7 @@ publication.audit_and_publish("warehouse", date({later.year}, {later.month}, {la
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=root, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     seen = open_published("warehouse", settings)
-    if moment != "register_publication":
+    if moment != "record_publication":
         assert seen.version == good.version
     assert seen.scan("fct_loans").select(pl.len()).collect().item() in (400, 401)
     finished = audit_and_publish("warehouse", later, settings)
@@ -196,7 +196,7 @@ def test_an_exception_before_the_pointer_moves_leaves_the_old_one(
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(publication, "_write_pointer", fail)
+        patch.setattr(pointer, "write_pointer", fail)
         with pytest.raises(OSError, match="disk full"):
             audit_and_publish("warehouse", DAY, settings)
     assert open_published("warehouse", settings).version == good.version
@@ -241,7 +241,7 @@ def test_an_empty_table_still_has_all_its_files(settings: Settings, change: Chan
     published = open_published("warehouse", settings)
     assert published.version == done.version
     assert published.scan("fct_loans").collect().schema["principal_amount"] == pl.Decimal(18, 2)
-    assert len(published.bucket_paths("fct_loans")) == 16
+    assert len(published.list_bucket_paths("fct_loans")) == 16
 
 
 def test_feature_frames_are_audited_and_published(settings: Settings) -> None:
@@ -256,7 +256,7 @@ def test_feature_frames_are_audited_and_published(settings: Settings) -> None:
     done = audit_and_publish("features", DAY, settings, rows={"view_repayment": frame.to_arrow()})
     published = open_published("features", settings)
     assert published.version == done.version
-    assert [path.name for path in published.bucket_paths("view_repayment")] == ["part-00.parquet"]
+    assert [path.name for path in published.list_bucket_paths("view_repayment")] == ["part-00.parquet"]
     assert sorted(path.name for path in done.path.iterdir()) == ["manifest.json", "view_repayment"]
     assert published.scan("view_repayment").collect()["customer_id"].to_list() == frame["customer_id"].to_list()
 

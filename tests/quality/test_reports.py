@@ -14,6 +14,7 @@ from quality.commands import main as quality
 from quality.gate import audit
 from quality.landing import write_refusals
 from quality.publication import PublicationRefused, audit_and_publish
+from quality.reports.gate_page import read_summaries
 from quality.verdict import LANDING, Failure, Verdict, record_verdicts
 from tests.quality.test_publication import DAY
 
@@ -111,3 +112,20 @@ def test_a_refused_delivery_has_its_page_before_anything_is_published(
     monkeypatch.setattr(command_line, "load_settings", lambda: replace(settings, contracts=broken))
     assert quality(["verdicts", "--gate", "landing"]) == 1
     assert page.is_file(), "whoever asks for the verdicts has the page too"
+
+
+def test_audits_are_listed_in_the_order_in_which_they_were_recorded(settings: Settings, change: Change) -> None:
+    """By business date, then as the ledger has them, whatever their digests are."""
+    for day in (DAY, DAY + timedelta(days=1)):
+        for amount in (-1, -2, 1, -3, -4):
+            change(f"update fct_loans set principal_amount = {amount} where loan_id = 'L00001'")
+            audit("core", day, settings)
+    listed = read_summaries(settings.reports / "quality")
+    assert [entry["recorded"] for entry in listed] == sorted(entry["recorded"] for entry in listed)
+    assert [entry["batch_date"] for entry in listed] == [str(DAY)] * 5 + [str(DAY + timedelta(days=1))] * 5
+    assert [entry["outcome"] for entry in listed[:5]] == ["FAIL", "FAIL", "PASS", "FAIL", "FAIL"]
+    index = (settings.reports / "index.html").read_text(encoding="utf-8")
+    places = [index.rindex(entry["audit"]) for entry in listed]
+    assert places == sorted(places)
+    audit("core", DAY + timedelta(days=1), settings)
+    assert [entry["audit"] for entry in read_summaries(settings.reports / "quality")] == [e["audit"] for e in listed]

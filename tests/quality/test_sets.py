@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
+from importlib import import_module
 
 import pytest
 
 from ingestion.foundation import PROJECT, Settings, load_settings
+from quality import sets
 from quality.sets import (
     GatedSet,
     SetsInvalid,
@@ -101,7 +102,11 @@ def test_an_unknown_set_or_gate_is_one_sentence_with_the_known_ones(settings: Se
         find_guarded_set("nope", settings)
 
 
-def test_suites_are_made_anew_whenever_they_are_asked_for(settings: Settings) -> None:
+OWN = ("tests.quality.test_sets:weekly", "tests.quality.test_sets:fail")
+
+
+def test_suites_are_made_anew_whenever_they_are_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sets, "MAKERS", OWN)
     text = GOOD.replace("tables: [fct_more]", "suites: tests.quality.test_sets:weekly") + "rows: stage\n"
     (settings.sets / "more.yml").write_text(text, encoding="utf-8")
     declared = load_set("more", settings)
@@ -116,16 +121,33 @@ def test_suites_are_made_anew_whenever_they_are_asked_for(settings: Settings) ->
 @pytest.mark.parametrize(
     ("named", "problem"),
     [
-        ("nowhere.at_all:suites", "names nowhere.at_all:suites, which does not exist"),
-        ("quality.sets:nothing", "names quality.sets:nothing, which does not exist"),
-        ("tests.quality.test_sets:fail", "cannot be made: there is nothing to make suites of more from"),
-        ("no function", "is 'no function'; string should match"),
+        ("nowhere.at_all:suites", "names nowhere.at_all:suites, which makes no suites; write one of features.suite:m"),
+        ("quality.sets:load_sets", "names quality.sets:load_sets, which makes no suites; write one of features.suite:"),
+        ("tests.quality.test_sets:weekly", "names tests.quality.test_sets:weekly, which makes no suites"),
+        ("features.suite:make_view_suite", "which makes no suites; write features.suite:make_view_suites"),
+        ("no function", "names no function, which makes no suites; write one of features.suite:make_view_suites, fea"),
     ],
 )
-def test_a_function_that_makes_no_suites_is_a_problem_of_its_set(
-    settings: Settings, named: str, problem: str, tmp_path: Path
+def test_only_what_makes_suites_can_be_named(
+    settings: Settings, named: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nothing of the code is imported or called because a file of a tenant names it."""
+    monkeypatch.setattr(sets.importlib, "import_module", lambda name: pytest.fail(f"{name} is imported"))
     text = GOOD.replace("tables: [fct_more]", f"suites: {named}")
     (settings.sets / "more.yml").write_text(text, encoding="utf-8")
     with pytest.raises(SetsInvalid, match=problem):
         check_sets(settings)
+
+
+def test_what_cannot_be_made_is_a_problem_of_its_set(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sets, "MAKERS", OWN)
+    text = GOOD.replace("tables: [fct_more]", "suites: tests.quality.test_sets:fail")
+    (settings.sets / "more.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(SetsInvalid, match="cannot be made: there is nothing to make suites of more from"):
+        check_sets(settings)
+
+
+def test_whatever_is_said_to_make_suites_exists() -> None:
+    for named in sets.MAKERS:
+        module, _, function = named.partition(":")
+        assert callable(getattr(import_module(module), function))

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ingestion.foundation import Settings
 from quality.check import Check
 from quality.expectation import NAMES, VOCABULARY, Scope
+from quality.failing_rows import locate_report
+from quality.gate import audit
 from quality.layout import Layout
+from quality.override import judge_overrides
+from quality.sets import SetsInvalid, check_sets
 from quality.suite import Suite, SuitesInvalid, load_suites
+from quality.wording import describe_decision
 
+DAY = date(2026, 3, 2)
 SHIPPED = Path(__file__).resolve().parents[2] / "quality" / "suites"
 GOOD = """
 table: fct_loans
@@ -160,3 +170,47 @@ def test_importing_quality_does_not_import_great_expectations() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=SHIPPED.parents[1]
     )
     assert done.stdout.strip() == "[]"
+
+
+RULES = "rule,family,severity,name_zh,name_en\nT900,tenant,H,本租户的规则,A rule of this tenant alone\n"
+
+
+def test_a_rule_of_a_tenant_explains_itself_wherever_it_fails(
+    settings: Settings, change: Callable[[str], None], book: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = settings.suites / "core" / "fct_loans.yml"
+    suite.write_text(suite.read_text(encoding="utf-8").replace("rule: M53", "rule: T900"), encoding="utf-8")
+    with pytest.raises(SuitesInvalid, match=r"names no rule: T900; .* add it to seeds/ref_rules.csv with its words"):
+        audit("core", DAY, settings)
+    seeds = settings.home / "seeds"
+    write(seeds, "ref_rules.csv", RULES)
+    served = replace(settings, seeds=seeds)
+    change("update fct_loans set principal_amount = 0 where loan_id = 'L00001'")
+    verdicts = audit("core", DAY, served)
+    folder = locate_report("core", DAY, served)
+    said = [line for each in judge_overrides(verdicts, served) for line in describe_decision(each, served)]
+    for text in (
+        "\n".join(said),
+        *((folder / name).read_text(encoding="utf-8") for name in ("index.html", "verdicts.md")),
+    ):
+        assert "本租户的规则" in text
+        assert "A rule of this tenant alone" in text
+    assert any(failure.rule == "T900" for verdict in verdicts for failure in verdict.failures)
+    assert len(check_sets(served)) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (RULES + RULES.splitlines()[1] + "\n", ": T900: is given more than once; take all but one out"),
+        (RULES + "T901,tenant,H,一,two,three\n", ": T901: has not the columns rule,family,severity,name_zh,name_en"),
+        (RULES + "T901,tenant,H,,\n", ": T901: has not the columns"),
+        (RULES.replace("name_zh", "chinese"), " begins with rule,family,severity,chinese,name_en; begin it with rule,"),
+    ],
+)
+def test_wrong_rows_of_a_tenant_are_problems(settings: Settings, rows: str, problem: str) -> None:
+    seeds = settings.home / "seeds"
+    write(seeds, "ref_rules.csv", rows)
+    with pytest.raises(SetsInvalid) as caught:
+        check_sets(replace(settings, seeds=seeds))
+    assert f"ref_rules.csv{problem}" in str(caught.value)

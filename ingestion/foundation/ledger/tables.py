@@ -70,12 +70,20 @@ verdicts = sa.Table(
 overrides = sa.Table(
     "overrides",
     metadata,
-    sa.Column("override_id", sa.String(32), primary_key=True, comment="hash of everything below"),
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True, comment="order of recording"),
+    sa.Column("override_id", sa.String(32), nullable=False, unique=True, comment="hash of everything below"),
     sa.Column("verdict_id", sa.String(32), nullable=False, index=True),
     sa.Column("overridden_by", sa.String(128), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("valid_until", sa.Date, nullable=False, comment="last day on which it lets the content pass"),
     sa.Column("recorded_at", sa.String(32), nullable=False, comment="ISO 8601 with zone"),
+    sa.Column(
+        "is_withdrawal",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="takes what was accepted before back; valid_until is then the day on which it did",
+    ),
 )
 
 publications = sa.Table(
@@ -88,9 +96,10 @@ publications = sa.Table(
     sa.Column("run", sa.String(128), nullable=False),
     sa.Column("fingerprint", sa.String(64), nullable=False, comment="content and layout of the whole set"),
     sa.Column("row_counts", sa.JSON, nullable=False, comment="rows by table, of all that its gates audited"),
+    sa.Column("current_counts", sa.JSON, comment="rows of each audited history that no later version superseded"),
     sa.Column("contents", sa.JSON, comment="fingerprint by table, of all that its gates audited"),
     sa.Column("members", sa.JSON, comment="the tables that were published"),
-    sa.UniqueConstraint("set_name", "version"),
+    sa.Index("ix_publications_by_date", "set_name", "batch_date"),
 )
 
 runs = sa.Table(
