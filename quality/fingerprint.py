@@ -12,10 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
 
 import duckdb
 
 from ingestion.foundation.sql import quote_name
+
+NO_ROWS = (0, "0", "0")
 
 
 def fingerprint_table(connection: duckdb.DuckDBPyConnection, table: str) -> str:
@@ -28,6 +33,20 @@ def fingerprint_table(connection: duckdb.DuckDBPyConnection, table: str) -> str:
 
 def fingerprint_relation(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
     """Hash the rows of anything that may follow FROM, such as `read_parquet([...])`."""
+    columns, sums = _sum_rows(connection, relation)
+    return _digest(columns, sums[0][1:] if sums else NO_ROWS)
+
+
+def fingerprint_parts(connection: duckdb.DuckDBPyConnection, table: str, part_by: str) -> dict[date, str]:
+    """Hash the rows of each date of a table apart, in one pass; the sums of all parts are those of the table."""
+    columns, sums = _sum_rows(connection, quote_name(table), quote_name(part_by))
+    return {row[0]: _digest(columns, row[1:]) for row in sums}
+
+
+def _sum_rows(
+    connection: duckdb.DuckDBPyConnection, relation: str, part_by: str = "null"
+) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]]]:
+    """The columns, and by part its name, its number of rows and the sums of both halves of their hashes."""
     columns = [
         (str(name), "VARCHAR" if str(kind).startswith("ENUM") else str(kind))
         for name, kind, *_ in connection.sql(f"describe select * from {relation}").fetchall()
@@ -35,13 +54,19 @@ def fingerprint_relation(connection: duckdb.DuckDBPyConnection, relation: str) -
     row = ", ".join(_encode(name, kind) for name, kind in columns)
     sums = connection.sql(
         f"""
-        select count(*),
-               coalesce(sum((row_hash >> 64)::ubigint), 0)::varchar,
-               coalesce(sum((row_hash & 18446744073709551615::uhugeint)::ubigint), 0)::varchar
-        from (select md5_number(concat_ws(chr(31), {row})) as row_hash from {relation})
+        select part, count(*),
+               sum((row_hash >> 64)::ubigint)::varchar,
+               sum((row_hash & 18446744073709551615::uhugeint)::ubigint)::varchar
+        from (select {part_by} as part, md5_number(concat_ws(chr(31), {row})) as row_hash from {relation})
+        group by part
+        order by part
         """
     ).fetchall()
-    content = json.dumps([columns, sums[0]], ensure_ascii=False)
+    return columns, sums
+
+
+def _digest(columns: Sequence[tuple[str, str]], sums: Sequence[object]) -> str:
+    content = json.dumps([columns, sums], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,14 @@ class Layout(BaseModel):
     @property
     def buckets(self) -> int:
         return BUCKETS if self.bucket_by else 1
+
+
+def describe_layout(layout: Layout | None, part_by: str | None = None) -> dict[str, Any] | None:
+    """How the rows of a table lie in its files, as a manifest says it; None where nothing is declared."""
+    if layout is None:
+        return None
+    described = {"bucket_by": layout.bucket_by, "buckets": layout.buckets, "sort_by": list(layout.sort_by)}
+    return described | ({"part_by": part_by} if part_by else {})
 
 
 def bucket_sql(column: str, buckets: int = BUCKETS) -> str:

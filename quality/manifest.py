@@ -13,6 +13,7 @@ from ingestion.foundation import Settings
 from ingestion.foundation.files import replace_atomically
 from ingestion.foundation.locks import hold_lock
 from quality.durable_files import sync_path, write_json
+from quality.layout import describe_layout
 from quality.override import Decision
 from quality.published import LOCK, MANIFEST, list_kept_versions
 from quality.sets import GatedSet
@@ -22,7 +23,8 @@ from quality.suite import Suite
 def hash_set(layouts: Mapping[str, Suite], contents: Mapping[str, str]) -> str:
     """Hash of what a version holds: the content, layout and key of each of its tables."""
     described = {
-        name: [contents[name], describe_layout(suite), list(suite.key)] for name, suite in sorted(layouts.items())
+        name: [contents[name], describe_layout(suite.layout, suite.part_by), list(suite.key)]
+        for name, suite in sorted(layouts.items())
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
@@ -35,8 +37,9 @@ def describe_version(
     whole: str,
     layouts: Mapping[str, Suite],
     decisions: Mapping[str, Decision],
+    parts: Mapping[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """All that the manifest of a version says."""
+    """All that the manifest of a version says; `parts` by table what `quality.parts` says of them."""
     described = describe_decisions(decisions)
     return {
         "set": declared.set,
@@ -44,7 +47,10 @@ def describe_version(
         "batch_date": batch_date.isoformat(),
         "run": run_name,
         "fingerprint": whole,
-        "tables": {name: described[name] | {"layout": describe_layout(suite)} for name, suite in layouts.items()},
+        "tables": {
+            name: described[name] | {"layout": describe_layout(suite.layout, suite.part_by)} | parts[name]
+            for name, suite in layouts.items()
+        },
         "audited": {name: entry for name, entry in described.items() if name not in layouts},
     }
 
@@ -65,14 +71,6 @@ def describe_decisions(decisions: Mapping[str, Decision]) -> dict[str, dict[str,
             failed = [failure.sentence for failure in verdict.failing_checks]
             described[table]["override"] = {**decision.override.describe(), "failed": failed}
     return described
-
-
-def describe_layout(suite: Suite) -> dict[str, Any] | None:
-    """How the rows of a table lie in its files; None where nothing is declared."""
-    layout = suite.layout
-    if layout is None:
-        return None
-    return {"bucket_by": layout.bucket_by, "buckets": layout.buckets, "sort_by": list(layout.sort_by)}
 
 
 def renew_manifest(target: Path, manifest: Mapping[str, Any]) -> None:

@@ -4,10 +4,11 @@ Write, audit, publish: nobody hands in verdicts. A set is published only if the 
 force at every gate of the set, a verdict that passed or was overridden, on its business date and on the very
 content that is written. A version is built in a hidden folder, renamed into place, and pointed to by an atomic
 replace; killed anywhere, the old pointer still leads to a complete version and running again finishes the work.
+A part that has not changed (`quality.parts`) is linked from the version before.
 
     published/<set>/current.json                                 the pointer
     published/<set>/<version>/manifest.json
-    published/<set>/<version>/<table>/bucket-00.parquet … | part-00.parquet
+    published/<set>/<version>/<table>/bucket-00.parquet … | part-00.parquet | <date>.parquet of a daily table
     published/warehouse/<version>/warehouse-<version>.duckdb     the same tables for SQL, opened read-only
 """
 
@@ -33,6 +34,7 @@ from quality.gate import GateUnusable, audit, audit_rows
 from quality.landing import write_landing_report
 from quality.manifest import describe_version, hash_set, renew_manifest
 from quality.objections import decide, find_unlisted
+from quality.parts import Held, describe_parts, read_held
 from quality.pointer import NothingPublished, move_pointer, read_pointer, write_pointer
 from quality.publication_log import LoggedPublication, list_published_versions, record_publication
 from quality.published import LOCK, MANIFEST, Published, list_kept_versions, open_published
@@ -174,17 +176,21 @@ def publish(
         target = folder / version
         is_new = not target.exists()
         run_name = run_id or f"{set_name}-{batch_date.isoformat()}"
-        manifest = describe_version(declared, version, batch_date, run_name, whole, layouts, decisions)
+        held = read_held(set_name, settings)
+        parts = {
+            name: describe_parts(connection, suite, audited[name], held, batch_date) for name, suite in layouts.items()
+        }
+        manifest = describe_version(declared, version, batch_date, run_name, whole, layouts, decisions, parts)
         if is_new:
-            reasons = _write_version(connection, declared, version, folder, layouts, manifest, settings)
+            reasons = _write_version(connection, declared, version, folder, layouts, manifest, held, settings)
             if reasons:
                 raise _refuse(set_name, batch_date, reasons, settings)
         else:
             renew_manifest(target, manifest)
         counts = {name: decision.verdict.rows for name, decision in decisions.items()}
         current = count_current_rows(connection, suites)
-        held = LoggedPublication(version, batch_date, counts, audited, tuple(members), current)
-        record_publication(set_name, held, run_name, whole, settings)
+        logged = LoggedPublication(version, batch_date, counts, audited, tuple(members), current)
+        record_publication(set_name, logged, run_name, whole, settings)
         is_current = move_pointer(folder, version, batch_date)
         _drop_old_versions(folder, set_name, settings)
     report_event("set_published", set_name=set_name, batch_date=batch_date, version=version)
@@ -198,6 +204,7 @@ def _write_version(
     folder: Path,
     layouts: Mapping[str, Suite],
     manifest: Mapping[str, Any],
+    held: Held,
     settings: Settings,
 ) -> list[str]:
     """Write a version into a hidden folder and rename it into place, or say why what was written is not what it should.
@@ -209,7 +216,7 @@ def _write_version(
     partial.mkdir()
     audited = {name: entry["fingerprint"] for name, entry in manifest["tables"].items()}
     try:
-        write_tables(connection, declared, version, partial, layouts, settings)
+        write_tables(connection, declared, version, partial, layouts, manifest["tables"], held, settings)
         reasons = find_changes(connection, audited, partial)
     except duckdb.Error as error:
         reasons = [f"its tables cannot be read ({str(error).splitlines()[0]})"]

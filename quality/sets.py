@@ -38,7 +38,8 @@ class GatedSet(Closed):
     other declarations, such as feature views; it is called whenever today's suites are asked for, and all that it
     makes is published. `arguments` are the function's own. `rows` says whether the tables are those of the
     warehouse file or handed over by the stage that made them; that stage's `command`, with `{date}` where the
-    business date goes, is named wherever the set has to be published first. `retired` names tables that earlier
+    business date goes, is named wherever the set has to be published first. `views` are in its DuckDB file, over tables
+    that are published with them. `retired` names tables that earlier
     versions held or audited and later ones do not, on purpose.
     """
 
@@ -48,13 +49,14 @@ class GatedSet(Closed):
     description: str = Field(min_length=10)
     gates: tuple[Name, ...] = Field(min_length=1)
     tables: tuple[Name, ...] = ()
+    views: tuple[Name, ...] = Field(default=(), description="views of the warehouse over tables of the set")
     suites: str | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
     rows: Literal["warehouse", "stage"] = "warehouse"
     command: str | None = Field(default=None, min_length=1, description="such as python -m x --date {date}")
     retired: tuple[Name, ...] = ()
 
-    @field_validator("gates", "tables", "retired")
+    @field_validator("gates", "tables", "views", "retired")
     @classmethod
     def _name_each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         twice = sorted({name for name in names if names.count(name) > 1})

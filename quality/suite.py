@@ -65,6 +65,12 @@ class Suite(Closed):
         return self.kind == "history"
 
     @property
+    def part_by(self) -> str | None:
+        """The column of the dates by which the table is published in parts; None of a table that is one part."""
+        is_bucketed = self.layout is not None and self.layout.bucket_by is not None
+        return self.event if self.kind == "daily" and not is_bucketed else None
+
+    @property
     def all_checks(self) -> tuple[Check, ...]:
         """The declared checks, after those that the table's kind, key, layout and `may_lose` imply."""
         bucket_by = self.layout.bucket_by if self.layout else None

@@ -5,21 +5,26 @@ The bytes of the Parquet files depend on content and layout only, not on threads
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name, quote_text
+from quality.explained_database import explain_database
 from quality.fingerprint import fingerprint_relation, fingerprint_table
-from quality.layout import Layout, bucket_sql, order_sql
+from quality.layout import bucket_sql, order_sql
+from quality.parts import Held, link_unchanged
 from quality.sets import GatedSet
 from quality.source import parquet_sql, run
 from quality.suite import Suite
 
 ROW_GROUP = 122_880
+STAGED = "staged"
+OPENED_SINCE = "v1.4.0"  # the oldest DuckDB that opens a published file
 _INEXACT = ("HUGEINT", "UHUGEINT", "BIGNUM", "INTERVAL", "BIT", "TIME WITH TIME ZONE")
 
 
@@ -39,34 +44,46 @@ def write_tables(
     version: str,
     folder: Path,
     layouts: Mapping[str, Suite],
+    entries: Mapping[str, Mapping[str, Any]],
+    held: Held,
     settings: Settings,
 ) -> None:
-    """Write every table of a version into its folder; of the warehouse the DuckDB file stays beside them."""
+    """Write every table of a version into its folder; of the warehouse the DuckDB file stays beside them.
+
+    Files of parts that the version before holds, by what `entries` of the manifest say, are linked.
+    """
     database = folder / f"{declared.set}-{version}.duckdb"
-    run(connection, f"attach {quote_text(str(database))} as staged")
-    copies = [sort_table(connection, folder / name, name, suite) for name, suite in sorted(layouts.items())]
+    run(connection, f"attach {quote_text(str(database))} as {STAGED} (storage_version '{OPENED_SINCE}')")
+    is_kept = declared.rows == "warehouse"
+    copies = []
+    for name, suite in sorted(layouts.items()):
+        (folder / name).mkdir()
+        linked = link_unchanged(held, entries[name], name, folder / name)
+        if is_kept or "" not in linked:
+            sort_table(connection, name, suite)
+        if "" not in linked:
+            copies.append(_plan_files(connection, folder / name, suite, set(entries[name].get("parts", {})) - linked))
     run(connection, "set threads = 1")
     with ThreadPoolExecutor(max_workers=settings.threads) as pool:
         for writing in [write_table(connection, of_table, pool) for of_table in copies]:
             for each in writing:
                 each.result()
     run(connection, f"set threads = {settings.threads}")
-    run(connection, "checkpoint staged")
-    run(connection, "detach staged")
-    if declared.rows != "warehouse":
+    if is_kept:
+        explain_database(connection, STAGED, declared, settings)
+    run(connection, f"checkpoint {STAGED}")
+    run(connection, f"detach {STAGED}")
+    if not is_kept:
         database.unlink()
 
 
-def sort_table(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, suite: Suite) -> list[str]:
-    """Sort one table into the attached file `staged`, by all threads, and plan its Parquet files: one COPY each.
-
-    What does not fit into memory spills.
-    """
+def sort_table(connection: duckdb.DuckDBPyConnection, name: str, suite: Suite) -> None:
+    """Sort one table into the attached file by all threads; what does not fit into memory spills."""
     order = order_sql(suite.layout, suite.key)
-    held = f"staged.main.{quote_name(name)}"
-    run(connection, f"create table {held} as select * from {quote_name(name)} order by {order}")
-    folder.mkdir()
-    return _plan_files(connection, folder, name, suite.layout)
+    run(
+        connection,
+        f"create table {STAGED}.main.{quote_name(name)} as select * from {quote_name(name)} order by {order}",
+    )
 
 
 def write_table(connection: duckdb.DuckDBPyConnection, copies: Sequence[str], pool: Executor) -> list[Future[None]]:
@@ -89,21 +106,31 @@ def _copy(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         run(cursor, sql)
 
 
-def _plan_files(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, layout: Layout | None) -> list[str]:
+def _plan_files(connection: duckdb.DuckDBPyConnection, folder: Path, suite: Suite, parts: Collection[str]) -> list[str]:
     """One COPY per file; a bucket is a range of row ids, because the staged rows lie in bucket order."""
-    staged = f"staged.main.{quote_name(name)}"
-    options = f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
+    staged, layout = f"{STAGED}.main.{quote_name(suite.table)}", suite.layout
+    if suite.part_by is not None:
+        day = quote_name(suite.part_by)
+        return [
+            _copy_sql(f"{staged} where {day} = date {quote_text(part)}", folder / f"{part}.parquet")
+            for part in sorted(parts)
+        ]
     if layout is None or layout.bucket_by is None:
-        return [f"copy (select * from {staged}) to {quote_text(str(folder / 'part-00.parquet'))} {options}"]
+        return [_copy_sql(staged, folder / "part-00.parquet")]
     bucket = bucket_sql(layout.bucket_by)
     counted = f"select {bucket}, min(rowid), max(rowid) from {staged} group by all"
     ranges = {int(number): (low, high) for number, low, high in run(connection, counted) if number is not None}
     copies = []
     for number in range(layout.buckets):
         low, high = ranges.get(number, (0, -1))
-        target = quote_text(str(folder / f"bucket-{number:02d}.parquet"))
-        copies.append(f"copy (select * from {staged} where rowid between {low} and {high}) to {target} {options}")
+        rows = f"{staged} where rowid between {low} and {high}"
+        copies.append(_copy_sql(rows, folder / f"bucket-{number:02d}.parquet"))
     return copies
+
+
+def _copy_sql(rows: str, target: Path) -> str:
+    options = f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
+    return f"copy (select * from {rows}) to {quote_text(str(target))} {options}"
 
 
 def find_changes(connection: duckdb.DuckDBPyConnection, contents: Mapping[str, str], written: Path) -> list[str]:
