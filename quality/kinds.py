@@ -9,6 +9,8 @@
 | `reconciliation` | what two sides say of one key | nothing more than its key |
 | `plain` | anything else | nothing more than its key |
 
+Every table keeps its rows, unless its suite says that it may lose all; a history keeps its current ones too.
+
 Where `event` names the column that says when a row happened, it is present and not in the future (no figure of a
 `daily` table is for a day that has not ended). `planned` names one that may lie ahead, such as a due date.
 """

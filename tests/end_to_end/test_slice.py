@@ -16,12 +16,16 @@ import features
 from features.clock import find_scoring_instant
 from features.publish import build_features
 from ingestion.contract import load_registry
+from ingestion.delivery import DeliveryRefused
+from ingestion.foundation import Settings
 from ingestion.lake.scan import Identifiers, find_clear
 from ingestion.landing import land_source
 from ingestion.simulation import GO_LIVE
 from ingestion.simulation.payment_f import LATE_DATE
+from quality.override import override_verdict
 from quality.publication import PublicationRefused, audit_and_publish
 from quality.published import open_published
+from quality.verdict import Verdict, read_verdicts
 from quality.warehouse import build
 from tests.simulated_group import CUSTOMERS, DAYS, LAST, Group
 
@@ -137,8 +141,20 @@ def test_running_a_date_again_changes_nothing(group: Group) -> None:
     assert {path: path.read_bytes() for path in sorted(group.settings.lake.glob("*/*/*/*/*.parquet"))} == before
 
 
+def find_failed(gate: str, settings: Settings) -> list[Verdict]:
+    """Failed verdicts; the date that the simulated group confuses is refused by the warehouse's gates anyway."""
+    failed = (verdict for verdict in read_verdicts(settings, gate=gate) if not verdict.passed)
+    return [verdict for verdict in failed if verdict.batch_date != REFUSED or gate == "landing"]
+
+
+def accept_losses(gate: str, settings: Settings) -> None:
+    for verdict in find_failed(gate, settings):
+        reason = "the test accepts the loss to see the next gate"
+        override_verdict(verdict.verdict_id, "li.wei", reason, LAST, f"{LAST}T09:00:00+08:00", settings)
+
+
 def test_a_consent_file_replaced_by_its_heading_alone_is_refused(group: Group, tmp_path: Path) -> None:
-    """Every row that is left holds every check, for nobody is left: only the last version shows the loss."""
+    """Every row that is left holds every check, for nobody is left: each gate in turn sees what is lost."""
     home = tmp_path / "home"
     shutil.copytree(group.settings.home, home)
     ledger_url = f"sqlite:///{home / 'ledger.db'}"
@@ -149,8 +165,16 @@ def test_a_consent_file_replaced_by_its_heading_alone_is_refused(group: Group, t
         path.chmod(0o644)
         path.write_bytes(heading)
         os.utime(path, (received, received))
-    land_source("dept_compliance", LAST, settings)
+    with pytest.raises(DeliveryRefused, match="brings 0 rows where up to"):
+        land_source("dept_compliance", LAST, settings)
+    accept_losses("landing", settings)
+    for day in sorted({verdict.batch_date for verdict in find_failed("landing", settings)}):
+        land_source("dept_compliance", day, settings)
     build(LAST, settings)
+    lost = r"fct_consents_history failed keeps_its_current_rows \(L17: 0 current rows of"
+    with pytest.raises(PublicationRefused, match=lost):
+        audit_and_publish("warehouse", LAST, settings)
+    accept_losses("core", settings)
     with pytest.raises(PublicationRefused, match=r"scoring failed keeps_its_rows \(L17: 0 rows of"):
         audit_and_publish("warehouse", LAST, settings)
         build_features(LAST, settings)

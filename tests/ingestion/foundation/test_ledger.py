@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from alembic.script import ScriptDirectory
 from ingestion.foundation import PROJECT, Settings, SettingsInvalid
 from ingestion.foundation.ledger import open_ledger, use_ledger
 from ingestion.foundation.ledger.opening import HEAD, MIGRATIONS, VERSION_TABLE
-from ingestion.foundation.ledger.tables import deliveries, metadata
+from ingestion.foundation.ledger.tables import deliveries, metadata, publications
+from ingestion.foundation.overrides import read_last_overrides
 from tests.conftest import make_settings
 
 OLD = PROJECT / "tests" / "cases" / "ledgers" / "before_revisions.sql"
@@ -184,3 +186,28 @@ def test_so_do_machines_that_share_only_the_database(tmp_path: Path, on_server: 
 def test_processes_that_open_an_old_one_at_once_migrate_it_once(settings: Settings) -> None:
     make_old(settings)
     assert sorted(open_at_once(*[(settings.home, settings.ledger_url)] * 4)) == ["False"] * 3 + ["True"]
+
+
+@pytest.mark.parametrize("where", ["settings", "on_server"])
+def test_overrides_and_publications_of_the_first_revision_are_kept(where: str, request: pytest.FixtureRequest) -> None:
+    """The override that is valid longest counted then, so it is the last word now."""
+    settings = request.getfixturevalue(where)
+    first = ScriptDirectory(str(MIGRATIONS)).get_revision("0001").module.metadata
+    said = {"verdict_id": "v", "overridden_by": "li.wei", "reason": "a reason", "recorded_at": "2026-03-03T09:00:00"}
+    held = {"set_name": "s", "version": "1", "batch_date": date(2026, 3, 2), "run": "r", "fingerprint": "f"}
+    with use_ledger(settings) as connection:
+        metadata.drop_all(connection)
+        first.create_all(connection)
+        connection.execute(sa.text(f"update {VERSION_TABLE} set version_num = '0001'"))
+        days = [("a", date(2026, 12, 31)), ("b", date(2026, 3, 3))]
+        rows = [said | {"override_id": name, "valid_until": day} for name, day in days]
+        connection.execute(sa.insert(first.tables["overrides"]), rows)
+        connection.execute(sa.insert(first.tables["publications"]), [held | {"row_counts": {"t": 3}, "members": ["t"]}])
+    with use_ledger(settings) as connection:
+        (word,) = read_last_overrides(["v"], connection).values()
+        assert (word.valid_until, word.is_withdrawal) == (date(2026, 12, 31), False)
+        kept = connection.execute(sa.select(publications)).one()
+        assert (kept.version, kept.row_counts, kept.members, kept.current_counts) == ("1", {"t": 3}, ["t"], None)
+    engine = open_ledger(settings)
+    assert find_differences(engine) == []
+    engine.dispose()
