@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from ingestion.contract import Registry, load_registry
+from ingestion.contract import SourceRegistry, load_registry
 from ingestion.delivery import list_dates_to_build
 from ingestion.foundation import Settings, list_files, load_settings, read_files
 from ingestion.foundation.events import report_event
@@ -108,7 +108,7 @@ def write_docs(batch_date: date, version: str, settings: Settings) -> Path | Non
     return page
 
 
-def freeze_project(settings: Settings, registry: Registry) -> Path:
+def freeze_project(settings: Settings, registry: SourceRegistry) -> Path:
     """Write the resolved dbt project under home: the platform's own parts, the tenant's models and seeds, the sources.
 
     Models and seeds are the product's and the tenant's together, as `read_files` gives them; the sources are made from
@@ -135,7 +135,7 @@ def freeze_project(settings: Settings, registry: Registry) -> Path:
     return project
 
 
-def _variables(registry: Registry, batch_date: date, **more: object) -> list[str]:
+def _variables(registry: SourceRegistry, batch_date: date, **more: object) -> list[str]:
     """The arguments by which dbt learns the business date and what the contracts deliver."""
     datasets = [[dataset.source, dataset.name] for dataset in registry.datasets]
     conformed = registry.list_conformed()
@@ -143,7 +143,7 @@ def _variables(registry: Registry, batch_date: date, **more: object) -> list[str
     return ["--vars", json.dumps(values, sort_keys=True)]
 
 
-def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings, registry: Registry) -> None:
+def _invoke(arguments: Sequence[str], batch_date: date, settings: Settings, registry: SourceRegistry) -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 

@@ -63,7 +63,7 @@ def find_deliveries(
     return complete
 
 
-def list_files(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
+def list_delivered(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
     """Every complete delivery of one business date that lies in the landing folder, known to the ledger or not."""
     for candidate in list_candidates(dataset, settings.locate_source(dataset.source), day):
         if candidate.day == day and not candidate.lacks:

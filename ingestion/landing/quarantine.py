@@ -17,7 +17,7 @@ from ingestion.contract import Contract, load_contract
 from ingestion.delivery import Delivery, DeliveryRefused
 from ingestion.delivery.bookkeeping import record_delivery
 from ingestion.delivery.extraction import list_extracts
-from ingestion.delivery.finding import list_files
+from ingestion.delivery.finding import list_delivered
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger, use_ledger
 from ingestion.foundation.ledger.tables import openings, replays
@@ -175,7 +175,7 @@ def _locate_delivery(held: Held, contract: Contract, settings: Settings, ledger:
             delivery_id = replayed
         row = connection.execute(sa.select(deliveries).where(deliveries.c.delivery_id == delivery_id)).one()
     is_query = dataset.delivery.reader == "database"
-    for delivery in (list_extracts if is_query else list_files)(contract, dataset, held.batch_date, settings):
+    for delivery in (list_extracts if is_query else list_delivered)(contract, dataset, held.batch_date, settings):
         if (delivery.sequence, delivery.content_hash) == (row.sequence, row.content_hash):
             return delivery
     raise QuarantineUnknown(

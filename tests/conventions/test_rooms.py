@@ -158,3 +158,17 @@ def test_no_verb_is_listed_in_vain() -> None:
     found = {(name.split("_")[0], is_method) for room in ROOMS for _, name, is_method in public_functions(room)}
     assert {word for word, _ in found} >= VERBS
     assert {word for word, is_method in found if is_method} >= METHODS - VERBS
+
+
+def test_only_the_simulation_needs_its_own_dependencies() -> None:
+    declared = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    own = {re.split(r"[<>=\[ ]", wanted)[0] for wanted in declared["optional-dependencies"]["simulation"]}
+    shared = {re.split(r"[<>=\[ ]", wanted)[0] for wanted in declared["dependencies"]}
+    importers = {
+        path.relative_to(PROJECT).as_posix()
+        for path in files_of("ingestion", *LATER)
+        for name in own
+        if path.suffix == ".py" and re.search(rf"^ *(import|from) {name}\b", path.read_text(encoding="utf-8"), re.M)
+    }
+    assert own and not own & shared
+    assert importers and all(where.startswith("ingestion/simulation/") for where in importers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,19 @@ def test_core_is_blind_to_partners() -> None:
         if partner in path.read_text(encoding="utf-8")
     ]
     assert not named
+
+
+def test_every_macro_of_the_linter_stands_for_a_macro_of_the_project() -> None:
+    """A stub whose macro is gone would let a model that still calls it pass the linter."""
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    stubs = settings["tool"]["sqlfluff"]["templater"]["jinja"]["macros"]
+    macros = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "dbt_project" / "macros").rglob("*.sql"))
+    written = {name: re.sub(r"\s", "", takes) for name, takes in re.findall(r"macro (\w+)\(([^)]*)\)", macros)}
+    stubbed = {name: re.findall(r"macro (\w+)\(([^)]*)\)", text) for name, text in stubs.items()}
+    assert len(stubbed) > 10
+    assert {name for name in stubbed if name not in written} == set()
+    wrong = {name for name, (found, *_) in stubbed.items() if re.sub(r"\s", "", found[1]) != written[name]}
+    assert wrong == set(), "a stub takes what its macro takes"
 
 
 def test_every_metric_and_core_table_is_gated() -> None:
