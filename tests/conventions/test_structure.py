@@ -14,7 +14,7 @@ from ingestion.contract import load_registry
 from ingestion.contract.registry import name_staging_model
 from ingestion.foundation import PROJECT, load_settings
 from ingestion.foundation.owners import read_owners
-from ingestion.foundation.settings import VARIABLES
+from ingestion.foundation.settings import HANDED_TO_DBT, VARIABLES
 from quality.rules import read_rules
 from quality.suite import load_suites
 
@@ -145,7 +145,7 @@ def test_the_repository_holds_no_data_and_names_no_host() -> None:
 
 
 def test_every_variable_of_the_platform_is_declared() -> None:
-    """One list of names: what code, templates and documents read or set is a field of `Variables`, and nothing else."""
+    """One list of names: what is read or set is a field of `Variables` or handed to dbt, and nothing else."""
     quoted = re.compile(r"""["'`$]\{?(PLATFORM_[A-Z_]+)""")
     files = [
         path
@@ -155,5 +155,6 @@ def test_every_variable_of_the_platform_is_declared() -> None:
     ]
     files += [PROJECT / name for name in ("Makefile", "README.md", "README.zh-CN.md", ".ci/run")]
     named = {name for path in files for name in quoted.findall(path.read_text(encoding="utf-8"))}
-    assert named >= {"PLATFORM_HOME", "PLATFORM_AIRFLOW_PORT", "PLATFORM_LAKE"}
-    assert named <= VARIABLES
+    assert named >= {"PLATFORM_HOME", "PLATFORM_AIRFLOW_PORT", *HANDED_TO_DBT}
+    assert named <= VARIABLES | HANDED_TO_DBT
+    assert not VARIABLES & HANDED_TO_DBT
