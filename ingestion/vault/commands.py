@@ -16,7 +16,7 @@ from ingestion.vault import Vault, VaultRefused
 
 @contextmanager
 def _open_vault(settings: Settings) -> Iterator[Vault]:
-    vault = Vault(settings, load_keys(settings.key_file, settings.token_algorithm))
+    vault = Vault(settings, load_keys(settings.key_file, settings.token_algorithm, may_draw=False))
     try:
         yield vault
     finally:
@@ -57,15 +57,20 @@ def readmit_person(given: argparse.Namespace, settings: Settings) -> int:
 
 def list_audit(_given: argparse.Namespace, settings: Settings) -> int:
     """Print every request, oldest first."""
-    with _open_vault(settings) as vault:
-        lines = [" ".join(str(value) for value in row.values() if value is not None) for row in vault.list_entries()]
+    lines = []
+    if settings.key_file.exists():
+        with _open_vault(settings) as vault:
+            rows = vault.list_entries()
+        lines = [" ".join(str(value) for value in row.values() if value is not None) for row in rows]
     print("\n".join(lines) if lines else "nobody has asked yet; `python -m ingestion vault reveal` asks.")
     return DONE
 
 
 def list_keys(_given: argparse.Namespace, settings: Settings) -> int:
-    """Print the versions of the key file, newest first."""
-    print("\n".join(version.label for version in load_keys(settings.key_file).versions))
+    """Print the versions of the key file, newest first; listing draws no key."""
+    versions = load_keys(settings.key_file, may_draw=False).versions if settings.key_file.exists() else ()
+    labels = [version.label for version in versions]
+    print("\n".join(labels) if labels else "no key has been drawn yet; the first delivery that lands draws it.")
     return DONE
 
 
