@@ -48,19 +48,32 @@ def render_contract(
             "    # check: the timetable is a placeholder, and go_live the sample's date where its name holds one",
             f'    value: {{cron: "0 7 * * *", available_at: "07:00", go_live: "{go_live}"}}',
             "schema:",
-            f"  - name: {dataset}",
-            f"    physicalName: {_flow(physical)}",
-            "    # check: what is one row?",
-            "    description: One row per …",
-            "    customProperties:",
-            "      - property: delivery",
-            "        value:",
-            *(f"          {line}" for line in _delivery_lines(delivery, doubts)),
-            "    properties:",
-            *(f"      {line}" for draft in drafts for line in _column_lines(draft)),
+            *(f"  {line}" for line in render_dataset(dataset, physical, delivery, doubts, drafts)),
             "",
         ]
     )
+
+
+def render_dataset(
+    dataset: str,
+    physical: str,
+    delivery: dict[str, Any],
+    doubts: dict[str, list[str]],
+    drafts: list[ColumnDraft],
+) -> list[str]:
+    """The lines of one entry of a contract's `schema`."""
+    return [
+        f"- name: {dataset}",
+        f"  physicalName: {_flow(physical)}",
+        "  # check: what is one row?",
+        "  description: One row per …",
+        "  customProperties:",
+        "    - property: delivery",
+        "      value:",
+        *(f"        {line}" for line in _delivery_lines(delivery, doubts)),
+        "  properties:",
+        *(f"    {line}" for draft in drafts for line in _column_lines(draft)),
+    ]
 
 
 def _delivery_lines(delivery: dict[str, Any], doubts: dict[str, list[str]]) -> Iterator[str]:
