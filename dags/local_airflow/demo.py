@@ -7,7 +7,7 @@ import time
 from datetime import date, datetime
 
 from dags.local_airflow.progress import Progress
-from dags.local_airflow.runs import list_dags, outcome, run_date
+from dags.local_airflow.runs import list_dags, read_outcome, run_date
 from dags.local_airflow.simulated_group import SimulatedGroup, deliver_days, describe_group
 from dags.local_airflow.stack import Stack, bring_up
 from dags.local_airflow.summary import announce, summarise
@@ -30,7 +30,7 @@ def show_demo(stack: Stack, settings: Settings, customers: int, days: int, seed:
     has_begun = False
     try:
         for number, day in enumerate(group.dates, 1):
-            done = outcome(settings, sources, day)
+            done = read_outcome(settings, sources, day)
             if done:
                 progress.say(f"{day}  {done} before")
                 continue

@@ -26,7 +26,7 @@ from ingestion.foundation.verdict import write_verdicts
 from ingestion.lake import choose_parquet_options
 from ingestion.landing.committing import commit_delivery, lock_source
 from ingestion.landing.kept_out import RAW, ROWS
-from ingestion.landing.parsing import LANDED, PART, QUARANTINED, Parsed, parse_delivery
+from ingestion.landing.parsing import LANDED, PART, QUARANTINED, ParsedDelivery, parse_delivery
 from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import load_keys
 from ingestion.protection.sealing import unseal_quarantine
@@ -37,7 +37,7 @@ class QuarantineUnknown(Exception):
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldDelivery:
     """The quarantine of one delivery; `rows` are still waiting for a corrected contract or a re-send."""
 
     delivery_id: str
@@ -54,7 +54,7 @@ class Held:
         )
 
 
-def list_held(settings: Settings, source: str | None = None, batch_date: date | None = None) -> list[Held]:
+def list_held(settings: Settings, source: str | None = None, batch_date: date | None = None) -> list[HeldDelivery]:
     """Quarantines of current deliveries that were not replayed yet, by source, dataset and date."""
     query = (
         sa.select(deliveries)
@@ -74,7 +74,7 @@ def list_held(settings: Settings, source: str | None = None, batch_date: date | 
     with use_ledger(settings) as connection:
         rows = connection.execute(query).all()
     return [
-        Held(row.delivery_id, row.source, row.dataset, row.batch_date, row.file_name, row.rows_quarantined)
+        HeldDelivery(row.delivery_id, row.source, row.dataset, row.batch_date, row.file_name, row.rows_quarantined)
         for row in rows
     ]
 
@@ -137,7 +137,7 @@ def replay_held(delivery: str, at: datetime, settings: Settings) -> tuple[int, i
     return parsed.rows_landed, parsed.rows_in - parsed.rows_landed
 
 
-def _restrict(parsed: Parsed, wanted: pl.Series, work: Path, parquet: str) -> Parsed:
+def _restrict(parsed: ParsedDelivery, wanted: pl.Series, work: Path, parquet: str) -> ParsedDelivery:
     """Only the rows that were held, of a delivery that was parsed as a whole."""
     part, kept = work / LANDED / PART, work / "kept.parquet"
     with duckdb.connect(":memory:") as connection:
@@ -151,7 +151,7 @@ def _restrict(parsed: Parsed, wanted: pl.Series, work: Path, parquet: str) -> Pa
     return replace(parsed, rows_in=wanted.len(), rows_landed=int(copied[0][0]), quarantine=still)
 
 
-def _find(delivery: str, settings: Settings) -> Held:
+def _find(delivery: str, settings: Settings) -> HeldDelivery:
     found = [held for held in list_held(settings) if held.delivery_id.startswith(delivery)]
     if len(found) != 1:
         raise QuarantineUnknown(
@@ -161,11 +161,11 @@ def _find(delivery: str, settings: Settings) -> Held:
     return found[0]
 
 
-def _locate_folder(held: Held, settings: Settings) -> Path:
+def _locate_folder(held: HeldDelivery, settings: Settings) -> Path:
     return settings.quarantine / held.source / held.dataset / f"batch_date={held.batch_date}" / held.delivery_id
 
 
-def _locate_delivery(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
+def _locate_delivery(held: HeldDelivery, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
     """The delivery, as it lies where it arrived, whose rows these are, or are what a replay left of them."""
     dataset, delivery_id = contract.find_dataset(held.dataset), held.delivery_id
     with ledger.connect() as connection:

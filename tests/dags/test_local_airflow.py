@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from dags.local_airflow.home import AirflowHome
 from dags.local_airflow.lake_rows import LakeRows, count_lake_rows, describe_changes
 from dags.local_airflow.progress import Progress
-from dags.local_airflow.runs import outcome
+from dags.local_airflow.runs import read_outcome
 from dags.local_airflow.simulated_group import SimulationFailed, deliver_days, describe_group
 from dags.local_airflow.stack import COMPONENTS, Stack, StackFailed
 from dags.local_airflow.summary import announce, summarise
@@ -215,16 +215,16 @@ def test_how_a_date_ended_is_read_from_the_ledger_alone(settings: Settings) -> N
         begin_run(stage, day, f"{stage}-{day}", AT, settings)
         record_step(stage, f"{stage}-{day}", state, Account("Said.", figures), AT, settings)
 
-    assert outcome(settings, ["bank_a"], DAY) is None
+    assert read_outcome(settings, ["bank_a"], DAY) is None
     end("ingest_bank_a", DAY, RunState.SUCCEEDED)
     end("warehouse", DAY, RunState.FAILED, error="WarehouseBuildFailed")
-    assert outcome(settings, ["bank_a"], DAY) is None, "a fault is not an end"
+    assert read_outcome(settings, ["bank_a"], DAY) is None, "a fault is not an end"
     end("warehouse", DAY, RunState.FAILED, error="PublicationRefused")
-    assert outcome(settings, ["bank_a"], DAY) == "refused"
+    assert read_outcome(settings, ["bank_a"], DAY) == "refused"
     for stage in ("warehouse", "features", "scoring"):
         end(stage, DAY, RunState.SUCCEEDED)
-    assert outcome(settings, ["bank_a"], DAY) == "scored"
-    assert outcome(settings, ["bank_a", "bank_b"], DAY) is None
+    assert read_outcome(settings, ["bank_a"], DAY) == "scored"
+    assert read_outcome(settings, ["bank_a", "bank_b"], DAY) is None
     assert not (settings.home / "airflow").exists()
 
 

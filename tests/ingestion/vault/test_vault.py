@@ -19,7 +19,7 @@ from ingestion.commands import main
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings, SettingsInvalid, command_line, load_settings
 from ingestion.protection import add_key, load_keys
 from ingestion.vault import Vault, VaultRefused
-from ingestion.vault.deposit import Deposited
+from ingestion.vault.deposit import DepositReport
 from ingestion.vault.tables import metadata, subjects, token_starts
 
 AT = datetime(2026, 3, 5, 9, 30, tzinfo=BUSINESS_TIMEZONE)
@@ -75,17 +75,17 @@ def files(settings: Settings) -> bytes:
 
 
 def test_deposit_keeps_each_value_once(vault: Vault) -> None:
-    assert vault.deposit(PEOPLE) == Deposited(new=4, known=0, passed_over=0)
-    assert vault.deposit(PEOPLE) == Deposited(new=0, known=4, passed_over=0)
+    assert vault.deposit(PEOPLE) == DepositReport(new=4, known=0, passed_over=0)
+    assert vault.deposit(PEOPLE) == DepositReport(new=0, known=4, passed_over=0)
     assert vault.deposit(iter(values(("zhang", "email", "z@example.com")).to_batches())).new == 1
     assert vault.deposit(values()).new == 0
-    assert vault.deposit(PEOPLE) == Deposited(new=0, known=4, passed_over=0)
+    assert vault.deposit(PEOPLE) == DepositReport(new=0, known=4, passed_over=0)
 
 
 def test_values_of_a_person_may_come_apart_and_later(vault: Vault) -> None:
     own = "cert_no11010519491231002X"
     apart = values((own, "mobile", "13812341234"), ("li", "mobile", "13812341234"), (own, "email", "z@example.com"))
-    assert vault.deposit(apart) == Deposited(new=3, known=0, passed_over=0)
+    assert vault.deposit(apart) == DepositReport(new=3, known=0, passed_over=0)
     assert vault.deposit(values((own, "cert_no", "11010519491231002X"))).new == 1
     assert vault.reveal(ZHANG, "DSR", **WHO) == "11010519491231002X"
     assert vault.reveal(token("emailz@example.com"), "DSR", **WHO) == "z@example.com"
@@ -99,15 +99,15 @@ def test_any_text_comes_back_as_it_was(vault: Vault) -> None:
 
 
 def test_it_may_be_kept_in_postgresql(shared: Vault) -> None:
-    assert shared.deposit(PEOPLE) == Deposited(new=4, known=0, passed_over=0)
-    assert shared.deposit(values(("zhang", "mobile", "13812341234"), ("zhang", "email", "z@example.com"))) == Deposited(
-        new=1, known=1, passed_over=0
-    )
+    assert shared.deposit(PEOPLE) == DepositReport(new=4, known=0, passed_over=0)
+    assert shared.deposit(
+        values(("zhang", "mobile", "13812341234"), ("zhang", "email", "z@example.com"))
+    ) == DepositReport(new=1, known=1, passed_over=0)
     assert shared.reveal(token("emailz@example.com"), "DSR", **WHO) == "z@example.com"
     assert shared.forget(token("zhang"), **WHO) == 3
-    assert shared.deposit(PEOPLE) == Deposited(new=0, known=2, passed_over=2)
+    assert shared.deposit(PEOPLE) == DepositReport(new=0, known=2, passed_over=2)
     shared.readmit(token("zhang"), **WHO)
-    assert shared.deposit(PEOPLE) == Deposited(new=2, known=2, passed_over=0)
+    assert shared.deposit(PEOPLE) == DepositReport(new=2, known=2, passed_over=0)
 
 
 @pytest.mark.parametrize("kept", ["vault", "shared"])
@@ -136,7 +136,7 @@ def test_deposits_of_the_same_persons_at_once_lose_nothing(kept: str, request: p
     tables = [values(*((person, kind, kind + person) for person in people)) for kind in kinds]
     with ThreadPoolExecutor(len(kinds)) as pool:
         found = list(pool.map(vault.deposit, tables))
-    assert found == [Deposited(new=300, known=0, passed_over=0)] * len(kinds)
+    assert found == [DepositReport(new=300, known=0, passed_over=0)] * len(kinds)
     for kind in kinds:
         assert vault.reveal(token(kind + kind + people[7]), "DSR", **WHO) == kind + people[7]
     assert vault.forget(token(people[7]), **WHO) == len(kinds)
@@ -221,7 +221,7 @@ def test_forgetting_is_for_good(vault: Vault, settings: Settings) -> None:
     with pytest.raises(VaultRefused, match="its subject was forgotten"):
         vault.reveal(ZHANG, "DSR", **WHO)
     assert vault.reveal(SHARED, "DSR", **WHO) == "13812341234", "the other person's copy stays"
-    assert vault.deposit(PEOPLE) == Deposited(new=0, known=2, passed_over=2)
+    assert vault.deposit(PEOPLE) == DepositReport(new=0, known=2, passed_over=2)
     assert [entry["action"] for entry in vault.list_entries()] == ["forget", "reveal", "reveal"]
 
 
@@ -258,7 +258,7 @@ def test_readmission_starts_again(vault: Vault) -> None:
     vault.deposit(PEOPLE)
     vault.forget(token("zhang"), **WHO)
     vault.readmit(token("zhang"), **WHO)
-    assert vault.deposit(PEOPLE) == Deposited(new=2, known=2, passed_over=0)
+    assert vault.deposit(PEOPLE) == DepositReport(new=2, known=2, passed_over=0)
     assert vault.reveal(ZHANG, "DSR", **WHO) == "11010519491231002X"
     with pytest.raises(VaultRefused, match="is not forgotten"):
         vault.readmit(token("zhang"), **WHO)
