@@ -139,6 +139,7 @@ def test_the_linter_protects_the_simulation_from_every_package_and_ignores_nothi
     assert protected.get("as_packages", True) is True
     packages = {path.parent.name for path in PROJECT.glob("*/*.py")} - {"tests"}
     assert set(linter["root_packages"]) == packages
+    assert all((PROJECT / name / "__init__.py").exists() for name in packages), "else another clone's may be linted"
     assert not [one["name"] for one in linter["contracts"] if "ignore_imports" in one]
 
 

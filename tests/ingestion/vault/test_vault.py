@@ -13,6 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from cryptography.exceptions import InvalidTag
 
 from ingestion.commands import main
@@ -20,6 +23,7 @@ from ingestion.foundation import BUSINESS_TIMEZONE, Settings, SettingsInvalid, c
 from ingestion.protection import add_key, load_keys
 from ingestion.vault import Vault, VaultRefused
 from ingestion.vault.deposit import DepositReport
+from ingestion.vault.store import HEAD, MIGRATIONS, VERSION_TABLE
 from ingestion.vault.tables import metadata, subjects, token_starts
 
 AT = datetime(2026, 3, 5, 9, 30, tzinfo=BUSINESS_TIMEZONE)
@@ -67,6 +71,8 @@ def shared(settings: Settings, server: str) -> Iterator[Vault]:
     opened = Vault(replace(settings, vault_url=server), load_keys(settings.key_file))
     yield opened
     metadata.drop_all(opened.engine)
+    with opened.engine.begin() as connection:
+        connection.execute(sa.text(f"drop table {VERSION_TABLE}"))
     opened.close()
 
 
@@ -305,6 +311,47 @@ def test_a_vault_of_another_version_is_reported_and_left_as_it_is(settings: Sett
         Vault(settings, load_keys(settings.key_file))
     with sqlite3.connect(path) as connection:
         assert connection.execute("select name from sqlite_master where type = 'table'").fetchall() == [("subjects",)]
+
+
+def find_differences(engine: sa.Engine) -> list[object]:
+    with engine.connect() as connection:
+        options = {"compare_type": True, "version_table": VERSION_TABLE}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+@pytest.mark.parametrize("name", ["vault", "shared"])
+def test_a_vault_of_before_revisions_is_adopted_and_loses_nothing(name: str, request: pytest.FixtureRequest) -> None:
+    opened: Vault = request.getfixturevalue(name)
+    settings: Settings = request.getfixturevalue("settings")
+    settings = replace(settings, vault_url=opened.engine.url.render_as_string(hide_password=False))
+    keys = opened.store.newest
+    opened.deposit(PEOPLE)
+    with opened.engine.begin() as connection:
+        connection.execute(sa.text(f"drop table {VERSION_TABLE}"))
+        connection.execute(sa.text("drop table audit"))
+    again = Vault(settings, keys)
+    assert again.deposit(PEOPLE) == DepositReport(new=0, known=4, passed_over=0)
+    assert find_differences(again.engine) == []
+    with again.engine.connect() as connection:
+        assert connection.execute(sa.text(f"select version_num from {VERSION_TABLE}")).scalar() == HEAD
+    again.close()
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+
+
+@pytest.mark.parametrize("name", ["vault", "shared"])
+def test_a_vault_newer_than_the_code_is_refused_in_a_sentence(name: str, request: pytest.FixtureRequest) -> None:
+    opened: Vault = request.getfixturevalue(name)
+    settings: Settings = request.getfixturevalue("settings")
+    settings = replace(settings, vault_url=opened.engine.url.render_as_string(hide_password=False))
+    assert find_differences(opened.engine) == []
+    with opened.engine.begin() as connection:
+        connection.execute(sa.text(f"update {VERSION_TABLE} set version_num = '9999'"))
+    sentence = (
+        r"^The vault .* has revision 9999, .* knows it up to 0001; update the platform, or set PLATFORM_VAULT_URL"
+    )
+    with pytest.raises(SettingsInvalid, match=sentence) as caught:
+        Vault(settings, opened.store.newest)
+    assert "\n" not in str(caught.value)
 
 
 def test_purposes_and_place_are_configured(tmp_path: Path) -> None:
