@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from ingestion.protection import derive_output_types
-from ingestion.scaffold.columns import MONEY, RATE, ColumnDraft
+from ingestion.scaffold.column_draft import ColumnDraft
 from ingestion.scaffold.trials import trial_column
+from ingestion.scaffold.vocabulary import MONEY, RATE
 
 LINEAGE = ("_delivery_id", "_line_number", "_batch_date", "_sequence", "_known_at")
 LOGICAL = {"BIGINT": "integer", "INTEGER": "integer", "DATE": "date", "TIMESTAMPTZ": "timestamp", "BOOLEAN": "boolean"}

@@ -13,13 +13,15 @@ from ingestion.foundation import Files, Settings, list_files, load_settings
 from ingestion.foundation.tenant import DECLARED, FILE_KINDS
 from ingestion.identifiers.sensitive import find_forbidden_names
 from ingestion.scaffold.additions import add_dataset
-from ingestion.scaffold.columns import OPEN_ENDED, ColumnDraft, draft_columns
+from ingestion.scaffold.column_draft import ColumnDraft
+from ingestion.scaffold.columns import draft_columns
 from ingestion.scaffold.containers import open_sample
 from ingestion.scaffold.drafting import render_contract, render_dataset, render_model
 from ingestion.scaffold.gating import add_to_set, render_suite
 from ingestion.scaffold.keys import mark_key
 from ingestion.scaffold.surroundings import Surroundings, read_companions, read_surroundings
 from ingestion.scaffold.table import SampleUnusable, Table
+from ingestion.scaffold.vocabulary import OPEN_ENDED
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 STANDS_ALONE = """\
