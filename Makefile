@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/
 export PLATFORM_HOME ?= $(CURDIR)/var
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test check up down bench fuzz berka-features clean help
+.PHONY: demo test check up down bench fuzz soak berka-features clean help
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: requirements.lock pyproject.toml .ci/set-up
@@ -41,6 +41,9 @@ bench: $(VENV)/.ready ## ratios beside named alternatives; ONLY=name runs one
 
 fuzz: $(VENV)/.ready ## ten thousand mutated files; the tests try three hundred
 	@FUZZ_CASES=$${FUZZ_CASES:-10000} $(RUN)python -m pytest --numprocesses=0 tests/ingestion/landing/test_fuzz.py
+
+soak: $(VENV)/.ready ## two thousand random loans against the plain recomputation; the tests try two hundred
+	@REFERENCE_LOANS=$${LOANS:-2000} $(RUN)python -m pytest --numprocesses=0 tests/reference
 
 berka-features: $(VENV)/.ready ## features of 354 real loans, as of each loan's date
 	@$(RUN)python tests/acceptance/berka/build_features.py

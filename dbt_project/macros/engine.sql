@@ -21,10 +21,20 @@
 {% macro duckdb__start_of_day(day) %}timezone('Asia/Shanghai', cast({{ day }} as timestamp)){% endmacro %}
 {% macro spark__start_of_day(day) %}cast({{ day }} as timestamp){% endmacro %}
 
+{#- An instant some seconds later. -#}
+{% macro seconds_after(instant, seconds) %}{{ return(dispatched('seconds_after')(instant, seconds)) }}{% endmacro %}
+{% macro duckdb__seconds_after(instant, seconds) %}({{ instant }} + to_seconds({{ seconds }})){% endmacro %}
+{% macro spark__seconds_after(instant, seconds) %}timestampadd(second, {{ seconds }}, {{ instant }}){% endmacro %}
+
 {#- Calendar days from one date to another. -#}
 {% macro days_between(earlier, later) %}{{ return(dispatched('days_between')(earlier, later)) }}{% endmacro %}
 {% macro duckdb__days_between(earlier, later) %}cast(date_diff('day', {{ earlier }}, {{ later }}) as int){% endmacro %}
 {% macro spark__days_between(earlier, later) %}datediff({{ later }}, {{ earlier }}){% endmacro %}
+
+{#- The date some days after (or, of a negative number, before) another. -#}
+{% macro days_after(day, days) %}{{ return(dispatched('days_after')(day, days)) }}{% endmacro %}
+{% macro duckdb__days_after(day, days) %}cast({{ day }} + ({{ days }}) as date){% endmacro %}
+{% macro spark__days_after(day, days) %}date_add({{ day }}, {{ days }}){% endmacro %}
 
 {#- A ratio of two amounts or counts as a fraction of 1, rounded to nine places; NULL where there is no denominator. -#}
 {% macro rate(numerator, denominator) %}{{ return(dispatched('rate')(numerator, denominator)) }}{% endmacro %}

@@ -48,6 +48,9 @@ class Variables(Closed):
     log: Literal["off", "json", "text"] = Field(default="off", description="events on standard error")
     airflow_port: str | None = Field(default=None, description="read by dags/local_airflow")
     schedule: Literal["on", "off"] | None = Field(default=None, description="read by dags/defaults")
+    known_at: str | None = Field(
+        default=None, description="read by dbt's macro is_known: a build as known at an instant"
+    )
     test_data: str | None = Field(default=None, description="read by tests/acceptance")
 
     @field_validator("threads")
@@ -59,6 +62,12 @@ class Variables(Closed):
     @classmethod
     def _limit_memory(cls, text: str) -> str:
         return _match(text, r"[1-9][0-9]*(\.[0-9]+)? ?[KMGT]i?B", "set a size such as 4GB or 512MB")
+
+    @field_validator("known_at")
+    @classmethod
+    def _know_instant(cls, text: str) -> str:
+        shape = r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)"
+        return _match(text, shape, "set an instant with its zone such as 2026-03-04T09:00:00+08:00")
 
     @field_validator("airflow_port")
     @classmethod

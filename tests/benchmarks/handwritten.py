@@ -169,14 +169,15 @@ running as (
     select payments.*, plan.principal_amount + interest_amount + fee_amount as due_amount,
         plan.principal_amount + interest_amount as due_principal_and_interest,
         sum(case when by_customer then paid_amount else 0 end) over by_date as paid_by_customer,
-        sum(principal_and_interest) over by_date as paid_to_funder
+        sum(principal_and_interest) over by_date as paid_to_funder,
+        bool_or(is_buyback) over by_date and sum(payments.principal_amount) over by_date >= plan.principal_amount as is_sold
     from payments join plan using (loan_id, term_number)
     window by_date as (partition by loan_id, term_number order by paid_date
         range between unbounded preceding and current row)
 ),
 cleared as (
     select loan_id, term_number, min(case when by_customer and paid_by_customer >= due_amount then paid_date end) as cleared_before,
-        min(case when paid_to_funder >= due_principal_and_interest then paid_date end) as cleared_after,
+        min(case when paid_to_funder >= due_principal_and_interest or is_sold then paid_date end) as cleared_after,
         sum(case when by_customer then principal_amount else 0 end) as paid_by_customer,
         sum(principal_amount) as paid_by_anyone
     from running group by loan_id, term_number

@@ -23,6 +23,10 @@ Main = Callable[[list[str]], int]
 SETTINGS = {
     "threads": ({"PLATFORM_THREADS": "abc"}, "PLATFORM_THREADS is 'abc'; set a whole number from 1."),
     "no threads": ({"PLATFORM_THREADS": "0"}, "PLATFORM_THREADS is '0'; set a whole number from 1."),
+    "instant": (
+        {"PLATFORM_KNOWN_AT": "2026-03-04 09:00"},
+        "PLATFORM_KNOWN_AT is '2026-03-04 09:00'; set an instant with its zone such as 2026-03-04T09:00:00+08:00.",
+    ),
     "memory": ({"PLATFORM_MEMORY_LIMIT": "much"}, "PLATFORM_MEMORY_LIMIT is 'much'; set a size such as 4GB or 512MB."),
     "tenant": ({"PLATFORM_TENANT": "/nowhere"}, "/nowhere/tenant.toml is missing; PLATFORM_TENANT must name a folder"),
 }

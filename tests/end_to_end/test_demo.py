@@ -82,7 +82,7 @@ def test_a_broken_delivery_stops_the_demo_and_its_repair_lets_it_go_on_to_a_refu
     repaired, silence = demo(home, 3)
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
     assert repaired.stdout.count("scored with scorecard-") == 2
-    assert "2026-03-04  metrics    9 tables: REFUSED by every_loan_matches_the_bank" in repaired.stdout
+    assert "2026-03-04  metrics   11 tables: REFUSED by every_loan_matches_the_bank" in repaired.stdout
     for said in ("2026-03-03  features   8 tables: all passed", "unexplained 0.00", "客户360"):
         assert said in repaired.stdout
     assert any(page.stat().st_size > 100_000 for page in (home / "reports" / "dbt").rglob("index.html"))

@@ -19,7 +19,7 @@ select
     {{ business_date('decisions.decided_at') }} as decided_date,
     applications._delivery_id,
     applications._line_number,
-    applications._known_at
+    greatest(applications._known_at, coalesce(decisions._known_at, applications._known_at)) as _known_at
 from {{ ref('fct_applications_history') }} as applications
 left join {{ ref('fct_decisions') }} as decisions on applications.application_id = decisions.application_id
 where applications._superseded_at is null

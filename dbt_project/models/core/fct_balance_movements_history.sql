@@ -18,7 +18,8 @@ select
     'repayment:' || repayment_id || ':' || cast(term_number as string) as movement_id,
     customer_id,
     loan_id,
-    'repaid' as movement_type,
+    -- What goes back to the customer (退票, 拒付) raises the balance again: the reversal of a repayment.
+    case when principal_amount < 0 then 'reversed' else 'repaid' end as movement_type,
     paid_at as moved_at,
     cast(-principal_amount as decimal(18, 2)) as principal_amount,
     _known_at,
@@ -28,7 +29,7 @@ from {{ ref('fct_repayments_history') }}
 union all
 
 select
-    'compensation:' || compensation_id || ':' || cast(term_number as string) as movement_id,
+    'compensation:' || funder || ':' || compensation_id || ':' || cast(term_number as string) as movement_id,
     customer_id,
     loan_id,
     'compensated' as movement_type,

@@ -7,6 +7,7 @@ select
     owners.loan_id,
     versions.term_number,
     owners.customer_id,
+    versions.funder,
     versions.loan_id_funder,
     versions.compensated_date,
     {{ start_of_day('versions.compensated_date') }} as compensated_at,
@@ -18,4 +19,5 @@ select
     versions._known_at,
     versions._superseded_at
 from versions
-left join {{ ref('int_loans_owned') }} as owners on versions.loan_id_funder = owners.loan_id_funder
+left join {{ ref('int_loans_owned') }} as owners
+    on versions.funder = owners.funder and versions.loan_id_funder = owners.loan_id_funder

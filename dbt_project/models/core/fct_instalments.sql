@@ -25,7 +25,7 @@ select
         as dpd_ever_after_compensation,
     instalments._delivery_id,
     instalments._line_number,
-    instalments._known_at
+    greatest(instalments._known_at, coalesce(cleared._known_at, instalments._known_at)) as _known_at
 from instalments
 left join {{ ref('int_instalments_cleared') }} as cleared
     on instalments.loan_id = cleared.loan_id and instalments.term_number = cleared.term_number

@@ -1,6 +1,8 @@
 with
 
-versions as ({{ conformed_history('instalments', ['loan_id', 'term_number']) }})
+versions as ({{ conformed_history(
+    'instalments', ['loan_id', 'term_number'], version='plan_version', whole=['loan_id']
+) }})
 
 select
     versions.loan_id,

@@ -9,7 +9,7 @@ events as (
 
 reversals as (
 
-    select loan_id, min(posted_at) as reversed_at
+    select loan_id, min(posted_at) as reversed_at, max(_known_at) as known_at
     from events
     where loan_event = 'reversed'
     group by loan_id
@@ -37,7 +37,7 @@ select
     coalesce(reversals.reversed_at is not null, false) as is_reversed,
     events._delivery_id,
     events._line_number,
-    events._known_at
+    greatest(events._known_at, coalesce(reversals.known_at, events._known_at)) as _known_at
 from events
 left join reversals on events.loan_id = reversals.loan_id
 where events.loan_event = 'funded'

@@ -1,5 +1,6 @@
 -- FPDn by count (首逾率) by due-date cohort: loans whose first instalment went n days unpaid, of those for which n days
--- have passed since its due date; rule "ever": a payment on day n is bad. NULL, not 0, while nothing has matured.
+-- have passed since its due date; rule "ever": a payment on day n is bad. NULL, not 0, while nothing has matured. A
+-- loan counts on the days on which it stands.
 with
 
 dates as (
@@ -11,39 +12,36 @@ dates as (
 firsts as (
 
     select
-        instalments.due_date,
-        instalments.loan_id,
-        'before_compensation' as calibre,
-        instalments.cleared_date_before_compensation as cleared_date
-    from {{ ref('fct_instalments') }} as instalments
-    inner join {{ ref('fct_loans') }} as loans on instalments.loan_id = loans.loan_id and not loans.is_reversed
-    where instalments.term_number = 1
-
-    union all
-
-    select
-        instalments.due_date,
-        instalments.loan_id,
-        'after_compensation' as calibre,
-        instalments.cleared_date_after_compensation as cleared_date
-    from {{ ref('fct_instalments') }} as instalments
-    inner join {{ ref('fct_loans') }} as loans on instalments.loan_id = loans.loan_id and not loans.is_reversed
-    where instalments.term_number = 1
+        dates.as_of_date,
+        states.loan_id,
+        states.due_date,
+        states.cleared_date_before_compensation,
+        states.cleared_date_after_compensation
+    from {{ ref('int_instalment_states') }} as states
+    inner join dates
+        on states.due_date <= dates.as_of_date
+        and states.valid_from <= dates.as_of_date
+        and (states.valid_to is null or dates.as_of_date < states.valid_to)
+    inner join {{ ref('fct_loans') }} as loans
+        on states.loan_id = loans.loan_id and {{ loan_stands('loans', 'dates.as_of_date') }}
+    where states.term_number = 1
 
 ),
 
 judged as (
-
+    {% for view in ['before_compensation', 'after_compensation'] %}
     select
-        dates.as_of_date,
-        firsts.due_date,
-        firsts.calibre,
-        firsts.loan_id,
-        {{ days_between('firsts.due_date', 'dates.as_of_date') }} as days_since_due,
-        {{ dpd_ever('firsts.cleared_date', 'firsts.due_date', 'dates.as_of_date') }} as dpd_ever
+        as_of_date,
+        due_date,
+        '{{ view }}' as calibre,
+        loan_id,
+        {{ days_between('due_date', 'as_of_date') }} as days_since_due,
+        {{ dpd_ever('cleared_date_' ~ view, 'due_date', 'as_of_date') }} as dpd_ever
     from firsts
-    inner join dates on firsts.due_date <= dates.as_of_date
-
+    {% if not loop.last %}
+    union all
+    {% endif %}
+    {% endfor %}
 )
 
 select

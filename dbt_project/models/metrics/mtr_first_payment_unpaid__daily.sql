@@ -1,5 +1,5 @@
 -- FPD0 by amount (DLQ-05) by due date: of what fell due as first instalments, the share unpaid at the end of the due
--- day. Only payments of that instalment count.
+-- day. Only payments of that instalment count, less what went back by then; a loan counts if it stands on that day.
 with
 
 firsts as (
@@ -17,7 +17,8 @@ firsts as (
             ), 0
         ) as paid_by_due_amount
     from {{ ref('fct_instalments') }} as instalments
-    inner join {{ ref('fct_loans') }} as loans on instalments.loan_id = loans.loan_id and not loans.is_reversed
+    inner join {{ ref('fct_loans') }} as loans
+        on instalments.loan_id = loans.loan_id and {{ loan_stands('loans', 'instalments.due_date') }}
     left join {{ ref('int_instalment_payments') }} as payments
         on instalments.loan_id = payments.loan_id and instalments.term_number = payments.term_number
     where instalments.term_number = 1 and instalments.due_date <= {{ batch_date() }}

@@ -1,36 +1,21 @@
--- One row per instalment that is cleared in at least one view: by the customer (代偿前), or for the funder (代偿后).
+-- One row per instalment on which anything was paid: when it was cleared, if it is, by the customer (代偿前) and for the
+-- funder (代偿后), and when the last payment that says so was known.
 with
 
-by_customer as (
+known as (
 
-    select loan_id, term_number, paid_date, paid_amount, due_amount
+    select loan_id, term_number, max(_known_at) as _known_at
     from {{ ref('int_instalment_payments') }}
-    where payer = 'customer'
+    group by loan_id, term_number
 
-),
-
-for_funder as (
-
-    select
-        loan_id,
-        term_number,
-        paid_date,
-        principal_and_interest_amount as paid_amount,
-        due_principal_and_interest_amount as due_amount
-    from {{ ref('int_instalment_payments') }}
-
-),
-
-before_compensation as ({{ cleared_dates('by_customer', ['loan_id', 'term_number']) }}),
-
-after_compensation as ({{ cleared_dates('for_funder', ['loan_id', 'term_number']) }})
+)
 
 select
-    coalesce(before_compensation.loan_id, after_compensation.loan_id) as loan_id,
-    coalesce(before_compensation.term_number, after_compensation.term_number) as term_number,
-    before_compensation.cleared_date as cleared_date_before_compensation,
-    after_compensation.cleared_date as cleared_date_after_compensation
-from before_compensation
-full outer join after_compensation
-    on before_compensation.loan_id = after_compensation.loan_id
-    and before_compensation.term_number = after_compensation.term_number
+    states.loan_id,
+    states.term_number,
+    states.cleared_date_before_compensation,
+    states.cleared_date_after_compensation,
+    known._known_at
+from {{ ref('int_instalment_states') }} as states
+inner join known on states.loan_id = known.loan_id and states.term_number = known.term_number
+where states.valid_to is null

@@ -9,6 +9,7 @@ source as (
 select
     source.comp_no as compensation_id,
     source.fund_loan_no as loan_id_funder,
+    'bank_a' as funder,
     source.term_no as term_number,
     source.compensated_date,
     cast(source.principal_amount_fen as decimal(18, 0)) * 0.01 as principal_amount,

@@ -9,6 +9,7 @@ source as (
 select
     source.comp_no as compensation_id,
     source.fund_loan_no as loan_id_funder,
+    'bank_b' as funder,
     source.term_no as term_number,
     source.compensated_date,
     source.principal_amount,
