@@ -37,6 +37,10 @@ class Overtaken(Exception):
     """Another process has written a row first."""
 
 
+class _VaultForeign(Exception):
+    """The database holds subjects of another make."""
+
+
 class Store:
     """The open database with the keys that wrap those of the subjects."""
 
@@ -46,7 +50,7 @@ class Store:
         Raises:
             SettingsInvalid: there is no database at the vault's address, or it is newer than the code or not ours.
         """
-        url = settings.vault_url or f"sqlite:///{settings.home / 'vault' / 'vault.db'}"
+        url = _locate(settings)
         self.keys = {version.version: version for version in keys.versions}
         self.newest = keys
         settings.home.mkdir(parents=True, exist_ok=True)
@@ -57,11 +61,7 @@ class Store:
                 sa.event.listen(self.engine, "connect", _set_sqlite_pragmas)
             dialect = importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")
             self.insert: Any = dialect.insert
-            with hold_lock(settings.home / ".vault.lock"):
-                is_newest = _revisions.is_newest(self.engine)
-                is_other = not is_newest and not _is_ours(self.engine)
-                if not is_newest and not is_other:
-                    _revisions.make_newest(self.engine)
+            self._make_newest(settings)
         except RevisionNewer as error:
             raise SettingsInvalid(
                 f"The vault {hide_password(url)} has revision {error}, and this version of the platform knows it up to"
@@ -72,11 +72,22 @@ class Store:
                 f"The vault {hide_password(url)} cannot be opened ({type(error).__name__}); correct PLATFORM_VAULT_URL,"
                 " or put the last copy of the vault in its place."
             ) from None
-        if is_other:
+        except _VaultForeign:
             raise SettingsInvalid(
                 f"The vault {hide_password(url)} was made by another version of the platform; ask that version for its"
                 " values, and give this one an empty database and a new home."
-            )
+            ) from None
+
+    def _make_newest(self, settings: Settings) -> None:
+        try:
+            with hold_lock(settings.home / ".vault.lock"):
+                if not _revisions.is_newest(self.engine):
+                    if not _is_ours(self.engine):
+                        raise _VaultForeign
+                    _revisions.make_newest(self.engine)
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -123,6 +134,19 @@ class Store:
     def open_content(self, row: sa.Row[Any]) -> Content:
         """All values of a subject; InvalidTag where what is sealed is damaged."""
         return read_content(decrypt_sealed(self.unwrap_key(row), row.sealed, row.subject))
+
+
+def has_vault(settings: Settings) -> bool:
+    """Whether there is a vault to open; False only where its file has not been made yet."""
+    try:
+        url = sa.make_url(_locate(settings))
+    except sa.exc.ArgumentError:
+        return True  # opening it says what is wrong
+    return url.get_backend_name() != "sqlite" or not url.database or Path(url.database).exists()
+
+
+def _locate(settings: Settings) -> str:
+    return settings.vault_url or f"sqlite:///{settings.home / 'vault' / 'vault.db'}"
 
 
 def _is_ours(engine: sa.Engine) -> bool:
