@@ -13,7 +13,7 @@ from pathlib import Path
 from ingestion.delivery import Delivery
 from ingestion.foundation import Settings
 from ingestion.foundation.locks import hold_lock
-from ingestion.landing.parsing import LANDED, QUARANTINED, ParsedDelivery
+from ingestion.landing.parsing import LANDED, QUARANTINED, Parsed
 
 
 def lock_source(source: str, settings: Settings) -> AbstractContextManager[None]:
@@ -21,7 +21,7 @@ def lock_source(source: str, settings: Settings) -> AbstractContextManager[None]
     return hold_lock(settings.home / "locks" / source)
 
 
-def commit_delivery(delivery: Delivery, parsed: ParsedDelivery, settings: Settings) -> None:
+def commit_delivery(delivery: Delivery, parsed: Parsed, settings: Settings) -> None:
     """Rename both outcomes into their places; a folder left by a killed run is replaced."""
     dataset = delivery.dataset
     where = Path(dataset.source, dataset.name, f"batch_date={delivery.batch_date}", delivery.delivery_id)

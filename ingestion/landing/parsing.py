@@ -35,7 +35,7 @@ LANDED, QUARANTINED, PART = "landed", "quarantined", "part-00.parquet"
 
 
 @dataclass(frozen=True)
-class ParsedDelivery:
+class Parsed:
     """What became of a delivery's rows; of one that is not refused, `folder` holds them in LANDED and QUARANTINED."""
 
     rows_in: int
@@ -52,7 +52,7 @@ class ParsedDelivery:
 
 def parse_delivery(
     contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, work: Path, lands_as: Delivery | None = None
-) -> ParsedDelivery:
+) -> Parsed:
     """Verify, open, type and judge one delivery in a working folder, and keep its clear values if it may land.
 
     Nothing else outside the folder is touched. A replay `lands_as` a delivery of its own.
@@ -73,7 +73,7 @@ def parse_delivery(
         if delivery.is_empty:
             _write_nothing(connection, dataset, part)
             totals = tuple(check_totals(stated, 0, {}))
-            return ParsedDelivery(0, 0, pl.DataFrame(schema=KEPT_OUT), Judgement(totals), work)
+            return Parsed(0, 0, pl.DataFrame(schema=KEPT_OUT), Judgement(totals), work)
         reading, layout = _open(connection, path, dataset, work)
         typed = type_rows(connection, contract, landing, reading, layout, part, keys, list(stated.sums))
         kept_out = [typed.broken, drop_duplicates(connection, dataset, part)]
@@ -88,7 +88,7 @@ def parse_delivery(
             folder = work / QUARANTINED
             quarantine = write_kept_out(connection, landing, reading, layout, quarantine, folder, keys)
             keep_clear_values(connection, f"read_parquet({quote_text(part)})", delivery, settings, keys)
-    return ParsedDelivery(counts.rows_in, counts.rows_landed, quarantine, judgement, work)
+    return Parsed(counts.rows_in, counts.rows_landed, quarantine, judgement, work)
 
 
 def _open(

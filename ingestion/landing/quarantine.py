@@ -26,7 +26,7 @@ from ingestion.foundation.verdict import write_verdicts
 from ingestion.lake import choose_parquet_options
 from ingestion.landing.committing import commit_delivery, lock_source
 from ingestion.landing.kept_out import RAW, ROWS
-from ingestion.landing.parsing import LANDED, PART, QUARANTINED, ParsedDelivery, parse_delivery
+from ingestion.landing.parsing import LANDED, PART, QUARANTINED, Parsed, parse_delivery
 from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import load_keys
 from ingestion.protection.sealing import unseal_quarantine
@@ -137,7 +137,7 @@ def replay_held(delivery: str, at: datetime, settings: Settings) -> tuple[int, i
     return parsed.rows_landed, parsed.rows_in - parsed.rows_landed
 
 
-def _restrict(parsed: ParsedDelivery, wanted: pl.Series, work: Path, parquet: str) -> ParsedDelivery:
+def _restrict(parsed: Parsed, wanted: pl.Series, work: Path, parquet: str) -> Parsed:
     """Only the rows that were held, of a delivery that was parsed as a whole."""
     part, kept = work / LANDED / PART, work / "kept.parquet"
     with duckdb.connect(":memory:") as connection:

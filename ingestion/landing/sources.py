@@ -24,7 +24,7 @@ from ingestion.identifiers.sensitive import redact_numbers
 from ingestion.lake import compare_versions
 from ingestion.landing.committing import commit_delivery, lock_source
 from ingestion.landing.judgement import Judgement, judge_unread
-from ingestion.landing.parsing import ParsedDelivery, parse_delivery
+from ingestion.landing.parsing import Parsed, parse_delivery
 from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable, LayoutChanged
@@ -172,7 +172,7 @@ def _land(
 
 def _judge(
     contract: Contract, delivery: Delivery, settings: Settings, keys: Keys, folder: Path
-) -> tuple[ParsedDelivery | None, Judgement]:
+) -> tuple[Parsed | None, Judgement]:
     """Parse a delivery, and judge it: by its checks, or by what kept it from being read."""
     try:
         parsed = parse_delivery(contract, delivery, settings, keys, folder)

@@ -10,7 +10,7 @@ from ingestion.contract import load_contract
 from ingestion.delivery import DeliveryRefused, find_deliveries
 from ingestion.foundation.ledger import open_ledger
 from ingestion.landing.judgement import DeliveryCheck, Judgement, judge_unread
-from ingestion.landing.parsing import ParsedDelivery, parse_delivery
+from ingestion.landing.parsing import Parsed, parse_delivery
 from ingestion.protection import load_keys
 from ingestion.readers import FileUnreadable, LayoutChanged
 from tests.ingestion.broken import DAY, Party, column
@@ -25,7 +25,7 @@ TOTALS = {
 }
 
 
-def parse(party: Party, work: Path) -> ParsedDelivery:
+def parse(party: Party, work: Path) -> Parsed:
     contract = load_contract(party.source, party.settings)
     assert contract is not None
     ledger = open_ledger(party.settings)
