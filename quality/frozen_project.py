@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from ingestion.contract import Registry
+from ingestion.contract import SourceRegistry
 from ingestion.foundation import Settings, list_files, read_files
 from ingestion.foundation.files import replace_atomically
 from ingestion.lake import render_sources
@@ -26,7 +26,7 @@ class FrozenProject:
     digest: str
 
 
-def freeze_project(settings: Settings, registry: Registry) -> FrozenProject:
+def freeze_project(settings: Settings, registry: SourceRegistry) -> FrozenProject:
     """Write the resolved dbt project under home: the platform's own parts, the tenant's models and seeds, the sources.
 
     Models and seeds are the product's and the tenant's together, as `read_files` gives them; the sources, and the
@@ -54,7 +54,7 @@ def freeze_project(settings: Settings, registry: Registry) -> FrozenProject:
     return FrozenProject(folder, _digest(wanted))
 
 
-def _declare_deliveries(declaration: bytes, registry: Registry) -> bytes:
+def _declare_deliveries(declaration: bytes, registry: SourceRegistry) -> bytes:
     """The project's declaration with the variables by which dbt learns what the contracts deliver."""
     declared = yaml.safe_load(declaration)
     declared["vars"] = declared.get("vars", {}) | {

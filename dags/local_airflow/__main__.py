@@ -75,9 +75,9 @@ def _count(text: str) -> int:
 
 
 def _exit_codes() -> ExitCodes:
-    from ingestion.simulation import SimulationInvalid
+    from dags.local_airflow.simulated_group import SimulationFailed
 
-    return dict.fromkeys((StackFailed, AirflowHomeUnusable, SettingsInvalid, SimulationInvalid), NO)
+    return dict.fromkeys((StackFailed, AirflowHomeUnusable, SettingsInvalid, SimulationFailed), NO)
 
 
 COMMANDS = (

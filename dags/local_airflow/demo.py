@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import signal
 import time
-from datetime import date, timedelta
+from datetime import date, datetime
 
 from dags.local_airflow.progress import Progress
-from dags.local_airflow.runs import list_dags, outcome, run_date
+from dags.local_airflow.runs import list_dags, read_outcome, run_date
+from dags.local_airflow.simulated_group import SimulatedGroup, deliver_days, describe_group
 from dags.local_airflow.stack import Stack, bring_up
 from dags.local_airflow.summary import announce, summarise
 from ingestion.contract import read_cards
-from ingestion.foundation import Settings
-from ingestion.simulation import GO_LIVE, SimulationInvalid, delivered_days, simulate
-from ingestion.simulation.horizon import FUTURE_DAYS
+from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 
 
 def show_demo(stack: Stack, settings: Settings, customers: int, days: int, seed: int, progress: Progress) -> int:
@@ -22,25 +21,23 @@ def show_demo(stack: Stack, settings: Settings, customers: int, days: int, seed:
     Idempotent: a date that was scored or refused before is not run again. Airflow is left as it was found, running or
     stopped. Returns 1 when a run failed for another reason than a refusal.
 
-    Raises: SimulationInvalid when the group delivers fewer days.
+    Raises: SimulationFailed when the group delivers fewer days, or the home holds another group.
     """
-    if days > FUTURE_DAYS:
-        raise SimulationInvalid(f"The simulated group delivers {FUTURE_DAYS} days at most; ask for fewer than {days}.")
+    group = describe_group(settings, customers, days, seed)
     sources = [card.source for card in read_cards(settings)]
-    dates = [GO_LIVE + timedelta(days=day) for day in range(days)]
     began = time.monotonic()
     was_up = stack.is_up()
     has_begun = False
     try:
-        for number, day in enumerate(dates, 1):
-            done = outcome(settings, sources, day)
+        for number, day in enumerate(group.dates, 1):
+            done = read_outcome(settings, sources, day)
             if done:
                 progress.say(f"{day}  {done} before")
                 continue
             if not has_begun:
-                progress.say(announce(dates, customers))
+                progress.say(announce(group))
                 has_begun = True
-            _deliver(settings, customers, number, seed, progress)
+            _deliver(settings, group, number, progress)
             bring_up(stack, list_dags(settings), progress)
             if not _run(stack, settings, sources, day, progress):
                 return 1
@@ -50,16 +47,15 @@ def show_demo(stack: Stack, settings: Settings, customers: int, days: int, seed:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             with progress.doing("Airflow is stopping"):
                 stack.stop()
-    summary = summarise(settings, dates, stack.home.url)
+    summary = summarise(settings, group, stack.home.url, datetime.now(BUSINESS_TIMEZONE).date())
     progress.say(f"{summary}\n\nDone in {time.monotonic() - began:.0f} s.")
     return 0
 
 
-def _deliver(settings: Settings, customers: int, days: int, seed: int, progress: Progress) -> None:
+def _deliver(settings: Settings, group: SimulatedGroup, days: int, progress: Progress) -> None:
     """Let a day's files arrive before its run, not earlier: the confused payouts file first, then its correction."""
-    if delivered_days(settings.home) < days:
-        with progress.doing("the simulated group writes its deliveries"):
-            simulate(customers, days, seed, settings.home, progress=lambda _: None)
+    with progress.doing("the simulated group writes its deliveries"):
+        deliver_days(settings, group, days)
 
 
 def _run(stack: Stack, settings: Settings, sources: list[str], day: date, progress: Progress) -> bool:

@@ -25,7 +25,7 @@ STEP_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class Failure:
+class RunFailure:
     """Why a run failed: the kind of its error, and the sentence that the ledger holds."""
 
     kind: str
@@ -37,7 +37,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AirflowRun:
     """A run as Airflow lists it."""
 
     dag_id: str
@@ -49,7 +49,7 @@ class Asked:
         return self.state in ("success", "failed")
 
 
-def outcome(settings: Settings, sources: list[str], batch_date: date) -> str | None:
+def read_outcome(settings: Settings, sources: list[str], batch_date: date) -> str | None:
     """How a business date ended by the ledger, 'scored' or 'refused'; None while it needs anything more."""
     runs = list_newest_runs(settings, batch_date)
     done = {stage for stage, run in runs.items() if run.state is RunState.SUCCEEDED}
@@ -62,11 +62,11 @@ def outcome(settings: Settings, sources: list[str], batch_date: date) -> str | N
 
 def run_date(
     stack: Stack, settings: Settings, sources: list[str], batch_date: date, progress: Progress
-) -> Failure | None:
+) -> RunFailure | None:
     """Bring one business date through ingestion, warehouse, features and scoring; None when nothing failed.
 
     Only what is missing or failed is asked for, so an interrupted date continues where it stopped. A
-    refused publication is a Failure whose `refused` is true; the date ends there.
+    refused publication is a RunFailure whose `refused` is true; the date ends there.
     """
     lake = count_lake_rows(settings)
     before = _list_runs(stack, batch_date)
@@ -108,18 +108,18 @@ def _say_result(settings: Settings, run: Run, lake: Lake, progress: Progress) ->
         progress.say(line)
 
 
-def _is_under_way(run: Asked | None) -> bool:
+def _is_under_way(run: AirflowRun | None) -> bool:
     return run is not None and not run.ended
 
 
-def _list_runs(stack: Stack, batch_date: date) -> dict[str, Asked]:
+def _list_runs(stack: Stack, batch_date: date) -> dict[str, AirflowRun]:
     """The newest run of every dag for a business date, by dag id."""
     query = f"partition_key_pattern={batch_date}&order_by=-id&limit=100"
     listed = stack.ask(f"dags/~/dagRuns?{query}")["dag_runs"]
-    return {run["dag_id"]: Asked(run["dag_id"], run["dag_run_id"], run["state"]) for run in reversed(listed)}
+    return {run["dag_id"]: AirflowRun(run["dag_id"], run["dag_run_id"], run["state"]) for run in reversed(listed)}
 
 
-def _comes_by_its_assets(stack: Stack, old: Asked, batch_date: date) -> bool:
+def _comes_by_its_assets(stack: Stack, old: AirflowRun, batch_date: date) -> bool:
     """Whether an upstream run that was just repeated has made a new run by its asset."""
     time.sleep(1.0)
     return _list_runs(stack, batch_date)[old.dag_id].run_id != old.run_id
@@ -132,7 +132,7 @@ def _trigger(stack: Stack, dag_id: str, batch_date: date) -> None:
     stack.ask(f"dags/{dag_id}/dagRuns", "POST", body)
 
 
-def _await_end(stack: Stack, dag_id: str, batch_date: date, passed: Asked | None) -> Asked:
+def _await_end(stack: Stack, dag_id: str, batch_date: date, passed: AirflowRun | None) -> AirflowRun:
     until = time.monotonic() + STEP_SECONDS
     while True:
         run = _list_runs(stack, batch_date).get(dag_id)
@@ -144,14 +144,14 @@ def _await_end(stack: Stack, dag_id: str, batch_date: date, passed: Asked | None
         time.sleep(0.3)
 
 
-def _find_run(settings: Settings, run: Asked, batch_date: date) -> Run | None:
+def _find_run(settings: Settings, run: AirflowRun, batch_date: date) -> Run | None:
     """What the ledger holds of a run of Airflow."""
     held = (held for held in read_runs(settings, batch_date) if held.stage == run.dag_id)
     return next((found for found in held if found.run_id == run.run_id), None)
 
 
-def _explain(stack: Stack, run: Asked, held: Run | None, batch_date: date) -> Failure:
+def _explain(stack: Stack, run: AirflowRun, held: Run | None, batch_date: date) -> RunFailure:
     if held and held.state is RunState.FAILED:
-        return Failure(str(held.extras["error"]), " ".join(held.detail.split()))
+        return RunFailure(str(held.extras["error"]), " ".join(held.detail.split()))
     where = f"{stack.url}/dags/{run.dag_id}/runs/{run.run_id}"
-    return Failure("", f"{run.dag_id} of {batch_date} was stopped before it could say why; see {where}.")
+    return RunFailure("", f"{run.dag_id} of {batch_date} was stopped before it could say why; see {where}.")

@@ -32,7 +32,7 @@ STOP_ORDER = ("scheduler", "triggerer", "dag-processor", "api-server")
 HEALTHY = ("metadatabase", "scheduler", "dag_processor")
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
-ASKED_TIMES = 6
+MOST_TRIES = 6
 LAST_PORT = 65535
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -176,7 +176,7 @@ class Stack:
 
         Raises: StackFailed when Airflow refuses, does not answer, or a process of it has ended.
         """
-        for attempt in range(1, ASKED_TIMES + 1):
+        for attempt in range(1, MOST_TRIES + 1):
             try:
                 return call(f"{self.url}/api/v2/{path}", method, body)
             except urllib.error.HTTPError as error:

@@ -2,14 +2,14 @@
 
 from ingestion.contract.cards import SourceCard, read_cards
 from ingestion.contract.profiles import Contract, ContractInvalid, Dataset
-from ingestion.contract.registry import Registry, load_contract, load_registry
+from ingestion.contract.registry import SourceRegistry, load_contract, load_registry
 
 __all__ = [
     "Contract",
     "ContractInvalid",
     "Dataset",
-    "Registry",
     "SourceCard",
+    "SourceRegistry",
     "load_contract",
     "load_registry",
     "read_cards",

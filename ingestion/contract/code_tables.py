@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Container, Iterator
 
 from ingestion.contract.profiles import Dataset
-from ingestion.contract.registry import Registry, name_staging_model
+from ingestion.contract.registry import SourceRegistry, name_staging_model
 from ingestion.foundation import Files, Settings, list_files, read_files
 from ingestion.foundation.declarations import Problem
 
@@ -21,7 +21,7 @@ SEED = "ref_codes.csv"
 TRANSLATED = re.compile(r"join_code\(\s*'\w+',\s*'(?P<code_set>[^']+)',\s*'source\.(?P<column>\w+)'\s*\)")
 
 
-def find_untranslated_codes(registry: Registry, settings: Settings) -> list[Problem]:
+def find_untranslated_codes(registry: SourceRegistry, settings: Settings) -> list[Problem]:
     """Translated columns whose contract lists no codes, and codes that the seed lacks or repeats."""
     seed = read_files(settings.seeds, SEED).get(SEED, b"").decode("utf-8")
     known = Counter((row["code_set"], row["code"]) for row in csv.DictReader(io.StringIO(seed, newline="")))

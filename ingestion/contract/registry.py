@@ -11,7 +11,7 @@ from ingestion.foundation.declarations import Problem
 
 
 @dataclass(frozen=True)
-class Registry:
+class SourceRegistry:
     """All contracts, by source in alphabetical order."""
 
     contracts: dict[str, Contract]
@@ -35,7 +35,7 @@ def name_staging_model(dataset: Dataset) -> str:
     return f"stg_{dataset.source}__{dataset.name}"
 
 
-def load_registry(settings: Settings) -> Registry:
+def load_registry(settings: Settings) -> SourceRegistry:
     """Read all contracts of the tenant.
 
     Raises:
@@ -54,7 +54,7 @@ def load_registry(settings: Settings) -> Registry:
         problems = [Problem(str(settings.contracts), "(folder)", "holds no contract", "add <source>.yml")]
     if problems:
         raise ContractInvalid(problems)
-    return Registry(contracts)
+    return SourceRegistry(contracts)
 
 
 def load_contract(source: str, settings: Settings) -> Contract | None:

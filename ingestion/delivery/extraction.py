@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import count, takewhile
@@ -83,7 +84,7 @@ def _place_answer(folder: Path, dataset: Dataset, number: int) -> Path:
 def _query_to_parquet(url: str, dataset: Dataset, since: date, until: date, target: Path) -> None:
     schema = pa.schema([(column.physical_name, pa.string()) for column in dataset.columns])
     window = {"parameters": {"since": since.isoformat(), "until": until.isoformat()}}
-    engine = sa.create_engine(url)
+    engine = _open_database(url)
     try:
         with engine.connect() as connection, pq.ParquetWriter(target, schema, compression="zstd") as writer:
             batches = pl.read_database(
@@ -98,6 +99,18 @@ def _query_to_parquet(url: str, dataset: Dataset, since: date, until: date, targ
                 writer.write_table(batch.select(pl.all().cast(pl.String)).to_arrow().cast(schema))
     finally:
         engine.dispose()
+
+
+def _open_database(url: str) -> sa.Engine:
+    """A party's database; one of SQLite is opened for reading alone, and not made where it is missing."""
+    named = sa.make_url(url)
+    if named.get_backend_name() != "sqlite" or named.database in (None, "", ":memory:"):
+        return sa.create_engine(url)
+    path = Path(str(named.database).removeprefix("file:"))
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    return sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True))
 
 
 def list_dates_to_extract(contract: Contract, dataset: Dataset, batch_date: date, ledger: sa.Engine) -> list[date]:

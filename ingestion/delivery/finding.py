@@ -13,7 +13,7 @@ from ingestion.contract import Contract, Dataset
 from ingestion.delivery.candidates import Candidate, list_candidates
 from ingestion.delivery.companions import list_proofs
 from ingestion.delivery.identity import Delivery, DeliveryIncomplete, describe_incomplete, describe_os_error
-from ingestion.delivery.known import Known, read_known
+from ingestion.delivery.known import DeliveryHistory, read_known
 from ingestion.delivery.patterns import expect_name, place_companion
 from ingestion.foundation import Settings
 from ingestion.foundation.files import digest_file
@@ -63,7 +63,7 @@ def find_deliveries(
     return complete
 
 
-def list_files(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
+def list_delivered(contract: Contract, dataset: Dataset, day: date, settings: Settings) -> Iterator[Delivery]:
     """Every complete delivery of one business date that lies in the landing folder, known to the ledger or not."""
     for candidate in list_candidates(dataset, settings.locate_source(dataset.source), day):
         if candidate.day == day and not candidate.lacks:
@@ -88,7 +88,9 @@ def check_unchanged(delivery: Delivery) -> None:
         )
 
 
-def _list_lacks(dataset: Dataset, batch_date: date, candidates: Sequence[Candidate], known: Known) -> list[str]:
+def _list_lacks(
+    dataset: Dataset, batch_date: date, candidates: Sequence[Candidate], known: DeliveryHistory
+) -> list[str]:
     """Why `batch_date` itself has no delivery; nothing where it has one, or where none is legal."""
     today = [candidate for candidate in candidates if candidate.day == batch_date]
     if known.has_landed(batch_date) or any(not candidate.lacks for candidate in today):

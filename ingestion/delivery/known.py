@@ -16,7 +16,7 @@ from ingestion.foundation.ledger import deliveries
 Weight = tuple[int, int]  # size of all files, modification time of the last one in nanoseconds
 
 
-class Known:
+class DeliveryHistory:
     """The ledger's rows of one dataset, in the order in which they were recorded.
 
     A refused delivery may be judged otherwise now: where it is the newest of `batch_date` (running again must not pass
@@ -74,9 +74,9 @@ class Known:
         return self._states.get((candidate.path.name, candidate.day, *weight), {})
 
 
-def read_known(contract: Contract, dataset: Dataset, batch_date: date, ledger: sa.Engine) -> Known:
+def read_known(contract: Contract, dataset: Dataset, batch_date: date, ledger: sa.Engine) -> DeliveryHistory:
     """What the ledger knows of a dataset when `batch_date` is landed under the present contract."""
-    return Known(read_held(dataset, ledger), batch_date, contract.version)
+    return DeliveryHistory(read_held(dataset, ledger), batch_date, contract.version)
 
 
 def read_held(dataset: Dataset, ledger: sa.Engine) -> Sequence[sa.Row[Any]]:

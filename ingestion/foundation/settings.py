@@ -49,8 +49,6 @@ class Variables(Closed):
     log: Literal["off", "json", "text"] = Field(default="off", description="events on standard error")
     airflow_port: str | None = Field(default=None, description="read by dags/local_airflow")
     schedule: Literal["on", "off"] | None = Field(default=None, description="read by dags/defaults")
-    warehouse: str | None = Field(default=None, description="set by quality.warehouse for dbt's profile")
-    lake: str | None = Field(default=None, description="set by quality.warehouse for dbt's sources")
     test_data: str | None = Field(default=None, description="read by tests/acceptance")
 
     @field_validator("threads")
@@ -70,6 +68,8 @@ class Variables(Closed):
 
 
 VARIABLES = frozenset(PREFIX + name.upper() for name in Variables.model_fields)
+# What `quality.warehouse` sets while dbt runs in its process, for the profile and the sources; never the user's.
+HANDED_TO_DBT = frozenset({"PLATFORM_WAREHOUSE", "PLATFORM_LAKE"})
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,9 @@ def _find_stranger(home: Path, tenant: Path | None) -> Iterator[Problem]:
 
 def _read_variables(env: Mapping[str, str], problems: list[Problem]) -> Variables:
     given = {name: value for name, value in env.items() if name.startswith(PREFIX) and value}
-    for name in sorted(set(given) - VARIABLES):
+    for name in sorted(HANDED_TO_DBT & set(given)):
+        problems.append(Problem(name, "", "is set by the platform alone, when it runs dbt", "unset it"))
+    for name in sorted(set(given) - VARIABLES - HANDED_TO_DBT):
         near = find_nearest(name.removeprefix(PREFIX), Variables.model_fields)
         remedy = f"set {PREFIX}{near.upper()}" if near else f"unset it; known are {', '.join(sorted(VARIABLES))}"
         problems.append(Problem(name, "", "is not a variable of the platform", remedy))
@@ -225,7 +227,7 @@ def _match(text: str, shape: str, remedy: str) -> str:
 def _find_sources(
     given: Mapping[str, str], contracts: Files, env: Mapping[str, str], declared: str, problems: list[Problem]
 ) -> dict[str, str]:
-    """Folders of sources that lie elsewhere, with their variables filled in."""
+    """Folders of sources that lie elsewhere, with their variables filled in: whole paths of folders that are there."""
     folders: dict[str, str] = {}
     known = [path.stem for path in list_files(contracts, "*.yml").values()] if given else []
     for source, folder in given.items():
@@ -234,11 +236,20 @@ def _find_sources(
             near = find_nearest(source, known)
             remedy = f"write {near}" if near else f"add contracts/{source}.yml or take the entry out"
             problems.append(Problem(declared, key, "is no source of this tenant", remedy))
+            continue
         try:
-            folders[source] = re.sub(r"\$\{([^}]*)\}", lambda found: env[found[1]], folder)
+            named = re.sub(r"\$\{([^}]*)\}", lambda found: env[found[1]], folder)
         except KeyError as unset:
             wrong = f"names the variable {unset.args[0]}, which is not set"
             problems.append(Problem(declared, key, wrong, f"set {unset.args[0]}"))
+            continue
+        folders[source] = named
+        if not Path(named).is_absolute():
+            remedy = f"write the whole path, such as /data/{source}{', also in the variable' * (named != folder)}"
+            problems.append(Problem(declared, key, f"is {named}, which depends on where a command is run", remedy))
+        elif not Path(named).is_dir():
+            remedy = f"make it, or name the folder in which {source} drops its files"
+            problems.append(Problem(declared, key, f"is {named}, which is no folder", remedy))
     return folders
 
 

@@ -202,9 +202,13 @@ def lay_over(folder: Path | None, rules: TenantRules | None, problems: list[Prob
         problems.extend(_find_idle(overlay, declared))
         problems.extend(overlay.find_problems(declared))
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        near = find_nearest(entry.name, FILE_KINDS)
-        if entry.is_dir() and near and entry.name not in FILE_KINDS:
-            problems.append(Problem(str(entry), "", "is a folder that nobody reads", f"rename it to {near}"))
+        if entry.is_dir() and entry.name not in FILE_KINDS and not entry.name.startswith((".", "__")):
+            near = find_nearest(entry.name, FILE_KINDS)
+            remedy = f"move it out of the tenant, or lay its files in {', '.join(FILE_KINDS)}"
+            problem = Problem(
+                str(entry), "", "is a folder that nobody reads", f"rename it to {near}" if near else remedy
+            )
+            problems.append(problem)
     return overlays
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from ingestion.contract import Contract, Dataset, Registry
+from ingestion.contract import Contract, Dataset, SourceRegistry
 from ingestion.lake.layout import derive_lake_schema
 
 HEADING = "# Made from the contracts whenever dbt runs; an edit is lost.\n"
@@ -19,7 +19,7 @@ LINEAGE_TEXT = {
 }
 
 
-def render_sources(registry: Registry) -> str:
+def render_sources(registry: SourceRegistry) -> str:
     """The sources file of a tenant's dbt project; equal contracts give equal bytes."""
     sources = [_describe_source(contract) for contract in registry.contracts.values()]
     platform = {

@@ -1,4 +1,4 @@
-"""Search files for clear identifiers: a known set of them (`Identifiers`), or whatever has their shape (`Shapes`).
+"""Search files for clear identifiers: a known set of them (`ClearIdentifiers`), or whatever has their shape (`Shapes`).
 
 Parquet, DuckDB and SQLite are read as tables, because they compress or store numbers, gzip and zip are unpacked, and
 every other file is read as bytes. A known set is searched for in the bytes of tables as well, in which what was deleted
@@ -48,7 +48,7 @@ class FileUnsearchable(Exception):
     """A file cannot be opened, so that nobody knows what it holds."""
 
 
-class Sought(Protocol):
+class SearchPatterns(Protocol):
     """What to search for: `pattern` gives candidates, in Python and in DuckDB alike."""
 
     pattern: str
@@ -61,7 +61,7 @@ class Sought(Protocol):
     def is_counted(self, kind: str, found: int, values: int) -> bool: ...
 
 
-class Identifiers:
+class ClearIdentifiers:
     """Clear identifiers to search for: numbers of 11 digits and more, names of 4 characters and more, e-mails.
 
     Shorter ones are left out: they occur by chance.
@@ -107,7 +107,7 @@ class Identifiers:
         return True
 
 
-def find_clear(roots: Iterable[Path], sought: Sought, outside: Collection[Path] = ()) -> list[Finding]:
+def find_clear(roots: Iterable[Path], sought: SearchPatterns, outside: Collection[Path] = ()) -> list[Finding]:
     """Search every file below the roots, except below `outside`; one finding a file, place and kind, in order of path.
 
     Raises:
@@ -135,12 +135,12 @@ def list_searched(roots: Iterable[Path], outside: Collection[Path] = ()) -> Iter
                 yield path
 
 
-def _search(path: Path, sought: Sought, memory: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+def _search(path: Path, sought: SearchPatterns, memory: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     with path.open("rb") as handle:
         head = handle.read(16)
         handle.seek(0)
         is_table = head[:4] == PARQUET or head[8:12] == DUCKDB_MAGIC or head == SQLITE
-        if not is_table or isinstance(sought, Identifiers):  # a table's neighbours without a gap have any shape
+        if not is_table or isinstance(sought, ClearIdentifiers):  # a table's neighbours without a gap have any shape
             yield from _report(path, "bytes", _in_stream(handle, sought), sought)
     if head[:4] == PARQUET:
         yield from _in_tables(path, memory, {"": f"read_parquet({quote_text(path)})"}, sought)
@@ -163,12 +163,12 @@ def _search(path: Path, sought: Sought, memory: duckdb.DuckDBPyConnection) -> It
                         yield from _report(path, f"member {number}", _in_stream(handle, sought), sought)
 
 
-def _report(path: Path, place: str, found: set[str], sought: Sought) -> Iterator[Finding]:
+def _report(path: Path, place: str, found: set[str], sought: SearchPatterns) -> Iterator[Finding]:
     for kind, count in sought.count_kinds(found).items():
         yield Finding(path, place, count, kind)
 
 
-def _in_stream(handle: IO[bytes] | gzip.GzipFile, sought: Sought) -> set[str]:
+def _in_stream(handle: IO[bytes] | gzip.GzipFile, sought: SearchPatterns) -> set[str]:
     found: set[str] = set()
     kept, is_begun = b"", False
     chunk = handle.read(CHUNK)
@@ -187,7 +187,7 @@ def _in_stream(handle: IO[bytes] | gzip.GzipFile, sought: Sought) -> set[str]:
 
 
 def _in_tables(
-    path: Path, connection: duckdb.DuckDBPyConnection, tables: dict[str, str], sought: Sought
+    path: Path, connection: duckdb.DuckDBPyConnection, tables: dict[str, str], sought: SearchPatterns
 ) -> Iterator[Finding]:
     """Search tables, given as what to call and how to read them: all columns at once, then those of a bad table."""
     for table, relation in tables.items():
@@ -202,7 +202,9 @@ def _in_tables(
                 yield from _report(path, f"column {table}.{name}" if table else f"column {name}", found, sought)
 
 
-def _in_columns(connection: duckdb.DuckDBPyConnection, relation: str, names: list[str], sought: Sought) -> set[str]:
+def _in_columns(
+    connection: duckdb.DuckDBPyConnection, relation: str, names: list[str], sought: SearchPatterns
+) -> set[str]:
     texts = ", ".join(f"cast({quote_name(name)} as varchar)" for name in names)
     found: set[str] = set()
     candidates = connection.execute(
@@ -214,7 +216,7 @@ def _in_columns(connection: duckdb.DuckDBPyConnection, relation: str, names: lis
     return found
 
 
-def _in_sqlite(path: Path, database: sqlite3.Connection, sought: Sought) -> Iterator[Finding]:
+def _in_sqlite(path: Path, database: sqlite3.Connection, sought: SearchPatterns) -> Iterator[Finding]:
     database.text_factory = lambda data: data.decode("utf-8", "replace")
     tables = database.execute("select name from sqlite_master where type = 'table' order by name").fetchall()
     for (table,) in tables:

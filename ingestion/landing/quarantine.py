@@ -17,7 +17,7 @@ from ingestion.contract import Contract, load_contract
 from ingestion.delivery import Delivery, DeliveryRefused
 from ingestion.delivery.bookkeeping import record_delivery
 from ingestion.delivery.extraction import list_extracts
-from ingestion.delivery.finding import list_files
+from ingestion.delivery.finding import list_delivered
 from ingestion.foundation import Settings
 from ingestion.foundation.ledger import deliveries, open_ledger, use_ledger
 from ingestion.foundation.ledger.tables import openings, replays
@@ -37,7 +37,7 @@ class QuarantineUnknown(Exception):
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldDelivery:
     """The quarantine of one delivery; `rows` are still waiting for a corrected contract or a re-send."""
 
     delivery_id: str
@@ -54,7 +54,7 @@ class Held:
         )
 
 
-def list_held(settings: Settings, source: str | None = None, batch_date: date | None = None) -> list[Held]:
+def list_held(settings: Settings, source: str | None = None, batch_date: date | None = None) -> list[HeldDelivery]:
     """Quarantines of current deliveries that were not replayed yet, by source, dataset and date."""
     query = (
         sa.select(deliveries)
@@ -74,7 +74,7 @@ def list_held(settings: Settings, source: str | None = None, batch_date: date | 
     with use_ledger(settings) as connection:
         rows = connection.execute(query).all()
     return [
-        Held(row.delivery_id, row.source, row.dataset, row.batch_date, row.file_name, row.rows_quarantined)
+        HeldDelivery(row.delivery_id, row.source, row.dataset, row.batch_date, row.file_name, row.rows_quarantined)
         for row in rows
     ]
 
@@ -151,7 +151,7 @@ def _restrict(parsed: Parsed, wanted: pl.Series, work: Path, parquet: str) -> Pa
     return replace(parsed, rows_in=wanted.len(), rows_landed=int(copied[0][0]), quarantine=still)
 
 
-def _find(delivery: str, settings: Settings) -> Held:
+def _find(delivery: str, settings: Settings) -> HeldDelivery:
     found = [held for held in list_held(settings) if held.delivery_id.startswith(delivery)]
     if len(found) != 1:
         raise QuarantineUnknown(
@@ -161,11 +161,11 @@ def _find(delivery: str, settings: Settings) -> Held:
     return found[0]
 
 
-def _locate_folder(held: Held, settings: Settings) -> Path:
+def _locate_folder(held: HeldDelivery, settings: Settings) -> Path:
     return settings.quarantine / held.source / held.dataset / f"batch_date={held.batch_date}" / held.delivery_id
 
 
-def _locate_delivery(held: Held, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
+def _locate_delivery(held: HeldDelivery, contract: Contract, settings: Settings, ledger: sa.Engine) -> Delivery:
     """The delivery, as it lies where it arrived, whose rows these are, or are what a replay left of them."""
     dataset, delivery_id = contract.find_dataset(held.dataset), held.delivery_id
     with ledger.connect() as connection:
@@ -175,7 +175,7 @@ def _locate_delivery(held: Held, contract: Contract, settings: Settings, ledger:
             delivery_id = replayed
         row = connection.execute(sa.select(deliveries).where(deliveries.c.delivery_id == delivery_id)).one()
     is_query = dataset.delivery.reader == "database"
-    for delivery in (list_extracts if is_query else list_files)(contract, dataset, held.batch_date, settings):
+    for delivery in (list_extracts if is_query else list_delivered)(contract, dataset, held.batch_date, settings):
         if (delivery.sequence, delivery.content_hash) == (row.sequence, row.content_hash):
             return delivery
     raise QuarantineUnknown(

@@ -31,7 +31,7 @@ HITS = pl.Schema({"line_number": pl.Int64, "place": pl.Int32, "column": pl.Strin
 
 
 @dataclass(frozen=True)
-class Typed:
+class TypingResult:
     """What the pass found: broken rows by line, values that look like authentication data, and totals over all rows."""
 
     broken: pl.DataFrame
@@ -40,7 +40,7 @@ class Typed:
 
 
 @dataclass
-class _Notes:
+class _BrokenRows:
     """Broken rows: ordinal, one word of bits for every 60 rules, and the values that control totals add up."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
@@ -64,7 +64,7 @@ def type_rows(
     part: Path,
     keys: Keys,
     summed: Sequence[str],
-) -> Typed:
+) -> TypingResult:
     """Write the good rows to `part`; returns the broken ones, and the totals of the `summed` columns over both.
 
     The distinct identifiers of the delivery are expected in the table `delivered_sets`.
@@ -72,7 +72,7 @@ def type_rows(
     dataset = delivery.dataset
     rules = list_rules(dataset, layout.holds_replacements if layout else True)
     sets = judge_sets(connection, dataset, rules, keys)
-    notes, words = _Notes(), count_words(rules)
+    notes, words = _BrokenRows(), count_words(rules)
     _register(connection, notes, words, len(summed), layout)
     line_number = layout.line_sql("_ordinal") if layout else None
     rows = pass_sql(contract, delivery, sets, reading.relation, line_number, reading.has_quotes, summed)
@@ -89,11 +89,11 @@ def type_rows(
         for place, name in enumerate(summed)
     }
     hits = _list_hits(noted, rules, layout)
-    return Typed(_name_rules(hits), hits.filter(pl.col("rule") == FORBIDDEN_RULE), sums)
+    return TypingResult(_name_rules(hits), hits.filter(pl.col("rule") == FORBIDDEN_RULE), sums)
 
 
 def _register(
-    connection: duckdb.DuckDBPyConnection, notes: _Notes, words: int, totals: int, layout: LineLayout | None
+    connection: duckdb.DuckDBPyConnection, notes: _BrokenRows, words: int, totals: int, layout: LineLayout | None
 ) -> None:
     """Give the connection the functions that the statement calls: `note`, and of a text file `line_of`."""
     create: Any = connection.create_function

@@ -5,6 +5,9 @@ partner's `md5(phone)`, which is tokenised as `mobile_md5` when it lands, meets 
 They are computed once for each new value, not in every row, and kept beside the lake as append-only Parquet:
 `lake/_equivalents/<kind>/<delivery_id>.parquet`. Readers take distinct rows: two deliveries that land at the same
 moment may both record the same new value, with equal tokens.
+
+A new value has a row for each version of the key, although no delivery may have come under some of them: each row's
+`previous_token` is the token of the row of the version before it, so the tokens of all versions lead to one.
 """
 
 from __future__ import annotations
@@ -57,26 +60,36 @@ def record_equivalents(
     folder = settings.lake / "_equivalents" / kind
     path = folder / f"{delivery_id}.parquet"
     others = sorted(str(other) for other in folder.glob("*.parquet") if other != path)
+    recorded = f"(select token from read_parquet([{', '.join(map(quote_text, others))}]))" if others else "(select '')"
     connection.execute(
-        f"create or replace temp table new_values as select distinct value, token from {values} where value is not null"
+        f"create or replace temp table new_values as select distinct value, token from {values}"
+        f" where value is not null and token not in {recorded}"
     ).fetchall()
-    if others:
-        connection.execute(
-            "delete from new_values where token in (select token from read_parquet($1))", [others]
-        ).fetchall()
     count = int(connection.execute("select count(*) from new_values").fetchall()[0][0])
     if count:
-        tokens = ", ".join(f"{sql} as {name}" for name, sql in equivalents_sql(kind, "value", keys).items())
+        current = _rows_sql(kind, keys, "(select value, token from new_values)")
+        older = (_rows_sql(kind, version, _unrecorded_sql(kind, version, recorded)) for version in keys.older)
         with replace_atomically(path) as draft:
             connection.execute(
-                f"copy (select '{kind}' as kind, {keys.version}::integer as key_version, token, {tokens}"
-                f" from new_values order by token) to {quote_text(draft)} "
-                "(format parquet, compression zstd, compression_level 1)"
+                f"copy ({' union all '.join((current, *older))} order by key_version desc, token)"
+                f" to {quote_text(draft)} (format parquet, compression zstd, compression_level 1)"
             ).fetchall()
     else:
         path.unlink(missing_ok=True)
     connection.execute("drop table new_values").fetchall()
     return count
+
+
+def _rows_sql(kind: str, version: Keys, values: str) -> str:
+    """The rows of one version of the key for `values` with their tokens under it."""
+    tokens = ", ".join(f"{sql} as {name}" for name, sql in equivalents_sql(kind, "value", version).items())
+    return f"select '{kind}' as kind, {version.version}::integer as key_version, token, {tokens} from {values}"
+
+
+def _unrecorded_sql(kind: str, version: Keys, recorded: str) -> str:
+    """New values with their tokens under an older version, of which no delivery has recorded the row."""
+    tokens = f"select value, {keyed_sql('value', kind, version)} as token from new_values"
+    return f"(select value, token from ({tokens}) where token not in {recorded})"
 
 
 def write_equivalents_schema(settings: Settings) -> Path:

@@ -48,13 +48,17 @@ class Keys:
         return (self, *self.older)
 
 
-def load_keys(path: Path, algorithm: Algorithm | None = None) -> Keys:
-    """Read the master keys, drawing the first once if the file does not exist (mode 0600).
+def load_keys(path: Path, algorithm: Algorithm | None = None, may_draw: bool = True) -> Keys:
+    """Read the master keys, drawing the first once if the file does not exist (mode 0600) and one may be drawn.
 
     Raises:
-        KeyUnusable: the file holds anything but keys, or its newest key is for another algorithm.
+        KeyUnusable: the file holds anything but keys, its newest key is for another algorithm, or there is none.
     """
     if not path.exists():
+        if not may_draw:
+            raise KeyUnusable(
+                f"{path} is not there; restore it from your key store, or land a first delivery, which draws a key."
+            )
         key = secrets.token_hex(32)
         _create_key_file(path, key if algorithm in (None, "sha256") else f"1 {algorithm} {key}\n")
     found = [KEY_LINE.fullmatch(line.strip()) for line in _read_key_file(path).splitlines() if line.strip()]

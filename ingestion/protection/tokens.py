@@ -4,7 +4,7 @@ A token is HMAC-SHA-256, or HMAC-SM3 where the key says so, over `domain || 0x1F
 so equal values of one kind meet across sources and nothing can be enumerated without the key (DOMAIN.md 4.5).
 
 A token does not carry the version of its key; what holds tokens is recorded with `Keys.label`, and `equivalents` keeps
-the token that a value has under the version before, so that rows of both versions meet.
+a row for each version, which leads to the version before it, so that rows of all versions meet.
 """
 
 from __future__ import annotations

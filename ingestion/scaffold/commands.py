@@ -14,6 +14,8 @@ def draft_from_sample(given: argparse.Namespace, settings: Settings) -> int:
     """Draft a contract, a staging model and for a new tenant a suite from a sample file, to be read and corrected."""
     drafted = draft_contract(given.file, settings, given.source, given.dataset, given.into)
     written = [str(path) for path in (drafted.contract, drafted.model, drafted.suite) if path is not None]
+    if drafted.is_added:
+        written[0] += " (one dataset more)"
     print("\n".join(written) + f"\n{drafted.checks} places say `check:`; read and correct each of them.")
     return DONE
 

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from ingestion.protection import derive_output_types
-from ingestion.scaffold.columns import MONEY, RATE, ColumnDraft
+from ingestion.scaffold.column_draft import ColumnDraft
 from ingestion.scaffold.trials import trial_column
+from ingestion.scaffold.vocabulary import MONEY, RATE
 
 LINEAGE = ("_delivery_id", "_line_number", "_batch_date", "_sequence", "_known_at")
 LOGICAL = {"BIGINT": "integer", "INTEGER": "integer", "DATE": "date", "TIMESTAMPTZ": "timestamp", "BOOLEAN": "boolean"}
@@ -48,19 +49,32 @@ def render_contract(
             "    # check: the timetable is a placeholder, and go_live the sample's date where its name holds one",
             f'    value: {{cron: "0 7 * * *", available_at: "07:00", go_live: "{go_live}"}}',
             "schema:",
-            f"  - name: {dataset}",
-            f"    physicalName: {_flow(physical)}",
-            "    # check: what is one row?",
-            "    description: One row per …",
-            "    customProperties:",
-            "      - property: delivery",
-            "        value:",
-            *(f"          {line}" for line in _delivery_lines(delivery, doubts)),
-            "    properties:",
-            *(f"      {line}" for draft in drafts for line in _column_lines(draft)),
+            *(f"  {line}" for line in render_dataset(dataset, physical, delivery, doubts, drafts)),
             "",
         ]
     )
+
+
+def render_dataset(
+    dataset: str,
+    physical: str,
+    delivery: dict[str, Any],
+    doubts: dict[str, list[str]],
+    drafts: list[ColumnDraft],
+) -> list[str]:
+    """The lines of one entry of a contract's `schema`."""
+    return [
+        f"- name: {dataset}",
+        f"  physicalName: {_flow(physical)}",
+        "  # check: what is one row?",
+        "  description: One row per …",
+        "  customProperties:",
+        "    - property: delivery",
+        "      value:",
+        *(f"        {line}" for line in _delivery_lines(delivery, doubts)),
+        "  properties:",
+        *(f"    {line}" for draft in drafts for line in _column_lines(draft)),
+    ]
 
 
 def _delivery_lines(delivery: dict[str, Any], doubts: dict[str, list[str]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ingestion.foundation.declarations import read_yaml
 from ingestion.foundation.files import replace_atomically
-from ingestion.scaffold.columns import ColumnDraft
+from ingestion.scaffold.column_draft import ColumnDraft
 from ingestion.scaffold.drafting import list_model_columns
 
 SET = """\

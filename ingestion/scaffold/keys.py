@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import combinations
 
-from ingestion.scaffold.columns import ColumnDraft
+from ingestion.scaffold.column_draft import ColumnDraft
 from ingestion.scaffold.table import Table
 
 NAMED_KEY = re.compile(r"(^|_)(no|id|number|serial|key|seq)$|号")

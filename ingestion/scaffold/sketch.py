@@ -12,13 +12,16 @@ from ingestion.contract.reading import read_contract
 from ingestion.foundation import Files, Settings, list_files, load_settings
 from ingestion.foundation.tenant import DECLARED, FILE_KINDS
 from ingestion.identifiers.sensitive import find_forbidden_names
-from ingestion.scaffold.columns import OPEN_ENDED, ColumnDraft, draft_columns
+from ingestion.scaffold.additions import add_dataset
+from ingestion.scaffold.column_draft import ColumnDraft
+from ingestion.scaffold.columns import draft_columns
 from ingestion.scaffold.containers import open_sample
-from ingestion.scaffold.drafting import render_contract, render_model
+from ingestion.scaffold.drafting import render_contract, render_dataset, render_model
 from ingestion.scaffold.gating import add_to_set, render_suite
 from ingestion.scaffold.keys import mark_key
 from ingestion.scaffold.surroundings import Surroundings, read_companions, read_surroundings
 from ingestion.scaffold.table import SampleUnusable, Table
+from ingestion.scaffold.vocabulary import OPEN_ENDED
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 STANDS_ALONE = """\
@@ -33,12 +36,16 @@ RECORDED = re.compile(
 
 @dataclass(frozen=True)
 class ContractDraft:
-    """The written files, and how many places a person must look at; a suite only where the tenant has its own."""
+    """The written files, and how many places a person must look at; a suite only where the tenant has its own.
+
+    `is_added` says that the contract was there and got one dataset more.
+    """
 
     contract: Path
     model: Path
     suite: Path | None
     checks: int
+    is_added: bool = False
 
 
 def draft_contract(
@@ -48,17 +55,14 @@ def draft_contract(
 
     Without `into`, they stand among the tenant's own; with it, in a tenant folder that can be landed, built and
     published by itself. Nothing is written outside that tenant, or without one outside the product's own folders.
+    A contract that the tenant has of the source gets one dataset more and keeps all else, comments too.
     The sample is read in a few pieces, never whole when it is large; the same sample gives the same bytes.
 
     Raises:
         SampleUnusable: no draft can be made of the file, a name is not lower snake, or a file would be overwritten.
         ContractInvalid: a contract that is there already has problems.
     """
-    try:
-        table = open_sample(path)
-    except SampleUnusable as unusable:
-        reported = str(unusable)
-        raise SampleUnusable(reported if path.name in reported else f"{path.name} {reported}") from None
+    table = _open_sample(path)
     place = read_surroundings(path)
     source, dataset = source or place.source, dataset or place.dataset
     for name in (source, dataset):
@@ -67,11 +71,47 @@ def draft_contract(
     if into is not None:
         settings = _prepare_tenant(into)
     model_name = f"stg_{source}__{dataset}"
-    contract_path = _place(settings, "contracts", f"{source}.yml")
+    contract_path = _place_contract(settings, source)
     model_path = _place(settings, "models", f"staging/{source}/{model_name}.sql")
     suite_path = _place(settings, "suites", f"core/{model_name}.yml") if _has_own_gates(settings) else None
     if into is None:
         load_registry(settings)
+    drafts = _draft_rows(table, path)
+    read_companions(path, place, table, drafts)
+    _date_member(table, place)
+    doubts = _merge(table, place)
+    delivery = {**place.delivery, **table.delivery, **_guess_habits(table, place, drafts, doubts)}
+    before = contract_path.read_text(encoding="utf-8") if contract_path.exists() else None
+    if before is None:
+        go_live = f"{place.day[:4]}-{place.day[4:6]}-{place.day[6:]}" if place.day else PLACEHOLDER_DATE
+        contract = render_contract(source, dataset, place.physical, go_live, delivery, doubts, drafts)
+    else:
+        contract = add_dataset(
+            contract_path, dataset, render_dataset(dataset, place.physical, delivery, doubts, drafts)
+        )
+    model = render_model(source, dataset, drafts)
+    _write_valid(contract_path, contract, before)
+    _write(model_path, model)
+    checks = contract.count("# check:") - (before or "").count("# check:") + model.count("-- check:")
+    if suite_path is not None:
+        suite = render_suite(model_name, drafts)
+        _write(suite_path, suite)
+        add_to_set(_folder(settings, "sets") / "warehouse.yml", model_name)
+        checks += suite.count("# check:")
+    return ContractDraft(contract_path, model_path, suite_path, checks, before is not None)
+
+
+def _open_sample(path: Path) -> Table:
+    """The table of a sample; what makes it unusable is reported with its name."""
+    try:
+        return open_sample(path)
+    except SampleUnusable as unusable:
+        reported = str(unusable)
+        raise SampleUnusable(reported if path.name in reported else f"{path.name} {reported}") from None
+
+
+def _draft_rows(table: Table, path: Path) -> list[ColumnDraft]:
+    """Every column with the key that the rows show; SampleUnusable for what may never land."""
     drafts = draft_columns(table)
     if forbidden := find_forbidden_names([drafted.physical for drafted in drafts]):
         raise SampleUnusable(
@@ -79,28 +119,20 @@ def draft_contract(
             " party to leave them out."
         )
     mark_key(drafts, table)
-    read_companions(path, place, table, drafts)
-    _date_member(table, place)
-    doubts = _merge(table, place)
-    delivery = {**place.delivery, **table.delivery, **_guess_habits(table, place, drafts, doubts)}
-    go_live = f"{place.day[:4]}-{place.day[4:6]}-{place.day[6:]}" if place.day else PLACEHOLDER_DATE
-    contract = render_contract(source, dataset, place.physical, go_live, delivery, doubts, drafts)
-    model = render_model(source, dataset, drafts)
-    _write(contract_path, contract)
-    _write(model_path, model)
+    return drafts
+
+
+def _write_valid(path: Path, contract: str, before: str | None) -> None:
+    """Write a contract that can be read; of any other the file is left as it was, and ContractInvalid says why."""
+    _write(path, contract)
     try:
-        read_contract(contract_path)
+        read_contract(path)
     except ContractInvalid:
-        contract_path.unlink()
-        model_path.unlink()
+        if before is None:
+            path.unlink()
+        else:
+            _write(path, before)
         raise
-    checks = contract.count("# check:") + model.count("-- check:")
-    if suite_path is not None:
-        suite = render_suite(model_name, drafts)
-        _write(suite_path, suite)
-        add_to_set(_folder(settings, "sets") / "warehouse.yml", model_name)
-        checks += suite.count("# check:")
-    return ContractDraft(contract_path, model_path, suite_path, checks)
 
 
 def _prepare_tenant(into: Path) -> Settings:
@@ -124,6 +156,12 @@ def _place(settings: Settings, kind: str, name: str) -> Path:
     if taken := list_files(files[kind]).get(name):
         raise SampleUnusable(f"{taken} exists; give another --source, or draft --into a folder and copy it over.")
     return _folder(settings, kind) / name
+
+
+def _place_contract(settings: Settings, source: str) -> Path:
+    """Where the contract of a source is laid: the tenant's own that is there, or as a new file."""
+    own = _folder(settings, "contracts") / f"{source}.yml"
+    return own if settings.tenant is not None and own.is_file() else _place(settings, "contracts", own.name)
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.foundation.files import digest_file
-from ingestion.scaffold.columns import ColumnDraft
+from ingestion.scaffold.column_draft import ColumnDraft
 from ingestion.scaffold.naming import form_table_name
 from ingestion.scaffold.table import Table
 

@@ -9,11 +9,14 @@ from importlib.util import find_spec
 
 from ingestion.foundation import Settings, SettingsInvalid
 from ingestion.foundation.command_line import DONE, WRONG, Command, ExitCodes, argument, run_program
-from ingestion.simulation import SimulationInvalid, simulate
+from ingestion.simulation import SimulationInvalid, describe_group, simulate
 
 
-def deliver(given: argparse.Namespace, settings: Settings) -> int:
-    """Deliver every business date of a simulated group; the same arguments give the same bytes."""
+def run_simulation(given: argparse.Namespace, settings: Settings) -> int:
+    """Deliver every business date of a simulated group, or describe it; the same arguments give the same bytes."""
+    if given.describe:
+        print(describe_group(given.customers, given.days, given.seed, settings.home).to_json())
+        return DONE
     if find_spec("xlsxwriter") is None:
         raise SettingsInvalid("The simulation wants xlsxwriter; install `loan-data-platform[simulation]`.")
     report = simulate(given.customers, given.days, given.seed, settings.home)
@@ -28,12 +31,13 @@ def _exit_codes() -> ExitCodes:
 SIMULATE = Command(
     "simulation",
     "let a simulated group deliver into the landing folder, date by date; the same arguments give the same bytes",
-    deliver,
+    run_simulation,
     "--customers 1000 --days 5",
     (
         argument("--customers", type=int, required=True, help="how many customers the group has"),
         argument("--days", type=int, required=True, help="how many business dates it delivers"),
         argument("--seed", type=int, default=1, help="another seed is another world (default: 1)"),
+        argument("--describe", action="store_true", help="deliver nothing; print as JSON what would be delivered"),
     ),
     _exit_codes,
 )

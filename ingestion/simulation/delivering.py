@@ -24,6 +24,23 @@ from ingestion.simulation import (
 from ingestion.simulation.dropping import Spoiler, leave_intact
 from ingestion.simulation.world import World
 
+# Parties whose files a defect may reach, in the order in which they deliver; the loan core is a database.
+OF_FILES = (
+    dept_risk,
+    dept_compliance,
+    traffic_e,
+    bank_a,
+    dept_marketing,
+    dept_app,
+    dept_finance,
+    dept_collections,
+    dept_service,
+    bank_b,
+    guarantor_c,
+    bureau_d,
+    payment_f,
+)
+
 
 def deliver(world: World, landing: Path, batch_date: date, since: date | None, spoil: Spoiler = leave_intact) -> None:
     """Write what every party delivers for `batch_date`: events after `since` (None: all history) up to it.
@@ -31,16 +48,10 @@ def deliver(world: World, landing: Path, batch_date: date, since: date | None, s
     Files arrive, by their modification time, in the following night. Writing the same again changes nothing.
     """
     dept_loan_core.deliver(world, landing, batch_date, since)
-    dept_risk.deliver(world, landing, batch_date, since, spoil)
-    dept_compliance.deliver(world, landing, batch_date, since, spoil)
-    traffic_e.deliver(world, landing, batch_date, since, spoil)
-    bank_a.deliver(world, landing, batch_date, since, spoil)
-    dept_marketing.deliver(world, landing, batch_date, since, spoil)
-    dept_app.deliver(world, landing, batch_date, since, spoil)
-    dept_finance.deliver(world, landing, batch_date, since, spoil)
-    dept_collections.deliver(world, landing, batch_date, since, spoil)
-    dept_service.deliver(world, landing, batch_date, since, spoil)
-    bank_b.deliver(world, landing, batch_date, since, spoil)
-    guarantor_c.deliver(world, landing, batch_date, since, spoil)
-    bureau_d.deliver(world, landing, batch_date, since, spoil)
-    payment_f.deliver(world, landing, batch_date, since, spoil)
+    for party in OF_FILES:
+        party.deliver(world, landing, batch_date, since, spoil)
+
+
+def list_parties() -> list[str]:
+    """The sources that the group delivers, in alphabetical order."""
+    return sorted(party.SOURCE for party in (dept_loan_core, *OF_FILES))

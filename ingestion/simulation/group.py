@@ -60,8 +60,7 @@ def simulate(
     Raises:
         SimulationInvalid: sizes out of range, or `home` holds another simulation or a longer one.
     """
-    if customers < 1 or not 1 <= days <= FUTURE_DAYS:
-        raise SimulationInvalid(f"Ask for at least 1 customer and 1 to {FUTURE_DAYS} days.")
+    check_size(customers, days)
     landing, truth = home / "landing", home / "simulation" / "truth"
     _check_home(truth, customers, days, seed)
     progress(f"building the world of {customers:,} customers")
@@ -91,6 +90,14 @@ def simulate(
     )
     _write_truth(world, labels, report)
     return report
+
+
+def check_size(customers: int, days: int) -> None:
+    """Raises: SimulationInvalid when a group has no customer, or delivers other than 1 to FUTURE_DAYS days."""
+    if customers < 1 or not 1 <= days <= FUTURE_DAYS:
+        raise SimulationInvalid(
+            f"The simulated group delivers 1 to {FUTURE_DAYS} days and has at least 1 customer; ask for such a one."
+        )
 
 
 def delivered_days(home: Path) -> int:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import getpass
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
 from ingestion.foundation.command_line import DONE, NO, WRONG, Command, ExitCodes, Group, argument
-from ingestion.protection import KeyUnusable, add_key, load_keys
+from ingestion.protection import Keys, KeyUnusable, add_key, load_keys
 from ingestion.vault import Vault, VaultRefused
+from ingestion.vault.store import has_vault
 
 
 @contextmanager
 def _open_vault(settings: Settings) -> Iterator[Vault]:
-    vault = Vault(settings, load_keys(settings.key_file, settings.token_algorithm))
+    vault = Vault(settings, load_keys(settings.key_file, settings.token_algorithm, may_draw=False))
     try:
         yield vault
     finally:
@@ -56,16 +57,22 @@ def readmit_person(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def list_audit(_given: argparse.Namespace, settings: Settings) -> int:
-    """Print every request, oldest first."""
-    with _open_vault(settings) as vault:
-        lines = [" ".join(str(value) for value in row.values() if value is not None) for row in vault.list_entries()]
+    """Print every request, oldest first; nothing is opened with a key, so a lost one hides no request."""
+    lines = []
+    if has_vault(settings):
+        keys = load_keys(settings.key_file, may_draw=False) if settings.key_file.exists() else Keys(b"", b"")
+        with closing(Vault(settings, keys)) as vault:
+            rows = vault.list_entries()
+        lines = [" ".join(str(value) for value in row.values() if value is not None) for row in rows]
     print("\n".join(lines) if lines else "nobody has asked yet; `python -m ingestion vault reveal` asks.")
     return DONE
 
 
 def list_keys(_given: argparse.Namespace, settings: Settings) -> int:
-    """Print the versions of the key file, newest first."""
-    print("\n".join(version.label for version in load_keys(settings.key_file).versions))
+    """Print the versions of the key file, newest first; listing draws no key."""
+    versions = load_keys(settings.key_file, may_draw=False).versions if settings.key_file.exists() else ()
+    labels = [version.label for version in versions]
+    print("\n".join(labels) if labels else "no key has been drawn yet; the first delivery that lands draws it.")
     return DONE
 
 

@@ -24,7 +24,7 @@ BATCH = 100_000
 
 
 @dataclass(frozen=True)
-class Deposited:
+class DepositReport:
     """What a deposit did with distinct values; `passed_over` belong to forgotten subjects."""
 
     new: int
@@ -32,7 +32,7 @@ class Deposited:
     passed_over: int
 
 
-class _Given:
+class _GivenValues:
     """Values to be deposited; `rows` says where those of each subject are, `texts` how each is sealed."""
 
     def __init__(self, values: pa.RecordBatch) -> None:
@@ -66,7 +66,7 @@ class _Given:
         ]
 
 
-def deposit_values(store: Store, values: pa.Table | Iterable[pa.RecordBatch]) -> Deposited:
+def deposit_values(store: Store, values: pa.Table | Iterable[pa.RecordBatch]) -> DepositReport:
     """Seal what is not held yet, 100,000 values a transaction; a repeated deposit changes nothing.
 
     `values` has columns `subject` and `token` (the bytes of their digits), `kind` and `clear` (text), distinct, and
@@ -78,19 +78,19 @@ def deposit_values(store: Store, values: pa.Table | Iterable[pa.RecordBatch]) ->
         for start in range(0, batch.num_rows, BATCH):
             part = batch.slice(start, BATCH)
             part = part.drop_null() if any(column.null_count for column in part.columns) else part
-            given = _Given(part)
-            given = given if given.is_grouped else _Given(part.sort_by("subject"))
+            given = _GivenValues(part)
+            given = given if given.is_grouped else _GivenValues(part.sort_by("subject"))
             counts = [sum(pair) for pair in zip(counts, _deposit(store, given), strict=True)]
-    return Deposited(*counts)
+    return DepositReport(*counts)
 
 
-def _deposit(store: Store, given: _Given) -> tuple[int, int, int]:
+def _deposit(store: Store, given: _GivenValues) -> tuple[int, int, int]:
     while True:
         with suppress(Overtaken):
             return _deposit_once(store, given)
 
 
-def _deposit_once(store: Store, given: _Given) -> tuple[int, int, int]:
+def _deposit_once(store: Store, given: _GivenValues) -> tuple[int, int, int]:
     is_new, passed_over, grown = np.ones(len(given.texts), dtype=bool), 0, []
     with store.write() as connection:
         held = store.fetch_subjects(connection, given.rows)
@@ -117,7 +117,7 @@ def _deposit_once(store: Store, given: _Given) -> tuple[int, int, int]:
     return new, len(is_new) - new - passed_over, passed_over
 
 
-def _add(store: Store, connection: sa.Connection, given: _Given, names: list[bytes]) -> None:
+def _add(store: Store, connection: sa.Connection, given: _GivenValues, names: list[bytes]) -> None:
     """Draw a key for each new subject and seal what is given of it.
 
     Raises:

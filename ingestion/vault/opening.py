@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from ingestion.foundation import Settings
 from ingestion.protection import Keys
-from ingestion.vault.deposit import Deposited, deposit_values
+from ingestion.vault.deposit import DepositReport, deposit_values
 from ingestion.vault.questions import Request, forget_subject, list_entries, readmit_subject, reveal_value
 from ingestion.vault.store import Store
 
@@ -41,7 +41,7 @@ class Vault:
     def close(self) -> None:
         self.engine.dispose()
 
-    def deposit(self, values: pa.Table | Iterable[pa.RecordBatch]) -> Deposited:
+    def deposit(self, values: pa.Table | Iterable[pa.RecordBatch]) -> DepositReport:
         """Seal what is not held yet; see `deposit_values`."""
         return deposit_values(self.store, values)
 

@@ -14,11 +14,19 @@ import sqlalchemy as sa
 from ingestion.foundation import Settings, SettingsInvalid
 from ingestion.foundation.ledger import hide_password
 from ingestion.foundation.locks import hold_lock
+from ingestion.foundation.revisions import RevisionNewer, Revisions
 from ingestion.protection import Keys
 from ingestion.vault.contents import Content, decrypt_sealed, read_content
 from ingestion.vault.tables import metadata, subjects
 
 NAMES_A_QUERY = 25_000
+HEAD = "0001"
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "vault_revision"
+FIRST_COLUMNS = {"subject", "kind", "key_version", "wrapped_key", "sealed", "forgotten_at"}  # before revisions
+ADVISORY_LOCK = 0x7661_756C_74
+
+_revisions = Revisions(metadata, HEAD, MIGRATIONS, VERSION_TABLE, ADVISORY_LOCK)
 
 
 class VaultRefused(Exception):
@@ -29,16 +37,20 @@ class Overtaken(Exception):
     """Another process has written a row first."""
 
 
+class _VaultForeign(Exception):
+    """The database holds subjects of another make."""
+
+
 class Store:
     """The open database with the keys that wrap those of the subjects."""
 
     def __init__(self, settings: Settings, keys: Keys) -> None:
-        """Open the database, creating what is missing, one process at a time.
+        """Open the database at its newest revision, made or migrated by one process at a time.
 
         Raises:
-            SettingsInvalid: there is no database at the vault's address, or it is not one of this version.
+            SettingsInvalid: there is no database at the vault's address, or it is newer than the code or not ours.
         """
-        url = settings.vault_url or f"sqlite:///{settings.home / 'vault' / 'vault.db'}"
+        url = _locate(settings)
         self.keys = {version.version: version for version in keys.versions}
         self.newest = keys
         settings.home.mkdir(parents=True, exist_ok=True)
@@ -49,20 +61,33 @@ class Store:
                 sa.event.listen(self.engine, "connect", _set_sqlite_pragmas)
             dialect = importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")
             self.insert: Any = dialect.insert
-            with hold_lock(settings.home / ".vault.lock"):
-                is_other = not _is_ours(self.engine)
-                if not is_other:
-                    metadata.create_all(self.engine)
+            self._make_newest(settings)
+        except RevisionNewer as error:
+            raise SettingsInvalid(
+                f"The vault {hide_password(url)} has revision {error}, and this version of the platform knows it up to"
+                f" {HEAD}; update the platform, or set PLATFORM_VAULT_URL to a vault of its own."
+            ) from None
         except (sa.exc.SQLAlchemyError, sqlite3.Error, ModuleNotFoundError) as error:
             raise SettingsInvalid(
                 f"The vault {hide_password(url)} cannot be opened ({type(error).__name__}); correct PLATFORM_VAULT_URL,"
                 " or put the last copy of the vault in its place."
             ) from None
-        if is_other:
+        except _VaultForeign:
             raise SettingsInvalid(
                 f"The vault {hide_password(url)} was made by another version of the platform; ask that version for its"
                 " values, and give this one an empty database and a new home."
-            )
+            ) from None
+
+    def _make_newest(self, settings: Settings) -> None:
+        try:
+            with hold_lock(settings.home / ".vault.lock"):
+                if not _revisions.is_newest(self.engine):
+                    if not _is_ours(self.engine):
+                        raise _VaultForeign
+                    _revisions.make_newest(self.engine)
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -111,11 +136,26 @@ class Store:
         return read_content(decrypt_sealed(self.unwrap_key(row), row.sealed, row.subject))
 
 
+def has_vault(settings: Settings) -> bool:
+    """Whether there is a vault to open; False only where its file has not been made yet."""
+    try:
+        url = sa.make_url(_locate(settings))
+    except sa.exc.ArgumentError:
+        return True  # opening it says what is wrong
+    return url.get_backend_name() != "sqlite" or not url.database or Path(url.database).exists()
+
+
+def _locate(settings: Settings) -> str:
+    return settings.vault_url or f"sqlite:///{settings.home / 'vault' / 'vault.db'}"
+
+
 def _is_ours(engine: sa.Engine) -> bool:
-    """True for a database without subjects, or with those of this version."""
+    """True for a database that records revisions, one without subjects, or one with those of the first revision."""
     tables = sa.inspect(engine)
+    if tables.has_table(VERSION_TABLE):
+        return True
     held = tables.get_columns(subjects.name) if tables.has_table(subjects.name) else []
-    return not held or {column["name"] for column in held} == set(subjects.columns.keys())
+    return not held or {column["name"] for column in held} == FIRST_COLUMNS
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:

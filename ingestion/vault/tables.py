@@ -1,4 +1,7 @@
-"""The vault's tables (保险库表): subjects with what is sealed of them, the ways to them by token, and who asked."""
+"""The vault's tables (保险库表): subjects with what is sealed of them, the ways to them by token, and who asked.
+
+A change here wants a migration beside it, and another `HEAD` in `store.py`.
+"""
 
 from __future__ import annotations
 

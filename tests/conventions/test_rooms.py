@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -107,15 +108,14 @@ def test_a_face_is_small_and_each_of_its_names_is_used_outside(room: str) -> Non
 
 
 def test_what_comes_after_ingestion_knows_its_faces_only() -> None:
-    """The modules of `foundation` are faces of their own; the demo alone knows the simulated parties."""
+    """The modules of `foundation` are faces of their own."""
     wrong = []
     for path in files_of(*LATER):
         for module, name in imports(path):
             room = module.removeprefix("ingestion.").split(".")[0]
             if not module.startswith("ingestion.") or room == "foundation":
                 continue
-            is_demo = room == "simulation" and path.is_relative_to(PROJECT / "dags" / "local_airflow")
-            if not is_demo and (module != f"ingestion.{room}" or name not in import_module(module).__all__):
+            if module != f"ingestion.{room}" or name not in import_module(module).__all__:
                 wrong.append(f"{path.relative_to(PROJECT)}: from {module} import {name}")
     assert not wrong
 
@@ -131,15 +131,26 @@ def test_nothing_private_is_imported() -> None:
     assert not wrong
 
 
-def test_only_the_demo_and_tests_know_the_simulated_parties() -> None:
-    own = (PROJECT / "ingestion" / "simulation", PROJECT / "dags" / "local_airflow")
+def test_only_tests_know_the_simulated_parties() -> None:
+    own = PROJECT / "ingestion" / "simulation"
     wrong = [
         f"{path.relative_to(PROJECT)}: from {module} import {name}"
         for path in files_of("ingestion", *LATER)
         for module, name in imports(path)
-        if f"{module}.{name}".startswith("ingestion.simulation") and not any(map(path.is_relative_to, own))
+        if f"{module}.{name}".startswith("ingestion.simulation") and not path.is_relative_to(own)
     ]
     assert not wrong
+
+
+def test_the_linter_protects_the_simulation_from_every_package_and_ignores_nothing() -> None:
+    linter = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (protected,) = (one for one in linter["contracts"] if one.get("protected_modules") == ["ingestion.simulation"])
+    assert (protected["type"], protected["allowed_importers"]) == ("protected", [])
+    assert protected.get("as_packages", True) is True
+    packages = {path.parent.name for path in PROJECT.glob("*/*.py")} - {"tests"}
+    assert set(linter["root_packages"]) == packages
+    assert all((PROJECT / name / "__init__.py").exists() for name in packages), "else another clone's may be linted"
+    assert not [one["name"] for one in linter["contracts"] if "ignore_imports" in one]
 
 
 @pytest.mark.parametrize("room", ROOMS + FLAT_PACKAGES)
@@ -177,3 +188,17 @@ def test_no_class_has_the_name_of_another_one(package: str) -> None:
                     places.setdefault(node.name, []).append(path.relative_to(PROJECT).as_posix())
     here = {name: found for name, found in places.items() if any(place.startswith(f"{package}/") for place in found)}
     assert {name: found for name, found in here.items() if len(found) > 1} == {}
+
+
+def test_only_the_simulation_needs_its_own_dependencies() -> None:
+    declared = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    own = {re.split(r"[<>=\[ ]", wanted)[0] for wanted in declared["optional-dependencies"]["simulation"]}
+    shared = {re.split(r"[<>=\[ ]", wanted)[0] for wanted in declared["dependencies"]}
+    importers = {
+        path.relative_to(PROJECT).as_posix()
+        for path in files_of("ingestion", *LATER)
+        for name in own
+        if path.suffix == ".py" and re.search(rf"^ *(import|from) {name}\b", path.read_text(encoding="utf-8"), re.M)
+    }
+    assert own and not own & shared
+    assert importers and all(where.startswith("ingestion/simulation/") for where in importers)

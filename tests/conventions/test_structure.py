@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from ingestion.contract import load_registry
 from ingestion.contract.registry import name_staging_model
 from ingestion.foundation import PROJECT, load_settings
 from ingestion.foundation.owners import read_owners
-from ingestion.foundation.settings import VARIABLES
+from ingestion.foundation.settings import HANDED_TO_DBT, VARIABLES
 from quality.rules import read_rules
 from quality.sets import load_sets
 from quality.suite import load_suites
@@ -99,6 +100,19 @@ def test_core_is_blind_to_partners() -> None:
     assert not named
 
 
+def test_every_macro_of_the_linter_stands_for_a_macro_of_the_project() -> None:
+    """A stub whose macro is gone would let a model that still calls it pass the linter."""
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    stubs = settings["tool"]["sqlfluff"]["templater"]["jinja"]["macros"]
+    macros = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "dbt_project" / "macros").rglob("*.sql"))
+    written = {name: re.sub(r"\s", "", takes) for name, takes in re.findall(r"macro (\w+)\(([^)]*)\)", macros)}
+    stubbed = {name: re.findall(r"macro (\w+)\(([^)]*)\)", text) for name, text in stubs.items()}
+    assert len(stubbed) > 10
+    assert {name for name in stubbed if name not in written} == set()
+    wrong = {name for name, (found, *_) in stubbed.items() if re.sub(r"\s", "", found[1]) != written[name]}
+    assert wrong == set(), "a stub takes what its macro takes"
+
+
 def test_every_metric_and_core_table_is_gated() -> None:
     gated = {suite.table for suite in load_suites(PROJECT / "quality" / "suites")}
     published = {path.stem for folder in ("core", "metrics", "customer_360", "reconciliation")
@@ -134,7 +148,7 @@ def test_the_repository_holds_no_data_and_names_no_host() -> None:
 
 
 def test_every_variable_of_the_platform_is_declared() -> None:
-    """One list of names: what code, templates and documents read or set is a field of `Variables`, and nothing else."""
+    """One list of names: what is read or set is a field of `Variables` or handed to dbt, and nothing else."""
     quoted = re.compile(r"""["'`$]\{?(PLATFORM_[A-Z_]+)""")
     files = [
         path
@@ -144,5 +158,6 @@ def test_every_variable_of_the_platform_is_declared() -> None:
     ]
     files += [PROJECT / name for name in ("Makefile", "README.md", "README.zh-CN.md", ".ci/run")]
     named = {name for path in files for name in quoted.findall(path.read_text(encoding="utf-8"))}
-    assert named >= {"PLATFORM_HOME", "PLATFORM_AIRFLOW_PORT", "PLATFORM_LAKE"}
-    assert named <= VARIABLES
+    assert named >= {"PLATFORM_HOME", "PLATFORM_AIRFLOW_PORT", *HANDED_TO_DBT}
+    assert named <= VARIABLES | HANDED_TO_DBT
+    assert not VARIABLES & HANDED_TO_DBT

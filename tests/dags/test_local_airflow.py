@@ -22,11 +22,15 @@ import sqlalchemy as sa
 from dags.local_airflow.home import AirflowHome
 from dags.local_airflow.lake_rows import LakeRows, count_lake_rows, describe_changes
 from dags.local_airflow.progress import Progress
-from dags.local_airflow.runs import outcome
+from dags.local_airflow.runs import read_outcome
+from dags.local_airflow.simulated_group import SimulationFailed, deliver_days, describe_group
 from dags.local_airflow.stack import COMPONENTS, Stack, StackFailed
+from dags.local_airflow.summary import announce, summarise
 from ingestion.foundation import PROJECT, Settings
 from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.foundation.runs import Account, RunState, begin_run, record_step
+from ingestion.foundation.verdict import Failure, Verdict, record_verdicts
+from quality.override import override_verdict
 
 DAY, NEXT = date(2026, 3, 4), date(2026, 3, 5)
 AT = "2026-03-05T09:00:00+08:00"
@@ -211,17 +215,66 @@ def test_how_a_date_ended_is_read_from_the_ledger_alone(settings: Settings) -> N
         begin_run(stage, day, f"{stage}-{day}", AT, settings)
         record_step(stage, f"{stage}-{day}", state, Account("Said.", figures), AT, settings)
 
-    assert outcome(settings, ["bank_a"], DAY) is None
+    assert read_outcome(settings, ["bank_a"], DAY) is None
     end("ingest_bank_a", DAY, RunState.SUCCEEDED)
     end("warehouse", DAY, RunState.FAILED, error="WarehouseBuildFailed")
-    assert outcome(settings, ["bank_a"], DAY) is None, "a fault is not an end"
+    assert read_outcome(settings, ["bank_a"], DAY) is None, "a fault is not an end"
     end("warehouse", DAY, RunState.FAILED, error="PublicationRefused")
-    assert outcome(settings, ["bank_a"], DAY) == "refused"
+    assert read_outcome(settings, ["bank_a"], DAY) == "refused"
     for stage in ("warehouse", "features", "scoring"):
         end(stage, DAY, RunState.SUCCEEDED)
-    assert outcome(settings, ["bank_a"], DAY) == "scored"
-    assert outcome(settings, ["bank_a", "bank_b"], DAY) is None
+    assert read_outcome(settings, ["bank_a"], DAY) == "scored"
+    assert read_outcome(settings, ["bank_a", "bank_b"], DAY) is None
     assert not (settings.home / "airflow").exists()
+
+
+def finish(settings: Settings, stage: str, day: date, state: RunState, **figures: object) -> None:
+    begin_run(stage, day, f"{stage}-{day}", AT, settings)
+    record_step(stage, f"{stage}-{day}", state, Account("Said.", figures), AT, settings)
+
+
+def test_the_simulation_is_known_through_its_command_alone(settings: Settings) -> None:
+    group = describe_group(settings, 30, 4, 5)
+    assert (group.customers, group.days_delivered, group.dates[-1]) == (30, 0, NEXT)
+    assert "Watch 2026-03-04: bank_a sends its payouts 100 times too high (分 as 元). The gate\n" in announce(group)
+    assert "The corrected file comes with 2026-03-05." in announce(group)
+    assert "The corrected file comes" not in announce(describe_group(settings, 30, 3, 5))
+    assert "Watch" not in announce(describe_group(settings, 30, 2, 5))
+    assert not settings.landing.exists()
+    deliver_days(settings, group, 1)
+    assert [folder.name for folder in (settings.landing / "bank_a").iterdir()] == ["20260302"]
+    held = describe_group(settings, 30, 4, 5)
+    before = sorted(settings.landing.rglob("*"))
+    deliver_days(settings, held, held.days_delivered)
+    assert sorted(settings.landing.rglob("*")) == before
+    with pytest.raises(SimulationFailed, match=r"^This home holds the simulation of 30 customers with seed 5; "):
+        deliver_days(settings, describe_group(settings, 31, 4, 5), 2)
+
+
+def test_the_summary_explains_each_planted_fault_by_the_ledger(settings: Settings) -> None:
+    group = describe_group(settings, 30, 4, 5)
+    assert "2026-03-04  was not refused, although bank_a sent its payouts 100" in summarise(settings, group, "", NEXT)
+    finish(settings, "warehouse", DAY, RunState.FAILED, error="PublicationRefused")
+    waiting = summarise(settings, group, "", NEXT)
+    assert "2026-03-04  refused: bank_a sent its payouts 100 times too high (分 as 元)" in waiting
+    assert "2026-03-05  not run yet: it brings the corrected file of 2026-03-04" in waiting
+    deliver(settings, 1, DAY, 10, superseded=True)
+    deliver(settings, 2, DAY, 10)
+    finish(settings, "warehouse", NEXT, RunState.SUCCEEDED, version="v7")
+    corrected = summarise(settings, group, "", NEXT)
+    assert "2026-03-05  put right: its corrected file of 2026-03-04 superseded" in corrected
+    assert "warehouse v7 holds 2026-03-04 as it should be" in corrected
+
+
+def test_the_summary_judges_overrides_by_the_day_on_which_it_is_written(settings: Settings) -> None:
+    failure = Failure(check="every_loan_matches", severity="fail", rule="X63", observed="1 row", because="")
+    verdict = Verdict("metrics", "rec_loans__funder", DAY, "1" * 32, "s1", rows=5, checks=1, failures=(failure,))
+    record_verdicts([verdict], settings)
+    override_verdict(verdict.verdict_id, "li.wei", "confirmed by letter", NEXT, AT, settings)
+    group = describe_group(settings, 30, 4, 5)
+    assert "rec_loans__funder OVERRIDDEN" in summarise(settings, group, "", NEXT)
+    ended = summarise(settings, group, "", date(2026, 3, 6))
+    assert "REFUSED by every_loan_matches (was overridden: rec_loans__funder until 2026-03-05)" in ended
 
 
 def test_no_sql_runs_on_airflows_database_and_no_log_is_read() -> None:

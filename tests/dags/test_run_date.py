@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from dags.local_airflow.progress import Progress
-from dags.local_airflow.runs import CHAIN, Failure, run_date
+from dags.local_airflow.runs import CHAIN, RunFailure, run_date
 from dags.local_airflow.stack import Stack
 from ingestion.foundation import Settings
 from ingestion.foundation.runs import Account, RunState, begin_run, record_step
@@ -61,7 +61,7 @@ class PlayedAirflow:
             self._end(CHAIN[CHAIN.index(stage) + 1], f"asset_triggered__{len(self.runs)}")
 
 
-def run(airflow: PlayedAirflow) -> Failure | None:
+def run(airflow: PlayedAirflow) -> RunFailure | None:
     airflow.asked.clear()
     with Progress() as progress:
         return run_date(cast("Stack", airflow), airflow.settings, SOURCES, DAY, progress)
@@ -83,7 +83,7 @@ def test_sources_are_asked_for_and_the_rest_comes_by_assets(
 
 def test_a_refusal_is_reported_by_the_sentence_of_the_ledger(settings: Settings) -> None:
     failure = run(PlayedAirflow(settings, {"warehouse": "PublicationRefused"}))
-    assert failure == Failure("PublicationRefused", "warehouse says PublicationRefused.")
+    assert failure == RunFailure("PublicationRefused", "warehouse says PublicationRefused.")
     assert failure.refused
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_was_killed_is_named_and_asked_for_again(settings: Settings) 
 def test_a_source_that_failed_is_asked_for_again_and_the_others_are_not(settings: Settings) -> None:
     airflow = PlayedAirflow(settings, {"ingest_bank_a": "DeliveryRefused"})
     failure = run(airflow)
-    assert failure == Failure("DeliveryRefused", "ingest_bank_a says DeliveryRefused.")
+    assert failure == RunFailure("DeliveryRefused", "ingest_bank_a says DeliveryRefused.")
     airflow.ends.clear()
     assert run(airflow) is None
     assert airflow.asked == ["ingest_bank_a"]

@@ -18,7 +18,7 @@ from features.publish import build_features
 from ingestion.contract import load_registry
 from ingestion.delivery import DeliveryRefused
 from ingestion.foundation import Settings
-from ingestion.lake.scan import Identifiers, find_clear
+from ingestion.lake.scan import ClearIdentifiers, find_clear
 from ingestion.landing import land_source
 from ingestion.simulation import GO_LIVE
 from ingestion.simulation.payment_f import LATE_DATE
@@ -186,7 +186,7 @@ def test_no_clear_identifier_leaves_the_door(group: Group) -> None:
     """Everything but what partners delivered and the truth, searched for every identity number and phone."""
     home = group.settings.home
     persons = pl.read_parquet(home / "simulation" / "truth" / "persons.parquet")
-    clear = Identifiers(value for column in ("cert_no", "mobile") for value in persons[column].drop_nulls())
+    clear = ClearIdentifiers(value for column in ("cert_no", "mobile") for value in persons[column].drop_nulls())
     assert len(clear.values) > CUSTOMERS
     outside = [group.settings.landing, home / "simulation", home / "tenant"]
     assert find_clear([home], clear, outside) == []

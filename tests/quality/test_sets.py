@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -47,9 +48,11 @@ def test_shipped_sets_cover_every_suite() -> None:
     assert "rec_loans__funder" not in list_published_tables(warehouse, checked["warehouse"], load_settings({}))
 
 
-def test_a_tenant_brings_its_own_sets() -> None:
+def test_a_tenant_brings_its_own_sets(tmp_path: Path) -> None:
     tenant = PROJECT / "tests" / "acceptance" / "berka"
-    settings = load_settings({"PLATFORM_TENANT": str(tenant), "PLATFORM_TEST_DATA": "."})
+    for archive in ("asc", "en"):
+        (tmp_path / "berka" / archive).mkdir(parents=True)
+    settings = load_settings({"PLATFORM_TENANT": str(tenant), "PLATFORM_TEST_DATA": str(tmp_path)})
     assert {declared.set for declared, _ in check_sets(settings)} == {"warehouse", "loan_features"}
 
 

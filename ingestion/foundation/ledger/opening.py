@@ -1,12 +1,8 @@
-"""Opening the ledger: made where there is none, migrated where it is older, refused where it is newer than the code.
-
-The recorded revision is read first; Alembic is imported only where it is not the newest.
-"""
+"""Opening the ledger: made where there is none, migrated where it is older, refused where it is newer than the code."""
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +12,7 @@ import sqlalchemy as sa
 
 from ingestion.foundation.ledger.tables import metadata
 from ingestion.foundation.locks import hold_lock
+from ingestion.foundation.revisions import RevisionNewer, Revisions
 from ingestion.foundation.settings import Settings, SettingsInvalid
 
 HEAD = "0002"
@@ -23,17 +20,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "ledger_revision"  # an orchestrator in the same database keeps `alembic_version` for itself
 ADVISORY_LOCK = 0x6C65_6467_6572
 
-_revision = sa.Table(
-    VERSION_TABLE,
-    sa.MetaData(),
-    sa.Column("version_num", sa.String(32), nullable=False),
-    sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
-)
-_migrating = threading.Lock()
-
-
-class _LedgerNewer(Exception):
-    """The recorded revision is none that this code knows."""
+_revisions = Revisions(metadata, HEAD, MIGRATIONS, VERSION_TABLE, ADVISORY_LOCK)
 
 
 @contextmanager
@@ -72,11 +59,9 @@ def open_ledger(settings: Settings) -> sa.Engine:
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _set_sqlite_pragmas)
         with hold_lock(settings.home / ".ledger.lock"):
-            with engine.connect() as connection:
-                is_newest = _read_revision(connection) == HEAD
-            if not is_newest:
-                _bring_up(engine)
-    except _LedgerNewer as error:
+            if not _revisions.is_newest(engine):
+                _revisions.make_newest(engine)
+    except RevisionNewer as error:
         raise SettingsInvalid(
             f"The ledger {shown} has revision {error}, and this version of the platform knows it up to {HEAD}; update"
             " the platform, or set PLATFORM_LEDGER_URL to a ledger of its own."
@@ -95,45 +80,6 @@ def hide_password(url: str) -> str:
         return sa.make_url(url).render_as_string(hide_password=True)
     except sa.exc.ArgumentError:
         return "at the address that was set"
-
-
-def _read_revision(connection: sa.Connection) -> str | None:
-    """The recorded revision; None where none was recorded, and where there is no ledger."""
-    if not connection.dialect.has_table(connection, VERSION_TABLE):
-        return None
-    return connection.execute(sa.select(_revision.c.version_num)).scalar()
-
-
-def _bring_up(engine: sa.Engine) -> None:
-    """Make an empty database the newest ledger, or migrate the one that is there; all of it or nothing."""
-    with _migrating, engine.begin() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("begin immediate")  # its driver would commit each change of a table by itself
-        elif connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
-        if _read_revision(connection) == HEAD:
-            return  # another process was first
-        if not set(sa.inspect(connection).get_table_names()) & {*metadata.tables, VERSION_TABLE}:
-            metadata.create_all(connection)
-            _revision.create(connection)
-            connection.execute(sa.insert(_revision).values(version_num=HEAD))
-        else:
-            _migrate(connection)
-
-
-def _migrate(connection: sa.Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util.exc import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except CommandError:
-        recorded = connection.execute(sa.select(_revision.c.version_num)).scalar()
-        raise _LedgerNewer(recorded) from None
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:

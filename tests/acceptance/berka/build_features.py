@@ -31,7 +31,7 @@ USER_ERRORS = (DeliveryIncomplete, DeliveryRefused, PublicationRefused, Warehous
 
 def find_data(environment: Mapping[str, str]) -> Path:
     """The folder of real data: PLATFORM_TEST_DATA, by default `../shared/data` beside the repository."""
-    return Path(environment.get("PLATFORM_TEST_DATA") or PROJECT.parent / "shared" / "data")
+    return Path(environment.get("PLATFORM_TEST_DATA") or PROJECT.parent / "shared" / "data").resolve()
 
 
 def bank_settings(home: Path, data: Path, environment: Mapping[str, str] | None = None) -> Settings:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.contract import Registry, load_registry
+from ingestion.contract import SourceRegistry, load_registry
 from ingestion.contract.code_tables import find_untranslated_codes
 from ingestion.foundation import Settings, load_settings
 from tests.ingestion.broken import Party, column, contract, dataset
@@ -17,13 +17,13 @@ MODEL = "select * from source {{{{ join_code('states', 'party.state', 'source.{c
 
 
 @pytest.fixture
-def registry(party: Party) -> Registry:
+def registry(party: Party) -> SourceRegistry:
     state = column("state") | {"enum": [{"value": "A"}, {"value": "B"}, {"value": "Z"}]}
     party.agree(contract("party", dataset(column("id", key=True), state, column("free"))))
     return load_registry(party.settings)
 
 
-def found(registry: Registry, settings: Settings, folder: Path, column: str, more: str = "") -> list[str]:
+def found(registry: SourceRegistry, settings: Settings, folder: Path, column: str, more: str = "") -> list[str]:
     (folder / "seeds").mkdir()
     (folder / "seeds" / "ref_codes.csv").write_text(SEED + more)
     (folder / "models").mkdir()
@@ -42,12 +42,12 @@ def found(registry: Registry, settings: Settings, folder: Path, column: str, mor
     ],
 )  # fmt: skip
 def test_what_would_become_null_is_reported(
-    party: Party, registry: Registry, tmp_path: Path, column: str, problem: str
+    party: Party, registry: SourceRegistry, tmp_path: Path, column: str, problem: str
 ) -> None:
     assert found(registry, party.settings, tmp_path, column) == [f"{problem}."]
 
 
-def test_a_code_that_is_given_twice_is_reported(party: Party, registry: Registry, tmp_path: Path) -> None:
+def test_a_code_that_is_given_twice_is_reported(party: Party, registry: SourceRegistry, tmp_path: Path) -> None:
     (reported,) = found(registry, party.settings, tmp_path, "state", "party.state,Z,z,\nparty.state,A,other,\n")
     assert reported == (
         "ref_codes.csv: party.state: gives A more than once, which would double its rows; take all but one out."

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ingestion.commands import main
 from ingestion.delivery import DeliveryIncomplete
 from ingestion.foundation import PROJECT
 from ingestion.lake import write_manifest
-from ingestion.landing import SourceUnknown, land_source
+from ingestion.landing import SourceUnknown, land_source, list_held, replay_held
 from ingestion.landing.sources import DeliveryRefused
 from ingestion.protection import add_key
 from tests.ingestion.broken import DAY, NO_FILE_IS_NO_DATA, Party, column, contract, dataset, make_party
@@ -445,3 +445,18 @@ def test_the_lake_is_written_in_encodings_that_spark_reads(tmp_path: Path, kind:
     encodings = {encoding for place in range(group.num_columns) for encoding in group.column(place).encodings}
     assert "BYTE_STREAM_SPLIT" not in encodings
     assert ("DELTA_BINARY_PACKED" in encodings) == (kind != "DOUBLE")
+
+
+def test_a_home_with_a_quote_in_its_name_is_a_home(tmp_path: Path) -> None:
+    party = make_party(tmp_path / "li's home")
+    party.declare(*COLUMNS, max_quarantine_share=1.0, **RESEND).deliver(rows(1, 2, "x"))
+    party.land()
+    write_manifest(party.settings)
+    party.deliver(rows(1, 3), "rows_02.csv")
+    assert "sums: amount 3.00 to 4.00" in str(party.land())
+    assert amounts(party) == ["1.00", "3.00"]
+    party.deliver(rows(5, "y"), "rows_03.csv")
+    party.land()
+    (held,) = list_held(party.settings)
+    party.declare(column("id", key=True), column("amount"), max_quarantine_share=1.0, **RESEND)
+    assert replay_held(held.delivery_id, datetime(2026, 3, 4, tzinfo=UTC), party.settings) == (1, 0)

@@ -150,8 +150,38 @@ def test_a_database_that_does_not_answer_gives_one_sentence(party: Party, query:
     assert (kept, party.ledger()) == (["core.db"], [])
 
 
+def test_a_database_is_read_and_never_written(party: Party) -> None:
+    """Not by its query, not by opening it, and not where its file has gone."""
+    attacked = "insert into loan values ('X', :since, :until) returning no, amount, posted"
+    book(connect(party, attacked), BOOKED)
+    folder = party.settings.locate_source("party")
+    before = (folder / "core.db").read_bytes()
+    with pytest.raises(DeliveryIncomplete, match="attempt to write a readonly database"):
+        party.land(day(2))
+    assert (folder / "core.db").read_bytes() == before
+    connect(party)
+    (folder / "core.db").rename(folder / "moved.db")
+    for url in ("sqlite:///{landing}/core.db", "sqlite:///file:{landing}/core.db?uri=true"):
+        connect(party, url=url)
+        with pytest.raises(DeliveryIncomplete) as reported:
+            party.land(day(2))
+        assert f"did not answer (there is no file {folder}/core.db); check its URL" in str(reported.value)
+        assert [path.name for path in folder.iterdir() if path.is_file()] == ["moved.db"]
+
+
+@pytest.mark.parametrize("name", ["core #1?.db", "100% 核心.db"])
+def test_a_database_may_have_any_name(party: Party, name: str) -> None:
+    book(connect(party), BOOKED)
+    folder = party.settings.locate_source("party")
+    (folder / "core.db").rename(folder / name)
+    connect(party, url=f"sqlite:///{{landing}}/{name.replace('%', '%25').replace('?', '%3F')}")
+    party.land(day(2))
+    assert landed(party) == {2: ["L2", "S1", "S2"]}
+
+
 def test_an_answer_of_the_database_is_reported_without_the_numbers_in_it(party: Party) -> None:
-    connect(party, 'select no, amount, posted from "11010519491231002X" where posted > :since and posted <= :until')
+    query = 'select no, amount, posted from "11010519491231002X" where posted > :since and posted <= :until'
+    book(connect(party, query), BOOKED)
     with pytest.raises(DeliveryIncomplete, match="no such table: …") as caught:
         party.land(day(2))
     assert "1949" not in str(caught.value)

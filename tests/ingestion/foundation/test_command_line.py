@@ -141,6 +141,31 @@ def test_an_empty_list_says_that_it_is_empty_and_what_to_run(capsys: pytest.Capt
         assert capsys.readouterr().out.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["keys", "list"], "no key has been drawn yet; the first delivery that lands draws it."),
+        (["vault", "audit"], "nobody has asked yet; `python -m ingestion vault reveal` asks."),
+    ],
+)
+def test_listing_creates_nothing(typed: list[str], said: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert ingestion(typed) == DONE
+        assert capsys.readouterr().out == f"{said}\n"
+        assert not home.exists()
+
+
+def test_a_lost_key_file_is_reported_and_not_replaced(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--reason", "asked by phone", "--ticket", "7"]
+    for typed in (["reveal", "ab" * 32, "--purpose", "COLLECTION"], ["forget", "ab" * 32], ["readmit", "ab" * 32]):
+        assert ingestion(["vault", *typed, *asked]) == WRONG
+        assert capsys.readouterr().err == (
+            f"{home / 'keys' / 'platform.key'} is not there; restore it from your key store, or land a first delivery,"
+            " which draws a key.\n"
+        )
+    assert not home.exists()
+
+
 def test_landing_leaves_nothing_but_its_sentences_on_standard_error() -> None:
     """A process that ends with frozen objects is not taken apart: DuckDB's binding would report each as leaked."""
     command = [sys.executable, "-m", "ingestion", "land", "bank_a", "--date", "2026-03-02"]

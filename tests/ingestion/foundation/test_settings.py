@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.foundation import PROJECT, Settings, SettingsInvalid, list_files, load_settings, read_files
-from ingestion.foundation.settings import VARIABLES, claim_home
+from ingestion.foundation.settings import HANDED_TO_DBT, VARIABLES, claim_home
 from ingestion.identifiers import KINDS
 
 
@@ -88,10 +88,30 @@ def add(tenant: Path, *names: str) -> None:
             '[sources]\nbank_a = "${NOT_SET}/x"',
             "sources.bank_a: names the variable NOT_SET, which is not set; set NOT_SET.",
         ),
+        (
+            '[sources]\nbank_a = "archive"',
+            "sources.bank_a: is archive, which depends on where a command is run; write the whole path, such as"
+            " /data/bank_a.",
+        ),
+        (
+            '[sources]\nbank_a = "${PLATFORM_TOKEN_ALGORITHM}/archive"',
+            "sources.bank_a: is sm3/archive, which depends on where a command is run; write the whole path, such as"
+            " /data/bank_a, also in the variable.",
+        ),
+        (
+            '[sources]\nbank_a = "/nowhere/archive"',
+            "sources.bank_a: is /nowhere/archive, which is no folder; make it, or name the folder in which bank_a drops"
+            " its files.",
+        ),
+        (
+            '[sources]\nbank_a = "/etc/hostname"',
+            "sources.bank_a: is /etc/hostname, which is no folder; make it, or name the folder in which bank_a drops"
+            " its files.",
+        ),
     ],
 )
 def test_a_wrong_word_in_tenant_toml(tenant: Path, declared: str, problem: str) -> None:
-    assert problems(tenant, declared) == [f"tenant.toml: {problem}"]
+    assert problems(tenant, declared, PLATFORM_TOKEN_ALGORITHM="sm3") == [f"tenant.toml: {problem}"]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +140,11 @@ def test_a_wrong_word_in_tenant_toml(tenant: Path, declared: str, problem: str) 
             " intermediate, core, customer_360, metrics, reconciliation.",
         ),
         ("model/core/fct_z.sql", "model is a folder that nobody reads; rename it to models."),
+        (
+            "archive/2026/x.csv",
+            "archive is a folder that nobody reads; move it out of the tenant, or lay its files in contracts, models,"
+            " seeds, suites, sets, views.",
+        ),
     ],
 )
 def test_a_file_in_the_wrong_place(tenant: Path, name: str, problem: str) -> None:
@@ -162,6 +187,26 @@ def test_a_variable_that_nobody_reads(name: str, remedy: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
         load_settings({name: "secret"})
     assert str(caught.value) == f"{name} is not a variable of the platform; {remedy}"
+
+
+@pytest.mark.parametrize("name", sorted(HANDED_TO_DBT))
+def test_what_the_platform_hands_to_dbt_is_nobody_s_to_set(name: str) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings({name: "elsewhere"})
+    assert str(caught.value) == f"{name} is set by the platform alone, when it runs dbt; unset it."
+
+
+def test_a_source_may_lie_in_an_archive(tenant: Path) -> None:
+    archive = tenant.parent / "archive"
+    archive.mkdir()
+    settings = load(tenant, '[sources]\nbank_a = "${ARCHIVE}"', ARCHIVE=str(archive))
+    assert settings.locate_source("bank_a") == archive
+    assert settings.locate_source("bank_b") == settings.landing / "bank_b"
+
+
+def test_what_tools_leave_in_a_tenant_is_nobody_s(tenant: Path) -> None:
+    add(tenant, ".git/config", "__pycache__/x.pyc", ".notes/x.md")
+    load(tenant, "")
 
 
 def test_a_file_that_is_no_toml_is_one_problem(tenant: Path) -> None:

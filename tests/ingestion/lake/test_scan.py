@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import ingestion.lake.scan
-from ingestion.lake.scan import Finding, Identifiers, find_clear
+from ingestion.lake.scan import ClearIdentifiers, Finding, find_clear
 from tests.ingestion.lake.stores import STORES
 
 CERT_NO, PHONE, CARD, NAME, MAIL = (
@@ -20,7 +20,7 @@ CERT_NO, PHONE, CARD, NAME, MAIL = (
     "阿卜杜拉·买买提",
     "li.ming@example.com",
 )
-KNOWN = Identifiers([CERT_NO, PHONE, CARD, NAME, MAIL, "张三", "欧阳锋"])
+KNOWN = ClearIdentifiers([CERT_NO, PHONE, CARD, NAME, MAIL, "张三", "欧阳锋"])
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ingestion.commands import main
-from ingestion.protection import KeyUnusable, load_keys
+from ingestion.protection import KeyUnusable, add_key, load_keys
 from ingestion.protection.sealing import seal_text, unseal_text
 from tests.ingestion.broken import KEY, Party, column, contract, dataset, make_party
 
@@ -38,6 +38,24 @@ def land_one(party: Party, kind: str, *texts: str, **delivery: str) -> Party:
     party.deliver("\n".join(f"{number}|{text}" for number, text in enumerate(texts, 1)))
     party.land()
     return party
+
+
+def test_a_value_that_returns_after_two_rotations_is_the_same_value(tmp_path: Path) -> None:
+    """As `keys add` twice in a row does, so that no delivery ever came under the version between them."""
+    party = land_one(make_party(tmp_path), "cert_no", CERT)
+    add_key(party.settings.key_file, "sm3")
+    add_key(party.settings.key_file, "sha256")
+    party.deliver(f"1|{CERT}", day=date(2026, 3, 3))
+    party.land(date(2026, 3, 3))
+    landed = {token for (token,) in party.rows("x_token")}
+    assert len(landed) == 2
+    known = pl.read_parquet(party.settings.lake / "_equivalents" / "cert_no" / "*.parquet")
+    before = dict(known.select("token", "previous_token").iter_rows())
+
+    def first(token: str) -> str:
+        return first(before[token]) if before[token] else token
+
+    assert len(before) == 3 and len({first(token) for token in landed}) == 1
 
 
 TOKENS = {

@@ -241,6 +241,36 @@ def test_after_a_rotation_old_and_new_tokens_of_a_value_meet(
     assert rows[2]["previous_token"] == rows[1]["token"] != rows[2]["token"]
 
 
+@pytest.mark.parametrize("returns", [(1, 3), (1, 2, 3), (2, 3), (3,), (1, 4)])
+def test_tokens_of_every_version_of_the_key_lead_to_one(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, returns: tuple[int, ...]
+) -> None:
+    """Whichever versions a value was delivered under: each points at the one before it, down to the first."""
+    value = "11010519491231002X"
+    values = f"(select '{value}' as value)"
+    keys = load_keys(settings.key_file)
+    for version in range(1, max(returns) + 1):
+        keys = keys if version == 1 else add_key(settings.key_file, "sm3" if version == 3 else "sha256")
+        if version in returns:
+            register_functions(connection, keys)
+            given = tokenised(values, "cert_no", keys)
+            assert record_equivalents(connection, given, "cert_no", keys, settings, f"d{version}") == 1
+            held = {path.name: path.read_bytes() for path in (settings.lake / "_equivalents" / "cert_no").iterdir()}
+            assert record_equivalents(connection, given, "cert_no", keys, settings, f"d{version}") == 1
+            again = {path.name: path.read_bytes() for path in (settings.lake / "_equivalents" / "cert_no").iterdir()}
+            assert again == held
+    rows = recorded(settings)
+    made = {one.version: ask(connection, keyed_sql("v", "cert_no", one), value) for one in keys.versions}
+    assert {row["key_version"]: row["token"] for row in rows} == made
+    assert len(rows) == len(made), "each once"
+    for row in rows:
+        assert row["previous_token"] == made.get(row["key_version"] - 1)
+        (version,) = (one for one in keys.versions if one.version == row["key_version"])
+        for form in ("md5", "sha256", "sm3"):
+            sent = hashlib.new(form, value.encode()).hexdigest()
+            assert row[f"{form}_token"] == ask(connection, keyed_sql("v", f"cert_no_{form}", version), sent)
+
+
 def test_no_clear_value_and_no_unkeyed_hash_is_recorded(
     connection: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:

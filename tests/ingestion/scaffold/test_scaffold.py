@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import re
@@ -18,6 +19,7 @@ from ingestion.commands import main
 from ingestion.contract import Contract, Dataset, load_registry
 from ingestion.contract.reading import read_contract
 from ingestion.foundation import PROJECT, Settings, load_settings
+from ingestion.foundation.declarations import read_yaml
 from ingestion.landing import land_source
 from ingestion.scaffold import SampleUnusable, draft_contract
 from ingestion.scaffold.naming import form_lake_name, form_unique_names
@@ -184,6 +186,55 @@ def test_without_a_folder_the_draft_joins_the_tenant(
     assert main(["scaffold", str(landing / second[0] / DAY / second[1])]) == 0
     assert list(load_registry(load_settings()).contracts) == ["dept_risk", "traffic_e"]
     assert main(["check"]) == 0
+
+
+@pytest.mark.parametrize(
+    "follows", ["", "\n# The last word.\n", "\nsupport:  # whom to ask\n- {channel: post, url: x}\n"]
+)
+@pytest.mark.parametrize("margin", ["", "  ", "    "])
+def test_a_second_dataset_is_added_to_the_contract_of_its_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], margin: str, follows: str
+) -> None:
+    into = tmp_path / "drafts"
+    first = write(tmp_path, "loans_20260302.csv", separated(people(), ","))
+    second = write(tmp_path, "fees_20260302.csv", separated(people().select("loan_no", "amount"), ";"))
+    assert main(["scaffold", str(first), "--into", str(into)]) == 0
+    contract = into / "contracts" / "new_bank.yml"
+    head, _, entries = contract.read_text(encoding="utf-8").partition("schema:\n")
+    entries = "".join(margin + line[2:] for line in entries.splitlines(keepends=True))
+    before = f"# Agreed by telephone.\n{head}schema:  # two files a day\n{entries}{follows}"
+    contract.write_text(before, encoding="utf-8")
+    capsys.readouterr()
+    assert main(["scaffold", str(second), "--into", str(into)]) == 0, capsys.readouterr().err
+    assert f"{contract} (one dataset more)\n" in capsys.readouterr().out
+    after = contract.read_text(encoding="utf-8")
+    added = [line for line in after.splitlines() if line not in before.splitlines()]
+    assert after.startswith(before.removesuffix(follows)) and after.endswith(follows.lstrip("\n"))
+    assert f"{margin}- name: fees" in added and f"{margin}# check: the contract had other datasets" in added[0]
+    assert [one.name for one in read_contract(contract).datasets] == ["loans", "fees"]
+    assert (into / "models" / "staging" / "new_bank" / "stg_new_bank__fees.sql").exists()
+    assert main(["scaffold", str(second), "--into", str(into)]) == 1
+    assert "exists" in capsys.readouterr().err
+    assert contract.read_text(encoding="utf-8") == after
+
+
+def test_what_cannot_be_added_leaves_the_contract_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into = tmp_path / "drafts"
+    first = write(tmp_path, "loans_20260302.csv", separated(people(), ","))
+    second = write(tmp_path, "fees_20260302.csv", separated(people().select("loan_no", "amount"), ";"))
+    assert main(["scaffold", str(first), "--into", str(into)]) == 0
+    contract = into / "contracts" / "new_bank.yml"
+    sound = contract.read_text(encoding="utf-8")
+    in_a_line = json.dumps(read_yaml(contract), ensure_ascii=False)
+    for before in (in_a_line, sound.replace("kind: DataContract", "kind: Data"), "schema: [", "[]"):
+        contract.write_text(before, encoding="utf-8")
+        files = sorted(into.rglob("*"))
+        assert main(["scaffold", str(second), "--into", str(into)]) != 0
+        assert str(contract.name) in capsys.readouterr().err
+        assert contract.read_text(encoding="utf-8") == before
+        assert sorted(into.rglob("*")) == files
 
 
 @pytest.mark.parametrize("separator", ["|+|", "||", "|", ",", ";", "\t", "\x01", "\x1b", "\x1e"])

@@ -11,7 +11,15 @@ import fastexcel
 import polars as pl
 import pytest
 
-from ingestion.simulation import GO_LIVE, SimulationInvalid, SimulationReport, delivered_days, simulate
+from ingestion.simulation import (
+    GO_LIVE,
+    SimulationInvalid,
+    SimulationReport,
+    delivered_days,
+    describe_group,
+    simulate,
+)
+from ingestion.simulation.__main__ import main
 from ingestion.simulation.defects import DEFECTS
 from ingestion.simulation.identities import complete_cert_numbers
 
@@ -100,6 +108,36 @@ def test_another_simulation_in_the_same_home_is_refused(tmp_path: Path) -> None:
         run(tmp_path, 1)
     with pytest.raises(SimulationInvalid, match="1 to 120 days"):
         run(tmp_path / "other", 121)
+
+
+def test_a_group_is_described_as_it_delivers_and_nothing_is_delivered_for_it(
+    tmp_path: Path,
+    report: SimulationReport,
+    defects: pl.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    described = describe_group(CUSTOMERS, 5, SEED, report.landing.parent)
+    assert described.days_delivered == 5
+    assert list(described.parties) == sorted(folder.name for folder in report.landing.iterdir())
+    assert (described.business_dates[0], described.business_dates[-1]) == (report.first_date, report.last_date)
+    (planted,) = described.planted_faults
+    refused = defects.filter(pl.col("expected") == "refused_at_core")
+    columns = refused.select("source", "dataset", "batch_date")
+    assert columns.rows() == [(planted.source, planted.dataset, planted.business_date)]
+    corrected = report.landing / CONFUSED.replace(".txt", "_02.txt")
+    arrived = datetime.fromtimestamp(corrected.stat().st_mtime, UTC).date()
+    assert arrived == planted.corrected_with
+
+    monkeypatch.setenv("PLATFORM_HOME", str(tmp_path / "home"))
+    assert main(["--customers", "7", "--days", "2", "--describe"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert not (tmp_path / "home").exists()
+    assert (printed["go_live"], printed["business_dates"]) == ("2026-03-02", ["2026-03-02", "2026-03-03"])
+    assert (printed["customers"], printed["seed"], printed["days_delivered"]) == (7, 1, 0)
+    assert printed["planted_faults"][0]["fault"] == "payouts 100 times too high (分 as 元)"
+    assert main(["--customers", "7", "--days", "121", "--describe"]) == 2
+    assert "delivers 1 to 120 days" in capsys.readouterr().err
 
 
 def test_progress_reports_each_date(tmp_path: Path) -> None:

@@ -13,13 +13,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from cryptography.exceptions import InvalidTag
 
 from ingestion.commands import main
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings, SettingsInvalid, command_line, load_settings
 from ingestion.protection import add_key, load_keys
 from ingestion.vault import Vault, VaultRefused
-from ingestion.vault.deposit import Deposited
+from ingestion.vault.deposit import DepositReport
+from ingestion.vault.store import HEAD, MIGRATIONS, VERSION_TABLE
 from ingestion.vault.tables import metadata, subjects, token_starts
 
 AT = datetime(2026, 3, 5, 9, 30, tzinfo=BUSINESS_TIMEZONE)
@@ -67,6 +71,8 @@ def shared(settings: Settings, server: str) -> Iterator[Vault]:
     opened = Vault(replace(settings, vault_url=server), load_keys(settings.key_file))
     yield opened
     metadata.drop_all(opened.engine)
+    with opened.engine.begin() as connection:
+        connection.execute(sa.text(f"drop table {VERSION_TABLE}"))
     opened.close()
 
 
@@ -75,17 +81,17 @@ def files(settings: Settings) -> bytes:
 
 
 def test_deposit_keeps_each_value_once(vault: Vault) -> None:
-    assert vault.deposit(PEOPLE) == Deposited(new=4, known=0, passed_over=0)
-    assert vault.deposit(PEOPLE) == Deposited(new=0, known=4, passed_over=0)
+    assert vault.deposit(PEOPLE) == DepositReport(new=4, known=0, passed_over=0)
+    assert vault.deposit(PEOPLE) == DepositReport(new=0, known=4, passed_over=0)
     assert vault.deposit(iter(values(("zhang", "email", "z@example.com")).to_batches())).new == 1
     assert vault.deposit(values()).new == 0
-    assert vault.deposit(PEOPLE) == Deposited(new=0, known=4, passed_over=0)
+    assert vault.deposit(PEOPLE) == DepositReport(new=0, known=4, passed_over=0)
 
 
 def test_values_of_a_person_may_come_apart_and_later(vault: Vault) -> None:
     own = "cert_no11010519491231002X"
     apart = values((own, "mobile", "13812341234"), ("li", "mobile", "13812341234"), (own, "email", "z@example.com"))
-    assert vault.deposit(apart) == Deposited(new=3, known=0, passed_over=0)
+    assert vault.deposit(apart) == DepositReport(new=3, known=0, passed_over=0)
     assert vault.deposit(values((own, "cert_no", "11010519491231002X"))).new == 1
     assert vault.reveal(ZHANG, "DSR", **WHO) == "11010519491231002X"
     assert vault.reveal(token("emailz@example.com"), "DSR", **WHO) == "z@example.com"
@@ -99,15 +105,15 @@ def test_any_text_comes_back_as_it_was(vault: Vault) -> None:
 
 
 def test_it_may_be_kept_in_postgresql(shared: Vault) -> None:
-    assert shared.deposit(PEOPLE) == Deposited(new=4, known=0, passed_over=0)
-    assert shared.deposit(values(("zhang", "mobile", "13812341234"), ("zhang", "email", "z@example.com"))) == Deposited(
-        new=1, known=1, passed_over=0
-    )
+    assert shared.deposit(PEOPLE) == DepositReport(new=4, known=0, passed_over=0)
+    assert shared.deposit(
+        values(("zhang", "mobile", "13812341234"), ("zhang", "email", "z@example.com"))
+    ) == DepositReport(new=1, known=1, passed_over=0)
     assert shared.reveal(token("emailz@example.com"), "DSR", **WHO) == "z@example.com"
     assert shared.forget(token("zhang"), **WHO) == 3
-    assert shared.deposit(PEOPLE) == Deposited(new=0, known=2, passed_over=2)
+    assert shared.deposit(PEOPLE) == DepositReport(new=0, known=2, passed_over=2)
     shared.readmit(token("zhang"), **WHO)
-    assert shared.deposit(PEOPLE) == Deposited(new=2, known=2, passed_over=0)
+    assert shared.deposit(PEOPLE) == DepositReport(new=2, known=2, passed_over=0)
 
 
 @pytest.mark.parametrize("kept", ["vault", "shared"])
@@ -136,7 +142,7 @@ def test_deposits_of_the_same_persons_at_once_lose_nothing(kept: str, request: p
     tables = [values(*((person, kind, kind + person) for person in people)) for kind in kinds]
     with ThreadPoolExecutor(len(kinds)) as pool:
         found = list(pool.map(vault.deposit, tables))
-    assert found == [Deposited(new=300, known=0, passed_over=0)] * len(kinds)
+    assert found == [DepositReport(new=300, known=0, passed_over=0)] * len(kinds)
     for kind in kinds:
         assert vault.reveal(token(kind + kind + people[7]), "DSR", **WHO) == kind + people[7]
     assert vault.forget(token(people[7]), **WHO) == len(kinds)
@@ -221,7 +227,7 @@ def test_forgetting_is_for_good(vault: Vault, settings: Settings) -> None:
     with pytest.raises(VaultRefused, match="its subject was forgotten"):
         vault.reveal(ZHANG, "DSR", **WHO)
     assert vault.reveal(SHARED, "DSR", **WHO) == "13812341234", "the other person's copy stays"
-    assert vault.deposit(PEOPLE) == Deposited(new=0, known=2, passed_over=2)
+    assert vault.deposit(PEOPLE) == DepositReport(new=0, known=2, passed_over=2)
     assert [entry["action"] for entry in vault.list_entries()] == ["forget", "reveal", "reveal"]
 
 
@@ -258,7 +264,7 @@ def test_readmission_starts_again(vault: Vault) -> None:
     vault.deposit(PEOPLE)
     vault.forget(token("zhang"), **WHO)
     vault.readmit(token("zhang"), **WHO)
-    assert vault.deposit(PEOPLE) == Deposited(new=2, known=2, passed_over=0)
+    assert vault.deposit(PEOPLE) == DepositReport(new=2, known=2, passed_over=0)
     assert vault.reveal(ZHANG, "DSR", **WHO) == "11010519491231002X"
     with pytest.raises(VaultRefused, match="is not forgotten"):
         vault.readmit(token("zhang"), **WHO)
@@ -305,6 +311,47 @@ def test_a_vault_of_another_version_is_reported_and_left_as_it_is(settings: Sett
         Vault(settings, load_keys(settings.key_file))
     with sqlite3.connect(path) as connection:
         assert connection.execute("select name from sqlite_master where type = 'table'").fetchall() == [("subjects",)]
+
+
+def find_differences(engine: sa.Engine) -> list[object]:
+    with engine.connect() as connection:
+        options = {"compare_type": True, "version_table": VERSION_TABLE}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+@pytest.mark.parametrize("name", ["vault", "shared"])
+def test_a_vault_of_before_revisions_is_adopted_and_loses_nothing(name: str, request: pytest.FixtureRequest) -> None:
+    opened: Vault = request.getfixturevalue(name)
+    settings: Settings = request.getfixturevalue("settings")
+    settings = replace(settings, vault_url=opened.engine.url.render_as_string(hide_password=False))
+    keys = opened.store.newest
+    opened.deposit(PEOPLE)
+    with opened.engine.begin() as connection:
+        connection.execute(sa.text(f"drop table {VERSION_TABLE}"))
+        connection.execute(sa.text("drop table audit"))
+    again = Vault(settings, keys)
+    assert again.deposit(PEOPLE) == DepositReport(new=0, known=4, passed_over=0)
+    assert find_differences(again.engine) == []
+    with again.engine.connect() as connection:
+        assert connection.execute(sa.text(f"select version_num from {VERSION_TABLE}")).scalar() == HEAD
+    again.close()
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+
+
+@pytest.mark.parametrize("name", ["vault", "shared"])
+def test_a_vault_newer_than_the_code_is_refused_in_a_sentence(name: str, request: pytest.FixtureRequest) -> None:
+    opened: Vault = request.getfixturevalue(name)
+    settings: Settings = request.getfixturevalue("settings")
+    settings = replace(settings, vault_url=opened.engine.url.render_as_string(hide_password=False))
+    assert find_differences(opened.engine) == []
+    with opened.engine.begin() as connection:
+        connection.execute(sa.text(f"update {VERSION_TABLE} set version_num = '9999'"))
+    sentence = (
+        r"^The vault .* has revision 9999, .* knows it up to 0001; update the platform, or set PLATFORM_VAULT_URL"
+    )
+    with pytest.raises(SettingsInvalid, match=sentence) as caught:
+        Vault(settings, opened.store.newest)
+    assert "\n" not in str(caught.value)
 
 
 def test_purposes_and_place_are_configured(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Wiring only: when each stage runs, and on what it waits."""
