@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from features.scorecard import ScoringReport
     from ingestion.landing import LandingReport
     from quality.publication import Publication
+    from quality.verdict import Verdict
 
 
 def account_for_landing(report: LandingReport) -> Account:
@@ -28,9 +30,16 @@ def account_for_landing(report: LandingReport) -> Account:
     return Account("\n".join(sentences), {**figures, "warnings": len(report.warnings)})
 
 
-def account_for_build(batch_date: date) -> Account:
+def account_for_build(batch_date: date, layers: str) -> Account:
     """What dbt made; what the gate says of it comes with the next step."""
-    return Account(f"Built the warehouse as of {batch_date}.")
+    return Account(f"Built {layers} of the warehouse as of {batch_date}.")
+
+
+def account_for_gate(gate: str, verdicts: Sequence[Verdict]) -> Account:
+    """How many tables passed a gate, and with how many warnings."""
+    warned = sum(1 for verdict in verdicts for _ in verdict.failures)
+    sentence = f"Gate {gate} passed {_count(len(verdicts), 'table')} with {_count(warned, 'warning')}."
+    return Account(sentence, {"gate": gate, "tables": len(verdicts), "warnings": warned})
 
 
 def account_for_publication(done: Publication) -> Account:

@@ -1,5 +1,6 @@
 """The Airflow dag `warehouse`: build, audit and publish a business date once every source of it has landed.
 
+It is built by layers, and a gate stands between two of them: on what the gate `core` refuses nothing is built.
 A refused publication fails the run, so no asset event is sent, nothing downstream starts, and readers keep
 the last good version. The next date has its own run and is not held back.
 """
@@ -26,13 +27,34 @@ WORDS = describe_stage(
 with stage_dag("warehouse", AssetAll(*LAKE), timedelta(hours=2), WORDS, pool="warehouse_write"):
 
     @task
-    def build() -> str:
+    def build_core() -> str:
         from dags.accounts import account_for_build
         from quality.warehouse import build
 
         def work(batch_date: date) -> Account:
-            build(batch_date)
-            return account_for_build(batch_date)
+            build(batch_date, layers=["staging", "identity", "core"])
+            return account_for_build(batch_date, "staging, identity and core")
+
+        return perform(work, is_last=False)
+
+    @task
+    def gate_core() -> str:
+        from dags.accounts import account_for_gate
+        from quality.publication import audit_gate
+
+        def work(batch_date: date) -> Account:
+            return account_for_gate("core", audit_gate("core", batch_date, as_of=today()))
+
+        return perform(work, is_last=False)
+
+    @task
+    def build_metrics() -> str:
+        from dags.accounts import account_for_build
+        from quality.warehouse import build
+
+        def work(batch_date: date) -> Account:
+            build(batch_date, layers=["metrics"])
+            return account_for_build(batch_date, "metrics")
 
         return perform(work, is_last=False)
 
@@ -46,4 +68,4 @@ with stage_dag("warehouse", AssetAll(*LAKE), timedelta(hours=2), WORDS, pool="wa
 
         return perform(work, sends=PUBLISHED)
 
-    build() >> gate_and_publish()
+    build_core() >> gate_core() >> build_metrics() >> gate_and_publish()

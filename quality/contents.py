@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import date
 
 import duckdb
@@ -22,10 +22,16 @@ from quality.suite import Suite
 class Contents:
     """Fingerprints of the tables of a connection that nobody else writes meanwhile."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, present: Iterable[str]) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        present: Iterable[str],
+        known: MutableMapping[str, str] | None = None,
+    ) -> None:
+        """`known` are fingerprints that were taken of the same file before; new ones are added."""
         self._connection = connection
         self._present = frozenset(present)
-        self._known: dict[str, str] = {}
+        self._known = {} if known is None else known
 
     def __contains__(self, table: str) -> bool:
         return table in self._present

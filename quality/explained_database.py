@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -22,7 +21,7 @@ def explain_database(
     """Add to an attached file of published tables what explains them.
 
     The seeds of the warehouse (code tables, thresholds, rules) are copied, the set's views are created over the
-    tables that are there, and every table and column gets its description from dbt as a comment.
+    tables that are there, and every table and column keeps the comment that dbt gave it.
     """
     warehouse = attach(connection, settings.warehouse)
     for name in sorted(list_tables(connection, warehouse)):
@@ -31,7 +30,7 @@ def explain_database(
             run(connection, f"create or replace table {database}.main.{quote_name(name)} as {copied}")
     for name in declared.views:
         run(connection, _move_view_sql(connection, warehouse, database, name))
-    for sentence in _comment_sql(connection, database, settings):
+    for sentence in _comment_sql(connection, warehouse, database):
         run(connection, sentence)
 
 
@@ -44,28 +43,24 @@ def _move_view_sql(connection: duckdb.DuckDBPyConnection, warehouse: str, databa
     return f"use {database}; create view main.{quote_name(name)} as {unqualified}; use memory"
 
 
-def _comment_sql(connection: duckdb.DuckDBPyConnection, database: str, settings: Settings) -> Iterator[str]:
-    """One COMMENT per described table, view and column of the file; nothing where dbt has not built in this home."""
-    manifest = settings.home / "dbt" / "target" / "manifest.json"
-    if not manifest.is_file():
-        return
-    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
-    described = {node["name"]: node for node in nodes if node["resource_type"] in ("model", "seed")}
-    kinds = dict(
-        run(
-            connection,
-            "select table_name, table_type from information_schema.tables"
-            f" where table_catalog = {quote_text(database)} order by table_name",
-        )
-    )
-    for name, kind in kinds.items():
-        node = described.get(name)
-        if node is None:
-            continue
-        held = f"{database}.main.{quote_name(name)}"
-        if node["description"]:
-            yield f"comment on {'view' if kind == 'VIEW' else 'table'} {held} is {quote_text(node['description'])}"
-        present = {str(column) for column, *_ in run(connection, f"describe {held}")}
-        for column, entry in sorted(node["columns"].items()):
-            if entry["description"] and column in present:
-                yield f"comment on column {held}.{quote_name(column)} is {quote_text(entry['description'])}"
+def _comment_sql(connection: duckdb.DuckDBPyConnection, warehouse: str, database: str) -> Iterator[str]:
+    """One COMMENT per table, view and column of the file that the warehouse describes."""
+    for kind, listed in (("table", "duckdb_tables()"), ("view", "duckdb_views()")):
+        query = f"""
+            select held.{kind}_name, described.comment
+            from {listed} as held join {listed} as described using ({kind}_name)
+            where held.database_name = {quote_text(database)} and described.database_name = {quote_text(warehouse)}
+              and described.comment is not null
+            order by all
+        """
+        for name, text in run(connection, query):
+            yield f"comment on {kind} {database}.main.{quote_name(name)} is {quote_text(text)}"
+    query = f"""
+        select held.table_name, held.column_name, described.comment
+        from duckdb_columns() as held join duckdb_columns() as described using (table_name, column_name)
+        where held.database_name = {quote_text(database)} and described.database_name = {quote_text(warehouse)}
+          and described.comment is not null
+        order by all
+    """
+    for table, column, text in run(connection, query):
+        yield f"comment on column {database}.main.{quote_name(table)}.{quote_name(column)} is {quote_text(text)}"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -20,8 +20,10 @@ from quality.contents import Contents
 from quality.expectation import Scope, UnexpectedRows
 from quality.failing_rows import locate_failing_rows, locate_report
 from quality.gx_duckdb import CheckResult, GateRun
+from quality.kept_verdicts import KeptVerdicts, read_kept_verdicts
 from quality.kinds import KEEPS_ITS_CURRENT_ROWS
 from quality.pages import draw_page
+from quality.remembered import remember_fingerprints
 from quality.sets import GatedSet, find_guarded_set, load_suites_in_force
 from quality.source import Rows, connect, demand_built_for, expose, list_tables, open_warehouse, run
 from quality.suite import KEEPS, Suite
@@ -41,12 +43,14 @@ def audit(
     settings: Settings | None = None,
     tables: Sequence[str] | None = None,
     as_of: date | None = None,
+    again: bool = True,
 ) -> list[Verdict]:
     """Audit the warehouse file with every suite of a gate; one recorded verdict per table, sorted by table.
 
     Clock: `batch_date` is the business date in Asia/Shanghai; nothing reads the wall clock. Idempotent. The
     file is held read-only from the first check to the last fingerprint, so a verdict speaks of one content.
-    `as_of` is the day on which the page judges overrides, by default the business date.
+    `as_of` is the day on which the page judges overrides, by default the business date. Without `again` a table that
+    has not changed keeps its verdict (`quality.kept_verdicts`).
 
     Raises:
         SetUnknown, SetsInvalid, SuitesInvalid: no set has the gate, or a declaration is wrong.
@@ -70,9 +74,11 @@ def audit(
                 f"Gate {gate} has no suite for {', '.join(unknown)}; add suites/{gate}/{unknown[0]}.yml."
             )
         suites = [suite for suite in suites if suite.table in tables]
-    with open_warehouse(settings) as connection:
+    with open_warehouse(settings) as connection, remember_fingerprints(settings) as known:
         demand_built_for(batch_date, connection)
-        return audit_relations(declared, gate, suites, batch_date, connection, settings, every, as_of)
+        return audit_relations(
+            declared, gate, suites, batch_date, connection, settings, every, as_of, known=known, again=again
+        )
 
 
 def audit_rows(
@@ -132,25 +138,48 @@ def audit_relations(
     settings: Settings,
     described: Sequence[Suite],
     as_of: date | None = None,
+    known: MutableMapping[str, str] | None = None,
+    again: bool = True,
 ) -> list[Verdict]:
     """Audit the tables of schema `main` of an open connection, record the verdicts and write the reports.
 
     Reports: `<reports>/quality/<gate>/<batch_date>/index.html` with all failing rows as Parquet beside it, and the
     index of all reports.
     """
-    folder = locate_report(gate, batch_date, settings)
-    contents = Contents(connection, list_tables(connection))
+    contents = Contents(connection, list_tables(connection), known)
     baselines = read_baselines(declared.set, batch_date, settings)
-    decided: list[Verdict] = []
-    with contextlib.closing(GateRun(connection, gate, batch_date)) as gate_run:
-        for suite in sorted(suites, key=lambda suite: suite.table):
-            if suite.table in contents:
-                decided.append(_decide(connection, gate_run, suite, contents, baselines, folder, batch_date))
-            else:
-                decided.append(_refuse_absent(suite, batch_date))
+    present = [suite for suite in suites if suite.table in contents]
+    kept = KeptVerdicts(batch_date)
+    if not again:
+        kept = read_kept_verdicts(gate, batch_date, [contents.fingerprint(suite.table) for suite in present], settings)
+    standing = {suite.table: _find_standing(connection, suite, contents, baselines, kept) for suite in present}
+    decided = [verdict for verdict in standing.values() if verdict is not None]
+    decided += [_refuse_absent(suite, batch_date) for suite in suites if suite.table not in contents]
+    changed = sorted((suite for suite in present if standing[suite.table] is None), key=lambda suite: suite.table)
+    if changed:
+        folder = locate_report(gate, batch_date, settings)
+        with contextlib.closing(GateRun(connection, gate, batch_date)) as gate_run:
+            decided += [
+                _decide(connection, gate_run, suite, contents, baselines, folder, batch_date) for suite in changed
+            ]
+    decided.sort(key=lambda verdict: verdict.table)
     record_verdicts(decided, settings)
     draw_page(gate, batch_date, described, settings, as_of)
     return decided
+
+
+def _find_standing(
+    connection: duckdb.DuckDBPyConnection,
+    suite: Suite,
+    contents: Contents,
+    baselines: Baselines,
+    kept: KeptVerdicts,
+) -> Verdict | None:
+    """The verdict that an unchanged table keeps."""
+    content = contents.fingerprint(suite.table)
+    held_to = baselines.find(suite.table, content)
+    reads = bool(contents.hash_beside(suite))
+    return kept.find(suite, content, contents.bind(suite, held_to), reads, count_rows(connection, suite), held_to)
 
 
 def _decide(

@@ -32,6 +32,7 @@ from quality.expectation import (
     ValuesUnique,
 )
 
+LOOKING_AHEAD = frozenset({"no_future_day", "no_future_event"})  # what passes on a date passes on every later one
 Kind = Literal["history", "fact", "dimension", "daily", "reconciliation", "plain"]
 KNOWN_AT, SUPERSEDED_AT = "_known_at", "_superseded_at"
 KEEPS_ITS_CURRENT_ROWS = "keeps_its_current_rows"

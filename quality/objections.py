@@ -53,7 +53,7 @@ def decide(
         else:
             found.append(verdict)
     decisions = {decision.verdict.table: decision for decision in judge_overrides(found, settings, as_of)}
-    reasons += [_say_failed(decision) for decision in decisions.values() if decision.outcome is Outcome.FAIL]
+    reasons += [explain_failure(decision) for decision in decisions.values() if decision.outcome is Outcome.FAIL]
     reasons += _find_missing(declared, suites, history, batch_date, settings)
     reasons += _find_strangers(declared, settings)
     if declared.rows == "warehouse":
@@ -117,7 +117,8 @@ def _object_to(verdict: Verdict | None, suite: Suite, batch_date: date, bound: s
     return ""
 
 
-def _say_failed(decision: Decision) -> str:
+def explain_failure(decision: Decision) -> str:
+    """Which checks a table failed, with the identifier by which its verdict can be overridden."""
     verdict, ended = decision.verdict, decision.ended
     failing = ", ".join(failure.sentence for failure in verdict.failing_checks)
     how = "was withdrawn" if ended and ended.is_withdrawal else "ended"

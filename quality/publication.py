@@ -15,7 +15,8 @@ A part that has not changed (`quality.parts`) is linked from the version before.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -33,15 +34,18 @@ from quality.durable_files import seal_folder, sync_path, write_json
 from quality.gate import GateUnusable, audit, audit_rows
 from quality.landing import write_landing_report
 from quality.manifest import describe_version, hash_set, renew_manifest
-from quality.objections import decide, find_unlisted
+from quality.objections import decide, explain_failure, find_unlisted
+from quality.override import judge_overrides
 from quality.parts import Held, describe_parts, read_held
 from quality.pointer import NothingPublished, move_pointer, read_pointer, write_pointer
 from quality.publication_log import LoggedPublication, list_published_versions, record_publication
 from quality.published import LOCK, MANIFEST, Published, list_kept_versions, open_published
+from quality.remembered import remember_fingerprints
 from quality.reports import write_index, write_version_page
-from quality.sets import GatedSet, list_published_tables, load_set, load_suites_in_force
+from quality.sets import GatedSet, find_guarded_set, list_published_tables, load_set, load_suites_in_force
 from quality.source import Rows, connect, open_warehouse, run
 from quality.suite import Suite
+from quality.verdict import Outcome, Verdict
 from quality.version_files import find_changes, find_inexact_columns, write_tables
 from quality.warehouse import write_docs
 
@@ -51,6 +55,7 @@ __all__ = [
     "PublicationRefused",
     "Published",
     "audit_and_publish",
+    "audit_gate",
     "open_published",
     "point_to",
     "publish",
@@ -82,6 +87,26 @@ class Publication:
         return f"{self.version} {'published' if self.is_new else 'already published'}"
 
 
+def audit_gate(
+    gate: str, batch_date: date, settings: Settings | None = None, as_of: date | None = None
+) -> list[Verdict]:
+    """Audit one gate of the warehouse between two layers of its build, so that nothing is built on what it refuses.
+
+    A table that has not changed keeps its verdict, here and when the set is published later.
+
+    Raises:
+        PublicationRefused: a verdict failed; the last good version stays and is marked as a fallback.
+        SetUnknown, SetsInvalid, SuitesInvalid, GateUnusable, WarehouseUnusable: the gate cannot be run.
+    """
+    settings = settings or load_settings()
+    verdicts = audit(gate, batch_date, settings, as_of=as_of, again=False)
+    decisions = judge_overrides(verdicts, settings, as_of or batch_date)
+    reasons = [explain_failure(decision) for decision in decisions if decision.outcome is Outcome.FAIL]
+    if reasons:
+        raise _refuse(find_guarded_set(gate, settings).set, batch_date, reasons, settings)
+    return verdicts
+
+
 def audit_and_publish(
     set_name: str,
     batch_date: date,
@@ -110,7 +135,7 @@ def audit_and_publish(
         write_landing_report(batch_date, settings)
     for gate in declared.gates:
         if declared.rows == "warehouse":
-            audit(gate, batch_date, settings, as_of=as_of)
+            audit(gate, batch_date, settings, as_of=as_of, again=False)
         else:
             audit_rows(gate, batch_date, rows or {}, settings, as_of)
     done = publish(set_name, batch_date, settings, run_id, rows, as_of)
@@ -161,7 +186,12 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder / LOCK), connect(":memory:", settings) as connection:
         try:
-            contents = Contents(connection, expose_rows(connection, declared, suites, rows, batch_date, settings))
+            present = expose_rows(connection, declared, suites, rows, batch_date, settings)
+            with _remember(declared, settings) as known:
+                contents = Contents(connection, present, known)
+                for suite in suites:
+                    if suite.table in contents:
+                        contents.fingerprint(suite.table)
             decisions, reasons = decide(declared, suites, batch_date, as_of or batch_date, contents, settings)
             reasons += find_inexact_columns(connection, [name for name in members if name in contents])
         except duckdb.Error as error:
@@ -195,6 +225,13 @@ def publish(
         _drop_old_versions(folder, set_name, settings)
     report_event("set_published", set_name=set_name, batch_date=batch_date, version=version)
     return Publication(set_name, version, batch_date, target, is_new, is_current)
+
+
+def _remember(declared: GatedSet, settings: Settings) -> AbstractContextManager[MutableMapping[str, str]]:
+    """Fingerprints of the warehouse that a gate has taken already; of rows that are handed over none are known."""
+    if declared.rows == "warehouse":
+        return remember_fingerprints(settings)
+    return nullcontext(enter_result={})
 
 
 def _write_version(

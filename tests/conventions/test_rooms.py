@@ -42,7 +42,7 @@ VERBS = frozenset(
     show suggest survey take transcode trial type unlock unpack unseal use validate verify weigh write
     apply bisect combine convert cut decode encode evaluate expand fit label measure save score select split train warn
     attach audit bind connect decide demand draw expose fingerprint freeze hash imply move override point publish renew
-    resolve sort sync withdraw
+    link resolve sort sync withdraw
         """,
     )
 )

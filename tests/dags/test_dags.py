@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -79,7 +80,7 @@ def test_ingest_key_is_the_day_before_its_run_in_shanghai(bag: DagBag, source: s
         (
             "warehouse",
             [f"lake/{source}" for source in SOURCES],
-            {"build": [], "gate_and_publish": ["published/warehouse"]},
+            {"build_core": [], "gate_core": [], "build_metrics": [], "gate_and_publish": ["published/warehouse"]},
         ),
         ("features", ["published/warehouse"], {"build_features": ["published/features"]}),
         ("scoring", ["published/features"], {"score": ["published/scores"]}),
@@ -101,7 +102,9 @@ def test_downstream_runs_once_per_key_of_all_its_assets(
 def test_warehouse_takes_the_one_writer_slot_and_gates_after_building(bag: DagBag) -> None:
     dag = bag.dags["warehouse"]
     assert {task.pool for task in dag.tasks} == {"warehouse_write"}
-    assert dag.get_task("build").downstream_task_ids == {"gate_and_publish"}
+    steps = ("build_core", "gate_core", "build_metrics", "gate_and_publish")
+    for step, following in pairwise(steps):
+        assert dag.get_task(step).downstream_task_ids == {following}
 
 
 class Refused(Exception):

@@ -51,6 +51,29 @@ def test_a_sound_book_passes_every_shipped_check_and_is_published(book: Settings
     assert len(held.list_bucket_paths("fct_consents_history")) == 16
 
 
+def test_the_published_file_explains_itself(book: Settings) -> None:
+    audit_and_publish("warehouse", DAY, book)
+    held = open_published("warehouse", book)
+    header = held.database.read_bytes()[:64]
+    days = "select count(*), sum(dpd_before_compensation) from fct_loan_days where as_of_date = date '2026-03-31'"
+    with duckdb.connect(str(held.database), read_only=True) as connection:
+        found = connection.execute(days).fetchall()
+        assert found[0][0] == 9, "nine loans of the golden portfolio stand"
+        seeds = connection.execute("select count(*) from ref_codes").fetchall()[0][0]
+        texts = dict(connection.execute("select table_name, comment from duckdb_tables()").fetchall())
+        (view,) = connection.execute("select comment from duckdb_views() where view_name = 'fct_loan_days'").fetchall()
+        column = (
+            "select comment from duckdb_columns() where table_name = 'fct_loan_states' and column_name = 'valid_to'"
+        )
+        assert connection.execute(column).fetchall()[0][0]
+    assert seeds > 50 and texts["ref_codes"] and texts["fct_loan_states"] and view[0]
+    with duckdb.connect() as elsewhere:
+        elsewhere.execute(f"attach '{held.database}' as anything (read_only)").fetchall()
+        assert elsewhere.execute(days.replace("fct_loan_days", "anything.fct_loan_days")).fetchall() == found
+        version = "select tags from duckdb_databases() where database_name = 'anything'"
+        assert "v1.4" in str(elsewhere.execute(version).fetchall()), header
+
+
 BREACHES = [
     ("fct_loans", "principal_amount = 1200.01 where loan_id = 'L1'", {"funded_within_approval"}),
     ("fct_loans", "application_id = 'A99' where loan_id = 'L1'", {"decision_exists"}),
