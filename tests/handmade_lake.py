@@ -105,11 +105,15 @@ class HandmadeLake:
 
     def known_at(self, moment: str, home: Path) -> HandmadeLake:
         """The same lake under `home`, whose builds see what was known at a Beijing time."""
+        return self.copy_to(home, known_at=f"{moment}+08:00")
+
+    def copy_to(self, home: Path, known_at: str | None = None) -> HandmadeLake:
+        """The same lake and ledger under `home`, where nothing is built yet."""
         home.mkdir(parents=True)
         shutil.copyfile(self.settings.home / "ledger.db", home / "ledger.db")
         shutil.copytree(self.settings.lake, home / "lake")
         settings = replace(self.settings, home=home, ledger_url=f"sqlite:///{home / 'ledger.db'}")
-        return HandmadeLake(settings, known_at=f"{moment}+08:00")
+        return HandmadeLake(settings, known_at=known_at)
 
 
 def _shown(value: Any) -> Any:
