@@ -116,6 +116,22 @@ class HandmadeLake:
         return HandmadeLake(settings, known_at=known_at)
 
 
+def find_difference(table: str, left: HandmadeLake, right: HandmadeLake) -> str | None:
+    """How a table of two warehouses differs, in columns or in rows (the first of them); None where it does not."""
+    with duckdb.connect() as connection:
+        for name, lake in (("left_rows", left), ("right_rows", right)):
+            with duckdb.connect(str(lake.settings.warehouse), read_only=True) as warehouse:
+                connection.register(name, warehouse.sql(f"select * from {quote_name(table)}").to_arrow_table())
+        shapes = [connection.sql(f"describe {name}").fetchall() for name in ("left_rows", "right_rows")]
+        if shapes[0] != shapes[1]:
+            return f"{table}: columns {shapes[0]} and {shapes[1]}"
+        only_left, only_right = (
+            connection.sql(f"from {rows} except all from {others} order by all limit 3").fetchall()
+            for rows, others in (("left_rows", "right_rows"), ("right_rows", "left_rows"))
+        )
+    return f"{table}: only left {only_left}, only right {only_right}" if only_left or only_right else None
+
+
 def _shown(value: Any) -> Any:
     return value.replace(tzinfo=None).isoformat(" ") if isinstance(value, datetime) else value
 

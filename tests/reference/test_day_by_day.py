@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import shutil
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from quality.sets import load_set
 from tests.conftest import make_settings
-from tests.handmade_lake import HandmadeLake
+from tests.handmade_lake import HandmadeLake, find_difference
 from tests.reference import loan_book as truth
 from tests.reference.book_rows import list_rows
 from tests.reference.loan_book import END, Loan, draw_book
@@ -25,7 +29,7 @@ LOANS = int(os.environ.get("REFERENCE_LOANS", "100"))
 BUILDS = int(os.environ.get("REFERENCE_BUILDS", "7"))
 SEED = int(os.environ.get("REFERENCE_SEED", "15"))
 DATES = [END - timedelta(days=3 * place) for place in reversed(range(30))]
-BESIDES = {"int_dates_fingerprinted"}
+HASHES = "int_dates_fingerprinted"
 
 
 def draw_builds(mail: Sequence[Mail], draw: random.Random) -> list[tuple[int, date]]:
@@ -85,31 +89,77 @@ def list_tables(lake: HandmadeLake) -> list[str]:
     """Every table, and the views that are published: all that a build leaves behind and readers see."""
     published = load_set("warehouse", lake.settings).tables
     tables = {name for (name,) in lake.ask("select table_name from duckdb_tables() where schema_name = 'main'")}
-    assert {*published, *BESIDES} - tables == {"fct_loan_days"}
+    assert {*published, HASHES} - tables == {"fct_loan_days"}
     return sorted(tables | {*published})
 
 
-def compare(table: str, left: HandmadeLake, right: HandmadeLake) -> str | None:
-    """How the rows of a table differ between two warehouses, or None where they are the same."""
-    with duckdb.connect() as connection:
-        for name, lake in (("one", left), ("other", right)):
-            with duckdb.connect(str(lake.settings.warehouse), read_only=True) as warehouse:
-                connection.register(name, warehouse.sql(f"select * from {table}").to_arrow_table())
-        shapes = [connection.sql(f"describe {name}").fetchall() for name in ("one", "other")]
-        if shapes[0] != shapes[1]:
-            return f"{table}: columns {shapes}"
-        counts = connection.sql("select (select count(*) from one), (select count(*) from other)").fetchall()
-        differing = {
-            side: connection.sql(f"from {rows} except all from {others} order by all limit 3").fetchall()
-            for side, rows, others in (("only day by day", "one", "other"), ("only clean", "other", "one"))
-        }
-    return f"{table}: rows {counts}, {differing}" if any(differing.values()) else None
+def read_models(lake: HandmadeLake) -> dict[str, dict[str, Any]]:
+    """What dbt's manifest of the last build says of each model, by name."""
+    manifest = json.loads((lake.settings.home / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))
+    return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+
+
+def read_slices(
+    connection: duckdb.DuckDBPyConnection, models: dict[str, dict[str, Any]], daily: list[str]
+) -> dict[str, dict[date, int | str]]:
+    """By daily table and date a hash of the rows that its model gives, and the fingerprint that dates would have."""
+    found: dict[str, dict[date, int | str]] = {}
+    hashes = connection.execute(models[HASHES]["compiled_code"]).fetchall()
+    found[HASHES] = dict(hashes)
+    for name in daily:
+        rows = f"select * exclude (_inputs_hash) from ({models[name]['compiled_code']})"
+        sums = f"select as_of_date, sum(hash(slices)::hugeint) from ({rows}) as slices group by all"
+        found[name] = dict(connection.execute(sums).fetchall())
+    return found
+
+
+def change(column: str, kind: str, draw: random.Random) -> str:
+    """SQL of another value of a column in some rows, which are as the dice say."""
+    other = {
+        "DATE": f"{column} + {draw.choice((-9, -1, 1, 20))}",
+        "VARCHAR": f"(case when {column} in ('customer', 'guarantor') then 'guarantor' else 'C0' end)",
+        "BOOLEAN": f"not {column}",
+        "TIMESTAMP WITH TIME ZONE": f"{column} + interval 1 day",
+    }.get(kind, f"{column} + 1")
+    return f"case when hash(rowid) % 4 = {draw.randrange(4)} then {other} else {column} end"
 
 
 def test_it_ends_in_the_tables_of_one_clean_build(day_by_day: HandmadeLake, clean: HandmadeLake) -> None:
-    found = [compare(table, day_by_day, clean) for table in list_tables(clean)]
+    found = [find_difference(table, day_by_day, clean) for table in list_tables(clean)]
     wrong = [one for one in found if one]
     assert not wrong, "\n".join(wrong)
+
+
+def test_whatever_changes_a_figure_of_a_date_changes_its_fingerprint(clean: HandmadeLake, tmp_path: Path) -> None:
+    """Each column of what daily tables are derived from is changed in some rows: what depends on it must show it."""
+    models = read_models(clean)
+    daily = [
+        name for name, model in models.items() if name.endswith("__daily") and "_inputs_hash" in model["compiled_code"]
+    ]
+    inputs = {
+        name.split(".")[-1] for table in daily for name in models[table]["depends_on"]["nodes"] if ".ref_" not in name
+    }
+    inputs.remove("int_dates_fingerprinted")
+    assert len(daily) >= 4
+    file = tmp_path / clean.settings.warehouse.name
+    shutil.copyfile(clean.settings.warehouse, file)
+    draw, moved = random.Random(SEED), set()
+    with duckdb.connect(str(file)) as connection:
+        before = read_slices(connection, models, daily)
+        for table in sorted(inputs):
+            for column, kind in connection.sql(f"select column_name, column_type from (describe {table})").fetchall():
+                connection.execute("begin").fetchall()
+                connection.execute(f"update {table} set {column} = {change(column, kind, draw)}").fetchall()
+                after = read_slices(connection, models, daily)
+                connection.execute("rollback").fetchall()
+                derived = {day for day in before[HASHES] if before[HASHES][day] != after[HASHES].get(day)}
+                for name in daily:
+                    changed = {day for day in before[HASHES] if before[name].get(day) != after[name].get(day)}
+                    assert changed <= derived, f"{name} of {sorted(changed - derived)} depends on {table}.{column}"
+                    if changed:
+                        moved.add(f"{table}.{column}")
+    assert {"fct_loan_states.customer_id", "fct_loans.reversed_date"} < moved
+    assert len(moved) > 15
 
 
 def test_it_ends_in_what_the_book_says(day_by_day: HandmadeLake, book: list[Loan]) -> None:

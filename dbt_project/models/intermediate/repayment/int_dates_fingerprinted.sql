@@ -41,7 +41,7 @@ changes as (
     select
         paid_date as changed_date,
         {{ content_number([
-            'loan_id', 'term_number', 'payer', 'paid_date', 'buyback_count', 'to_debt_amount', 'to_funder_amount',
+            'loan_id', 'term_number', 'payer', 'buyback_count', 'to_debt_amount', 'to_funder_amount',
             'recovered_amount'
         ]) }} as content
     from {{ ref('int_instalment_payments_applied') }}
