@@ -42,8 +42,8 @@ bench: $(VENV)/.ready ## ratios beside named alternatives; ONLY=name runs one
 fuzz: $(VENV)/.ready ## ten thousand mutated files; the tests try three hundred
 	@FUZZ_CASES=$${FUZZ_CASES:-10000} $(RUN)python -m pytest --numprocesses=0 tests/ingestion/landing/test_fuzz.py
 
-soak: $(VENV)/.ready ## two thousand random loans against the plain recomputation; the tests try two hundred
-	@REFERENCE_LOANS=$${LOANS:-2000} $(RUN)python -m pytest --numprocesses=0 tests/reference
+soak: $(VENV)/.ready ## two thousand random loans against the plain recomputation, with a build on each of thirty dates
+	@REFERENCE_LOANS=$${LOANS:-2000} REFERENCE_BUILDS=30 $(RUN)python -m pytest --numprocesses=0 tests/reference
 
 berka-features: $(VENV)/.ready ## features of 354 real loans, as of each loan's date
 	@$(RUN)python tests/acceptance/berka/build_features.py

@@ -105,11 +105,31 @@ class HandmadeLake:
 
     def known_at(self, moment: str, home: Path) -> HandmadeLake:
         """The same lake under `home`, whose builds see what was known at a Beijing time."""
+        return self.copy_to(home, known_at=f"{moment}+08:00")
+
+    def copy_to(self, home: Path, known_at: str | None = None) -> HandmadeLake:
+        """The same lake and ledger under `home`, where nothing is built yet."""
         home.mkdir(parents=True)
         shutil.copyfile(self.settings.home / "ledger.db", home / "ledger.db")
         shutil.copytree(self.settings.lake, home / "lake")
         settings = replace(self.settings, home=home, ledger_url=f"sqlite:///{home / 'ledger.db'}")
-        return HandmadeLake(settings, known_at=f"{moment}+08:00")
+        return HandmadeLake(settings, known_at=known_at)
+
+
+def find_difference(table: str, left: HandmadeLake, right: HandmadeLake) -> str | None:
+    """How a table of two warehouses differs, in columns or in rows (the first of them); None where it does not."""
+    with duckdb.connect() as connection:
+        for name, lake in (("left_rows", left), ("right_rows", right)):
+            with duckdb.connect(str(lake.settings.warehouse), read_only=True) as warehouse:
+                connection.register(name, warehouse.sql(f"select * from {quote_name(table)}").to_arrow_table())
+        shapes = [connection.sql(f"describe {name}").fetchall() for name in ("left_rows", "right_rows")]
+        if shapes[0] != shapes[1]:
+            return f"{table}: columns {shapes[0]} and {shapes[1]}"
+        only_left, only_right = (
+            connection.sql(f"from {rows} except all from {others} order by all limit 3").fetchall()
+            for rows, others in (("left_rows", "right_rows"), ("right_rows", "left_rows"))
+        )
+    return f"{table}: only left {only_left}, only right {only_right}" if only_left or only_right else None
 
 
 def _shown(value: Any) -> Any:

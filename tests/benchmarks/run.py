@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODULES = ("ingestion_speed", "slice_vs_handwritten")
+MODULES = ("ingestion_speed", "slice_vs_handwritten", "days")
 
 
 def write_records(path: Path, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

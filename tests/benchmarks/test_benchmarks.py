@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import ingestion_speed, slice_vs_handwritten
+from tests.benchmarks.days import BUILDING, COMPARISONS, LANDING, WHOLE, Comparison, Step, compare_days, list_steps
 from tests.benchmarks.ingestion_speed import CountsDiffer
+from tests.benchmarks.measuring import Cost
 from tests.benchmarks.run import main, render_stages, write_records
 from tests.benchmarks.slice_vs_handwritten import BESIDES, STAGES, FiguresDiffer, compare
 
@@ -58,6 +60,34 @@ def test_ingestion_is_measured_beside_bare_readers_that_keep_the_expected_rows(
     assert expected.count(("bare read_csv", "[590, 20]")) == 4
     assert {("landing csv", "[610, 580, 30]"), ("landing gb18030", "[610, 580, 30]")} < set(expected)
     assert ("landing xlsx", "[120, 118, 2]") in expected
+
+
+def test_dates_that_are_compared_are_measured_and_those_between_are_run() -> None:
+    assert list_steps(COMPARISONS["day_vs_stock"]) == [Step(WHOLE, 1, 1, True), Step(WHOLE, 2, 2, True)]
+    assert list_steps(Comparison(3, 9, 100)) == [
+        Step(WHOLE, 1, 2), Step(WHOLE, 3, 3, True), Step(WHOLE, 4, 8), Step(WHOLE, 9, 9, True),
+    ]  # fmt: skip
+    sparse = list_steps(COMPARISONS["day365_vs_day10"])
+    assert sparse == [
+        Step(LANDING, 1, 9), Step(BUILDING, 9, 9), Step(LANDING, 10, 10), Step(BUILDING, 10, 10, True),
+        Step(LANDING, 11, 364), Step(BUILDING, 364, 364), Step(LANDING, 365, 365), Step(BUILDING, 365, 365, True),
+    ]  # fmt: skip
+    landed = [day for step in sparse if step.stages == LANDING for day in range(step.first, step.last + 1)]
+    assert landed == list(range(1, 366))
+
+
+def test_a_late_date_is_reported_over_an_early_one_stage_by_stage() -> None:
+    early = {"warehouse": Cost(2.0, 4.0, 300.0), "gates_and_publication": Cost(5.0, 6.0, 500.0)}
+    late = {"warehouse": Cost(2.0, 5.0, 310.0), "gates_and_publication": Cost(5.0, 6.5, 490.0)}
+    record = compare_days("days", Comparison(10, 365, 2000, BUILDING, skips=True), early, late).to_json()
+    assert set(record) == KEYS
+    assert (record["ours"], record["other"], record["ratio"]) == (11.5, 10.0, 1.15)
+    assert (record["peak_rss_mb"], record["other_peak_rss_mb"]) == (490.0, 500.0)
+    stages = record["detail"]["stages"]
+    assert {name: cost["cpu_ratio"] for name, cost in stages["day 365"].items()} == {
+        "warehouse": 1.25, "gates_and_publication": 1.083, "total": 1.15,
+    }  # fmt: skip
+    assert "day 10 total" in render_stages(record)
 
 
 def test_a_side_that_lost_rows_is_refused() -> None:

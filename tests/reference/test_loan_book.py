@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections import defaultdict
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.conftest import make_settings
 from tests.handmade_lake import HandmadeLake
 from tests.reference import loan_book as truth
+from tests.reference.book_rows import list_rows
 from tests.reference.loan_book import END, START, Figures, Loan, draw_book
 
 # `make soak` asks for more loans than a commit can wait for, and may name another seed.
@@ -26,82 +28,16 @@ KINDS = {
 
 
 def deliver_book(lake: HandmadeLake, book: list[Loan]) -> None:
-    """All of it by one stock delivery of each dataset, the payments of the last week by the next."""
-    repayments: list[dict[str, Any]] = []
-    compensations: dict[str, list[dict[str, Any]]] = {"bank_a": [], "bank_b": []}
-    for loan in book:
-        for place, payment in enumerate(loan.payments):
-            row = {"term_no": payment.term}
-            if payment.payer == "customer":
-                repayments.append(
-                    row | {
-                        "repay_no": f"{loan.number}-{place}", "loan_no": loan.number,
-                        "paid_at": f"{payment.day} 12:00:00",
-                        "principal_amount": payment.principal, "interest_amount": payment.interest,
-                        "fee_amount": payment.fee, "penalty_amount": 0, "payment_method_code": "02",
-                        "repay_type_code": "0", "posted_at": f"{payment.day} 12:00:00",
-                    }
-                )  # fmt: skip
-                continue
-            row |= {
-                "comp_no": f"{place}-{loan.funder_number}", "fund_loan_no": loan.funder_number,
-                "compensated_date": payment.day,
-            }  # fmt: skip
-            is_bought = payment.payer == "buyback"
-            if loan.funder == "bank_a":
-                row |= {
-                    "principal_amount_fen": int(payment.principal * 100),
-                    "interest_amount_fen": int(payment.interest * 100),
-                    "comp_type_code": "02" if is_bought else "01",
-                }  # fmt: skip
-            else:
-                row |= {
-                    "principal_amount": payment.principal, "interest_amount": payment.interest,
-                    "comp_type_code": "HG" if is_bought else "DC",
-                }  # fmt: skip
-            compensations[loan.funder].append(row)
-    stock, received = str(END), f"{END + timedelta(days=1)}T06:30:00"
-    events = [
-        {
-            "loan_no": loan.number, "application_no": f"A{loan.number}", "cert_no_token": loan.customer.ljust(64, "0"),
-            "fund_loan_no": loan.funder_number, "funder_code": "BKA" if loan.funder == "bank_a" else "BKB",
-            "product_code": loan.product, "repay_method_code": "09", "principal_amount": loan.principal,
-            "term_count": len(loan.plan), "nominal_annual_rate_percent": 0, "funded_at": f"{loan.funded} 10:00:00",
-            "booked_date": loan.booked, "value_date": loan.valued, "status_code": status,
-            "posted_at": f"{day} 10:30:00",
-        }
-        for loan in book
-        for status, day in (("RP", loan.funded), ("RV", loan.reversed))
-        if day is not None
-    ]  # fmt: skip
-    terms = [
-        {
-            "loan_no": loan.number, "term_no": term.number, "plan_version": version, "due_date": term.due,
-            "principal_amount": term.principal, "interest_amount": term.interest, "fee_amount": term.fee,
-            "posted_at": f"{loan.funded} 11:00:00",
-        }
-        for loan in book
-        for version, plan in enumerate(loan.plans, 1)
-        for term in plan
-    ]  # fmt: skip
-    applications = [
-        {
-            "application_no": f"A{loan.number}", "cert_no_token": loan.customer.ljust(64, "0"),
-            "channel_code": "APP" if loan.channel == "app_organic" else "TE", "is_test": False,
-            "applied_at": f"{loan.funded} 09:00:00",
-        }
-        for loan in book
-        if loan.channel is not None
-    ]  # fmt: skip
+    """All of it by one stock delivery of each dataset, the first half of the repayments on the eve."""
+    datasets: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in list_rows(book):
+        datasets[row.dataset].append(row.values)
+    repayments = datasets["dept_loan_core.repayments"]
     half = len(repayments) // 2
-    eve = str(END - timedelta(days=1))
-    lake.deliver("dept_loan_core.repayments", eve, repayments[:half], f"{END}T06:30:00")
-    lake.deliver("dept_loan_core.repayments", stock, repayments[half:], received)
-    lake.deliver("dept_loan_core.loans", stock, events, received)
-    lake.deliver("dept_loan_core.plan_terms", stock, terms, received)
-    lake.deliver("dept_risk.applications", stock, applications, received)
-    for bank, rows in compensations.items():
-        lake.deliver(f"{bank}.compensations", stock, rows, received)
+    lake.deliver("dept_loan_core.repayments", str(END - timedelta(days=1)), repayments[:half], f"{END}T06:30:00")
+    datasets["dept_loan_core.repayments"] = repayments[half:]
+    for dataset, rows in datasets.items():
+        lake.deliver(dataset, str(END), rows, f"{END + timedelta(days=1)}T06:30:00")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 -- on a day adds a number to the sum of that day and all later ones (a state that ends takes its own away), so that the
 -- sums of all dates cost one pass over the intervals, however many dates there are. Two builds agree on a date's sum
 -- when, and (but for a collision of 60 bits) only when, they agree on its states, loans and payments. The sum of the day
--- before belongs to it: a roll-forward opens with that day.
+-- before belongs to it: a roll-forward opens with that day. When a payment was made is not in its number: one that moves
+-- changes the sums of the days between, and of no later one.
 with
 
 dates as ({{ as_of_dates() }}),
@@ -41,7 +42,7 @@ changes as (
     select
         paid_date as changed_date,
         {{ content_number([
-            'loan_id', 'term_number', 'payer', 'paid_date', 'buyback_count', 'to_debt_amount', 'to_funder_amount',
+            'loan_id', 'term_number', 'payer', 'buyback_count', 'to_debt_amount', 'to_funder_amount',
             'recovered_amount'
         ]) }} as content
     from {{ ref('int_instalment_payments_applied') }}
