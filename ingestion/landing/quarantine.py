@@ -130,7 +130,9 @@ def replay_held(delivery: str, at: datetime, settings: Settings) -> tuple[int, i
             )
         write_verdicts([replace(verdict, rows=parsed.rows_in)], ledger)
         commit_delivery(again, parsed, settings)
-        record_delivery(again, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
+        record_delivery(
+            again, contract, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id
+        )
         with ledger.begin() as connection:
             connection.execute(sa.insert(replays).values(delivery_id=held.delivery_id, replay_id=again.delivery_id))
     ledger.dispose()
