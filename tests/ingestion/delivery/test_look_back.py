@@ -226,18 +226,17 @@ def test_a_resend_that_was_refused_is_refused_once_and_judged_again_under_anothe
     assert standing(posted)[after(4)] == (3, 2)
 
 
-def test_a_resend_of_a_killed_run_is_landed_however_late_it_is_run_again(
+def test_a_resend_of_a_killed_run_is_landed_after_its_look_back_too(
     posted: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    post(posted, ("late", "9.00", after(6 - LOOK_BACK)))
-    posted.land(after(5))
+    post(posted, ("late", "9.00", after(5 - LOOK_BACK)))
     with monkeypatch.context() as patched:
         _kill_at(patched, (sources, "record_delivery"), 1)
-        delete(posted, "late")
         with pytest.raises(Killed):
             posted.land(after(5))
-    posted.land(after(5 + 2 * LOOK_BACK))
-    assert standing(posted)[after(6 - LOOK_BACK)] == (3, 3)
+    assert standing(posted)[after(5 - LOOK_BACK)] == (1, 3)
+    posted.land(after(6))
+    assert standing(posted)[after(5 - LOOK_BACK)] == (2, 4)
 
 
 def test_a_resend_is_never_received_before_what_it_replaces(party: Party) -> None:
