@@ -1,4 +1,4 @@
-"""`python -m ingestion check` and `contract`: what is wrong with the contracts, and by which one a delivery was read."""
+"""`python -m ingestion check` and `contract`: what is wrong with the contracts, and by which one rows were read."""
 
 from __future__ import annotations
 

@@ -127,7 +127,9 @@ def find_definition(name: str, ledger: sa.Connection) -> tuple[str, Definition, 
 def compare_definitions(old: Definition, new: Definition) -> Iterator[str]:
     """What differs, a sentence a key: its path, what it was and what it is; columns are compared by name."""
     before, after = dict(_list_keys(old.content)), dict(_list_keys(new.content))
-    shared = {column["name"] for column in old.content["columns"]} & {column["name"] for column in new.content["columns"]}
+    shared = {column["name"] for column in old.content["columns"]} & {
+        column["name"] for column in new.content["columns"]
+    }
     for path in dict.fromkeys([*before, *after]):
         first, name, *_ = [*path.split("."), ""]
         if before.get(path) != after.get(path) and (first != "columns" or not name or name in shared):
@@ -144,9 +146,7 @@ def _describe_column(column: Column) -> dict[str, Any]:
 
 def _hide_literals(pattern: str) -> str:
     """A password's placeholders, without the letters around them."""
-    return "".join(
-        part if part.startswith("{") else HIDDEN for part in re.split(r"(\{\w+\})", pattern) if part
-    )
+    return "".join(part if part.startswith("{") else HIDDEN for part in re.split(r"(\{\w+\})", pattern) if part)
 
 
 def _leave_out(content: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,8 @@ def test_day_after_day_with_late_rows_ends_as_one_clean_landing(
         if draw.random() < 0.6:
             with monkeypatch.context() as patched:
                 _kill_at(patched, draw.choice(PLACES), draw.randint(1, 3))
-                try:
+                with suppress(Killed):
                     daily.land(today)
-                except Killed:
-                    pass
         daily.land(today)
         assert {entry.outcome for entry in daily.land(today).arrivals} == {"unchanged"}
     (clean.settings.locate_source("party")).mkdir(parents=True)
