@@ -26,6 +26,9 @@ NOT_READING = {
     "columns": {"description", "classification"},
 }
 HIDDEN = "***"
+SECRET_OPTION = re.compile(
+    r"(?i)((?:pass|pwd|secret|token)\w*(?:=|%3d))(?:(?!%3b)[^&;])*"
+)  # of a URL, or ODBC inside it
 SHORT = 12
 NOTHING = "nothing"
 
@@ -61,7 +64,7 @@ def derive_definition(contract: Contract, dataset: Dataset) -> Definition:
     """Resolve what a contract says of one of its datasets; what is a set is sorted, and passwords are hidden."""
     profile = contract.profile.model_dump(mode="json")
     if profile["connection"]:
-        profile["connection"] = hide_password(profile["connection"])
+        profile["connection"] = SECRET_OPTION.sub(rf"\1{HIDDEN}", hide_password(profile["connection"]))
     delivery = dataset.delivery.model_dump(mode="json")
     delivery |= {"no_data": sorted(set(delivery["no_data"])), "missing": sorted(set(delivery["missing"]))}
     if delivery["archive"] and delivery["archive"]["password"]:

@@ -22,7 +22,6 @@ from ingestion.landing import list_held, replay_held
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset
 
 Document = dict[str, Any]
-ARCHIVE = {"archive": {"member": "rows.csv", "password": "geheim-{yyyymmdd}-{secret}"}}
 
 
 def shaped() -> Document:
@@ -126,17 +125,30 @@ def test_every_default_is_in_the_definition_and_comments_are_not(party: Party) -
     assert definition.text == json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def test_no_password_is_kept(party: Party) -> None:
-    url = "postgresql://core:hunter2@host/core"
+URLS = {
+    "postgresql://core:hunter2@host/core?options=x": "postgresql://core:***@host/core?options=x",
+    "postgresql://core@host/core?password=hunter2&options=x": "postgresql://core@host/core?options=x&password=***",
+    "mssql+pyodbc:///?odbc_connect=UID%3Dcore%3BPWD%3Dhunter2%3BPort%3D1": (
+        "mssql+pyodbc:///?odbc_connect=UID%3Dcore%3BPWD%3D***%3BPort%3D1"
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "shown"), URLS.items())
+def test_no_password_of_a_database_is_kept(url: str, shown: str, party: Party) -> None:
     declared = dataset(column("id", key=True), reader="database", query="select id from t where :since < :until")
     queried = resolve(party, contract("party", declared, connection=url))
-    assert queried.content["profile"]["connection"] == "postgresql://core:***@host/core"
-    other = resolve(party, contract("party", declared, connection=url.replace("hunter2", "hunter3")))
-    assert other.contract_hash == queried.contract_hash
-    packed = dataset(column("id", key=True), files="{yyyymmdd}.zip", **ARCHIVE)
-    assert resolve(party, contract("party", packed)).content["delivery"]["archive"]["password"] == (
-        "***{yyyymmdd}***{secret}"
-    )
+    assert queried.content["profile"]["connection"] == shown
+    rotated = resolve(party, contract("party", declared, connection=url.replace("hunter2", "hunter3")))
+    assert rotated.contract_hash == queried.contract_hash
+
+
+def test_no_password_of_an_archive_is_kept(party: Party) -> None:
+    archive = {"member": "rows.csv", "password": "geheim-{yyyymmdd}-{secret}"}
+    packed = dataset(column("id", key=True), files="{yyyymmdd}.zip", archive=archive)
+    held = resolve(party, contract("party", packed))
+    assert held.content["delivery"]["archive"]["password"] == "***{yyyymmdd}***{secret}"
+    assert "geheim" not in held.text
 
 
 def agree(party: Party, *codes: str, version: str = "1.0.0") -> None:
