@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from ingestion.contract import load_contract
 from ingestion.delivery import DeliveryIncomplete, list_dates_to_build, mark_published
 from ingestion.delivery import bookkeeping as books
 from ingestion.landing import sources
+from ingestion.simulation import simulate
+from tests.conftest import make_settings
 from tests.ingestion.broken import BEIJING, Party, column, contract, dataset, make_party
 
 GO_LIVE = date(2026, 3, 2)
@@ -257,3 +260,32 @@ def test_a_database_that_does_not_answer_lands_nothing_of_the_look_back(posted: 
     with pytest.raises(DeliveryIncomplete, match="the database did not answer"):
         posted.land(after(6))
     assert standing(posted) == before
+
+
+def test_receipts_that_reach_the_loan_core_late_end_as_if_they_had_been_in_time(tmp_path: Path) -> None:
+    """The shipped contract: of each table three rows come after their window was closed."""
+    late, clean = (Party(make_settings(tmp_path / name), "dept_loan_core") for name in ("late", "clean"))
+    names = {"loan": "loans", "plan_term": "plan_terms", "repayment": "repayments"}
+    for party in (late, clean):
+        simulate(1000, 3, 5, party.settings.home, progress=lambda _: None)
+    database = late.settings.locate_source("dept_loan_core") / "loan_core.db"
+    with closing(sqlite3.connect(database)) as connection:
+        for table in names:
+            is_late = f"rowid in (select rowid from {table} where posted_date = '{after(1)}' order by rowid limit 3)"
+            connection.execute(f"create table late_{table} as select * from {table} where {is_late}")
+            assert connection.execute(f"delete from {table} where {is_late}").rowcount == 3
+        connection.commit()
+        late.land(after(1))
+        for table in names:
+            connection.execute(f"insert into {table} select * from late_{table}")
+        connection.commit()
+    report = late.land(after(2))
+    assert [entry.dataset for entry in report.arrivals if entry.batch_date == after(1)] == list(names.values())
+    clean.land(after(2))
+    agreed = load_contract("dept_loan_core", late.settings)
+    assert agreed is not None
+    for name in names.values():
+        columns = [column.name for column in agreed.find_dataset(name).columns if not column.profile.protect]
+        assert sorted(late.rows(*columns, "_batch_date", name=name), key=str) == sorted(
+            clean.rows(*columns, "_batch_date", name=name), key=str
+        )
