@@ -40,6 +40,8 @@ def extract_delivery(contract: Contract, dataset: Dataset, batch_date: date, set
     since = date.min if batch_date == contract.profile.go_live else batch_date - timedelta(days=1)
     folder = settings.landing / dataset.source / f"{batch_date:%Y%m%d}"
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f".{dataset.name}.*"):
+        left.unlink()  # the draft of a killed run: one run of a source at a time is here
     draft = folder / f".{dataset.name}.{os.getpid()}"
     kept = _list_kept(folder, dataset)
     url = str(contract.profile.connection).format(landing=settings.locate_source(dataset.source))

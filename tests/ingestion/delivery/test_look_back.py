@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingestion.contract import load_contract
-from ingestion.delivery import DeliveryIncomplete, list_dates_to_build, mark_published
+from ingestion.delivery import DeliveryIncomplete, extraction, list_dates_to_build, mark_published
 from ingestion.delivery import bookkeeping as books
 from ingestion.landing import sources
 from ingestion.simulation import simulate
@@ -121,7 +121,10 @@ def test_day_after_day_with_late_rows_ends_as_one_clean_landing(
     assert {version for version, _ in standing(clean).values()} == {1}
 
 
-PLACES = [(sources, "commit_delivery"), (sources, "record_delivery"), (sources, "compare_versions"), (books, "_report")]
+PLACES = [
+    *[(extraction, "_query_to_parquet"), (extraction, "_is_same_answer"), (extraction, "_describe_answer")],
+    *[(sources, "commit_delivery"), (sources, "compare_versions"), (sources, "record_delivery"), (books, "_report")],
+]
 
 
 def _kill_at(patched: pytest.MonkeyPatch, place: tuple[Any, str], times: int) -> None:
@@ -238,6 +241,18 @@ def test_a_resend_of_a_killed_run_is_landed_after_its_look_back_too(
     assert standing(posted)[after(5 - LOOK_BACK)] == (1, 3)
     posted.land(after(6))
     assert standing(posted)[after(5 - LOOK_BACK)] == (2, 4)
+
+
+def test_the_draft_of_a_killed_run_goes_with_the_next_one(posted: Party, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        _kill_at(patched, (extraction, "_is_same_answer"), 1)
+        with pytest.raises(Killed):
+            posted.land(after(5))
+    folder = posted.settings.locate_source("party") / f"{after(5 - LOOK_BACK):%Y%m%d}"
+    (draft,) = folder.glob(".*")
+    draft.rename(folder / ".rows.0")
+    posted.land(after(5))
+    assert [path.name for path in folder.iterdir()] == ["rows.parquet"]
 
 
 def test_a_resend_is_never_received_before_what_it_replaces(party: Party) -> None:
