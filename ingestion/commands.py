@@ -10,6 +10,7 @@ from ingestion.foundation.command_line import Command, Group, run_program
 
 ROOMS = {
     "check": "contract",
+    "contract": "contract",
     "land": "landing",
     "quarantine": "landing",
     "scan": "lake",

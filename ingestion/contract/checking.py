@@ -71,6 +71,13 @@ def _check_origin(contract: Contract, dataset: Dataset, key: str, file: str) -> 
     is_query = delivery.reader == "database"
     if is_query != bool(delivery.query) or is_query == bool(delivery.files):
         yield Problem(file, key, "wants `query` for a database, `files` otherwise", "give one")
+    if delivery.look_back_days and (not delivery.query or ":until" not in delivery.query):
+        yield Problem(
+            file,
+            f"{key}.look_back_days",
+            "wants a `query` whose window :until closes",
+            "correct the query, or remove it",
+        )
     if is_query and not contract.profile.connection:
         yield Problem(file, "customProperties.source.connection", "missing", "give the database's URL")
     if delivery.volume.minimum > delivery.volume.maximum:

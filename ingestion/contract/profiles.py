@@ -102,6 +102,9 @@ class DeliveryProfile(Closed):
     )
     resend: str | None = Field(None, description="pattern of a corrected re-send, with {nn}, counted from 02")
     query: str | None = Field(None, description="SQL of a database source; :since (exclusive) and :until (inclusive)")
+    look_back_days: int = Field(
+        0, ge=0, description="days before each date whose windows are queried again; another answer is a re-send"
+    )
     ready: Ready | None = Field(None, description="ready marker beside the data file; none: the file alone counts")
     parts: str | None = Field(
         None, description="pattern of the list file of a delivery split into parts, a name a line"

@@ -9,6 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ingestion.contract import Contract
+from ingestion.contract.definitions import derive_definition, record_definition
 from ingestion.delivery.identity import Delivery
 from ingestion.foundation import Settings
 from ingestion.foundation.events import Event, report_event
@@ -17,6 +19,7 @@ from ingestion.foundation.ledger import deliveries, use_ledger
 
 def record_delivery(
     delivery: Delivery,
+    contract: Contract,
     ledger: sa.Engine,
     state: str,
     reason: str | None,
@@ -26,6 +29,7 @@ def record_delivery(
 ) -> None:
     """Write the delivery to the ledger and supersede the older versions of its date, in one transaction.
 
+    The contract that it was read by, or refused under, is kept with it.
     A file that comes after a re-send with a higher number is late: it is superseded the moment it arrives. What
     `completes` another delivery (the replay of its quarantined rows) stands beside it.
     """
@@ -35,6 +39,7 @@ def record_delivery(
         deliveries.c.batch_date == delivery.batch_date,
     )
     received = delivery.received_at.isoformat()
+    definition = derive_definition(contract, delivery.dataset)
     with ledger.begin() as connection:
         version = connection.execute(sa.select(sa.func.count()).where(same_date)).scalar_one() + 1
         current = sa.and_(same_date, deliveries.c.state == "landed", deliveries.c.superseded_at.is_(None))
@@ -54,6 +59,7 @@ def record_delivery(
                 version=version,
                 content_hash=delivery.content_hash,
                 contract_version=delivery.contract_version,
+                contract_hash=record_definition(definition, delivery.delivery_id, connection),
                 token_key=token_key,
                 state=state,
                 reason=reason,

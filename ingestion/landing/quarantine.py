@@ -14,6 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from ingestion.contract import Contract, load_contract
+from ingestion.contract.definitions import SHORT
 from ingestion.delivery import Delivery, DeliveryRefused
 from ingestion.delivery.bookkeeping import record_delivery
 from ingestion.delivery.extraction import list_extracts
@@ -46,11 +47,13 @@ class HeldDelivery:
     batch_date: date
     file_name: str
     rows: int
+    contract_hash: str | None = None
 
     def __str__(self) -> str:
+        read_by = f", contract {self.contract_hash[:SHORT]}" if self.contract_hash else ""
         return (
             f"{self.delivery_id[:12]}  {self.source}.{self.dataset} of {self.batch_date}  {self.file_name}:"
-            f" {self.rows:,} rows"
+            f" {self.rows:,} rows{read_by}"
         )
 
 
@@ -74,7 +77,15 @@ def list_held(settings: Settings, source: str | None = None, batch_date: date | 
     with use_ledger(settings) as connection:
         rows = connection.execute(query).all()
     return [
-        HeldDelivery(row.delivery_id, row.source, row.dataset, row.batch_date, row.file_name, row.rows_quarantined)
+        HeldDelivery(
+            row.delivery_id,
+            row.source,
+            row.dataset,
+            row.batch_date,
+            row.file_name,
+            row.rows_quarantined,
+            row.contract_hash,
+        )
         for row in rows
     ]
 
@@ -130,7 +141,7 @@ def replay_held(delivery: str, at: datetime, settings: Settings) -> tuple[int, i
             )
         write_verdicts([replace(verdict, rows=parsed.rows_in)], ledger)
         commit_delivery(again, parsed, settings)
-        record_delivery(again, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
+        record_delivery(again, contract, ledger, "landed", None, parsed.counted, keys.label, completes=held.delivery_id)
         with ledger.begin() as connection:
             connection.execute(sa.insert(replays).values(delivery_id=held.delivery_id, replay_id=again.delivery_id))
     ledger.dispose()

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ingestion.contract import Contract, Dataset, load_contract
 from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, find_deliveries
 from ingestion.delivery.bookkeeping import count_occurrence, list_superseded, record_delivery, remember_file
-from ingestion.delivery.extraction import extract_delivery, list_dates_to_extract
+from ingestion.delivery.extraction import extract_delivery, extract_restated, list_dates_to_extract
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
 from ingestion.foundation import Settings, list_files, load_settings
 from ingestion.foundation.ledger import open_ledger
@@ -121,7 +121,8 @@ def _list_pending(
     if dataset.delivery.reader != "database":
         return find_deliveries(contract, dataset, batch_date, settings, ledger)
     dates = list_dates_to_extract(contract, dataset, batch_date, ledger)
-    return [extract_delivery(contract, dataset, day, settings) for day in dates]
+    restated = extract_restated(contract, dataset, dates[0], settings, ledger)
+    return [*restated, *(extract_delivery(contract, dataset, day, settings) for day in dates)]
 
 
 def _list_warnings(contract: Contract, batch_date: date, settings: Settings, ledger: sa.Engine) -> Iterator[str]:
@@ -164,12 +165,12 @@ def _land(
         write_verdicts([form_verdict(judgement, delivery, contract, rows_in)], ledger)
         if parsed is None or judgement.refusal is not None:
             reason = _compose_reason(delivery, judgement.refusal or "")
-            record_delivery(delivery, ledger, "refused", reason, (0, 0, 0))
+            record_delivery(delivery, contract, ledger, "refused", reason, (0, 0, 0))
             raise DeliveryRefused(reason)
         commit_delivery(delivery, parsed, settings)
     before = list_superseded(delivery, ledger)
     difference = compare_versions(delivery.dataset, delivery.batch_date, before, delivery.delivery_id, settings)
-    record_delivery(delivery, ledger, "landed", None, parsed.counted, keys.label)
+    record_delivery(delivery, contract, ledger, "landed", None, parsed.counted, keys.label)
     return _describe_arrival(delivery, parsed.counted, "landed", str(difference or ""))
 
 

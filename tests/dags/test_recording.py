@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
-from datetime import date, datetime
+from contextlib import closing
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,12 +19,13 @@ from dags import recording
 from dags.accounts import account_for_landing
 from dags.ingest import land_and_account
 from dags.plugins.run_notes import RunNotes
-from ingestion.delivery import DeliveryRefused
+from ingestion.delivery import DeliveryRefused, list_dates_to_build
 from ingestion.foundation import BUSINESS_TIMEZONE, PROJECT, Settings, load_settings
 from ingestion.foundation.runs import Account, RunState, read_runs
 from ingestion.foundation.verdict import LANDING, Failure, Verdict, record_verdicts
 from ingestion.landing import LandingReport
 from ingestion.landing.sources import Arrival
+from ingestion.simulation import simulate
 from quality.publication import PublicationRefused
 
 DAY = date(2026, 3, 2)
@@ -161,3 +164,28 @@ def test_a_refused_delivery_has_its_page_when_its_task_ends(
         recording.perform(lambda day: land_and_account("bank_a", day), sends=LAKE)
     page = platform.reports / "quality" / "landing" / str(DAY) / "index.html"
     assert "control_totals" in page.read_text(encoding="utf-8")
+
+
+def test_a_run_lands_what_its_look_back_found(platform: Settings, context: dict[str, Any]) -> None:
+    """A receipt that reaches a closed window of a database is landed by the next date's run, which says so."""
+    simulate(500, 2, 5, platform.home, progress=lambda _: None)
+    land = DagBag(PROJECT / "dags" / "ingest.py").dags["ingest_dept_loan_core"].get_task("land")
+    changes = (
+        "delete from repayment where (repay_no, term_no) in (select repay_no, term_no from late)",
+        "insert into repayment select * from late",
+    )
+    database = platform.locate_source("dept_loan_core") / "loan_core.db"
+    said: list[str] = []
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(f"create table late as select * from repayment where posted_date = '{DAY}' limit 1")
+        for number, change in enumerate(changes):
+            with connection:
+                connection.execute(change)
+            day = DAY + timedelta(days=number)
+            context["dag_run"] = SimpleNamespace(
+                dag_id="ingest_dept_loan_core", run_id=f"{RUN_ID}{number}", partition_key=str(day)
+            )
+            said.append(land.python_callable())  # type: ignore[attr-defined]
+    assert "of 3 deliveries landed" in said[0] and "of 4 deliveries landed" in said[1]
+    assert "dept_loan_core.repayments of 2026-03-02" in said[1]
+    assert [day for day, is_reopened in list_dates_to_build(day, platform).items() if is_reopened] == [DAY]

@@ -29,7 +29,18 @@ deliveries = sa.Table(
     sa.Column("rows_landed", sa.BigInteger, nullable=False),
     sa.Column("rows_quarantined", sa.BigInteger, nullable=False),
     sa.Column("published_in", sa.String(64), comment="first published warehouse version that holds it"),
+    sa.Column("contract_hash", sa.String(64), comment="of the contract that it was read by; NULL: none was kept yet"),
     sa.Index("ix_deliveries_by_date", "source", "dataset", "batch_date"),
+)
+
+contracts = sa.Table(
+    "contracts",
+    metadata,
+    sa.Column("contract_hash", sa.String(64), primary_key=True, comment="SHA-256 of what decides reading"),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("dataset", sa.String(64), nullable=False),
+    sa.Column("definition", sa.Text, nullable=False, comment="all that it said, resolved, as canonical JSON"),
+    sa.Column("first_delivery_id", sa.String(64), nullable=False, comment="the first delivery that was read by it"),
 )
 
 replays = sa.Table(

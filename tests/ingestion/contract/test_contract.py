@@ -163,6 +163,18 @@ CROSS = {
         ("schema.rows.delivery", "wants `query` for a database, `files` otherwise"),
     ),
     "no connection": (rows(reader="database", query=SQL), ("customProperties.source.connection", "missing")),
+    "look-back of files": (
+        rows(look_back_days=1),
+        ("schema.rows.delivery.look_back_days", "wants a `query` whose window :until closes"),
+    ),
+    "look-back of an open window": (
+        contract(
+            "party",
+            dataset(KEY, reader="database", query="select id from t where at > :since", look_back_days=1),
+            connection="sqlite://",
+        ),
+        ("schema.rows.delivery.look_back_days", "wants a `query` whose window :until closes"),
+    ),
     "connection": (
         contract("party", dataset(KEY), connection="sqlite:///{home}/x"),
         ("customProperties.source.connection", "{home} is unknown"),

@@ -36,7 +36,11 @@ WORDS = {
         "--customers many --days 1",
         "--customers: many is no whole number; write one such as 1000.",
     ),
-    "nothing, ingestion": (ingestion, "", "python -m ingestion wants a command; it knows check, land, quarantine, "),
+    "nothing, ingestion": (
+        ingestion,
+        "",
+        "python -m ingestion wants a command; it knows check, contract, land, quarant",
+    ),
     "nothing, features": (features, "", "python -m features wants a command; it knows check, build, describe, "),
     "nothing, group": (
         ingestion,

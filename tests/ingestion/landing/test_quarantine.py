@@ -189,7 +189,8 @@ def test_from_the_command_line(
     party.land()
     assert main(["quarantine", "list"]) == 0
     name, _, rest = capsys.readouterr().out.partition("  ")
-    assert rest == "party.rows of 2026-03-02  rows.csv: 3 rows\n"
+    read_by = party.ledger()[0]["contract_hash"][:12]
+    assert rest == f"party.rows of 2026-03-02  rows.csv: 3 rows, contract {read_by}\n"
     assert main(["quarantine", "show", name]) == 0
     assert capsys.readouterr().out.splitlines()[1] == "3\tcode\taccepted codes"
     assert main(["quarantine", "show", name, "--raw", "ticket 7"]) == 0
