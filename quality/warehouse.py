@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ingestion.contract import load_registry
 from ingestion.delivery import list_dates_to_build
-from ingestion.foundation import Settings, load_settings
+from ingestion.foundation import Settings, list_files, load_settings
 from ingestion.foundation.events import report_event
 from ingestion.foundation.files import replace_atomically
 from ingestion.lake import Run, write_manifest, write_run
@@ -29,7 +29,10 @@ LAYER_SELECTIONS: Mapping[str, tuple[str, ...]] = {
     "core": ("+path:models/core",),
     "metrics": ("fqn:*",),
 }
-"""The layers of a build in their order, each as what dbt selects beyond the layers before it."""
+"""The layers of a build in their order, each as what dbt selects beyond the layers before it.
+
+What a gate of a layer's name audits is built with that layer, wherever its models lie.
+"""
 
 
 class WarehouseBuildFailed(Exception):
@@ -69,7 +72,7 @@ def build(
     if select:
         arguments += ["--select", *select]
     elif layers is not None:
-        arguments += _select_layers(layers)
+        arguments += _select_layers(layers, settings)
     report_event("build_started", batch_date=batch_date)
     _invoke(arguments, batch_date, settings, project)
     if select is None and (layers is None or list(LAYER_SELECTIONS)[-1] in layers):
@@ -93,13 +96,18 @@ def _describe_run(
     return project
 
 
-def _select_layers(layers: Sequence[str]) -> list[str]:
+def _select_layers(layers: Sequence[str], settings: Settings) -> list[str]:
     """The arguments that select these neighbouring layers and nothing of those before them."""
     names = list(LAYER_SELECTIONS)
     first = min(names.index(layer) for layer in layers)
-    chosen = [selected for layer in layers for selected in LAYER_SELECTIONS[layer]]
-    before = [selected for layer in names[:first] for selected in LAYER_SELECTIONS[layer]]
+    chosen = [selected for layer in layers for selected in _select_layer(layer, settings)]
+    before = [selected for layer in names[:first] for selected in _select_layer(layer, settings)]
     return ["--select", *chosen, *(["--exclude", *before] if before else [])]
+
+
+def _select_layer(layer: str, settings: Settings) -> list[str]:
+    audited = list_files(settings.suites, f"{layer}/*.yml")
+    return [*LAYER_SELECTIONS[layer], *(f"+{Path(name).stem}" for name in audited)]
 
 
 def compile_models(engine: str, settings: Settings | None = None) -> dict[str, str]:
