@@ -86,11 +86,11 @@ def clean(tmp_path_factory: pytest.TempPathFactory, day_by_day: HandmadeLake) ->
 
 
 def list_tables(lake: HandmadeLake) -> list[str]:
-    """Every table, and the views that are published: all that a build leaves behind and readers see."""
+    """Every table, and the view that reads days: all that a build leaves behind and readers see."""
     published = load_set("warehouse", lake.settings).tables
     tables = {name for (name,) in lake.ask("select table_name from duckdb_tables() where schema_name = 'main'")}
-    assert {*published, HASHES} - tables == {"fct_loan_days"}
-    return sorted(tables | {*published})
+    assert {*published, HASHES} - tables <= {"fct_loan_days"}
+    return sorted(tables | {"fct_loan_days"})
 
 
 def read_models(lake: HandmadeLake) -> dict[str, dict[str, Any]]:
