@@ -124,4 +124,4 @@ def test_records_replace_their_namesakes_and_keep_the_others(tmp_path: Path) -> 
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["slize"]) == 1
-    assert "There is no benchmark slize; choose of ingest_excel_vs_fastexcel, " in capsys.readouterr().err
+    assert "There is no benchmark slize; choose of day30_vs_day5, " in capsys.readouterr().err
