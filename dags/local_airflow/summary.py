@@ -128,7 +128,7 @@ def _show_customer_and_bridge(warehouse: Published) -> Iterator[str]:
         yield ""
         yield "One bridge (BR-01, 代偿前后余额)"
         bridge = connection.execute(
-            "select * from mtr_balance_bridge__daily order by as_of_date desc limit 1"
+            "select * exclude (_inputs_hash) from mtr_balance_bridge__daily order by as_of_date desc limit 1"
         ).fetchall()
     for day, before, after, difference, compensated, bought_back, unexplained in bridge:
         yield f"  {day}  before {before:,} - after {after:,} = {difference:,}"

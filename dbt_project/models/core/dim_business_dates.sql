@@ -1,4 +1,2 @@
-select
-    as_of_date,
-    is_reopened
+select as_of_date
 from {{ ref('stg_platform__run_dates') }}

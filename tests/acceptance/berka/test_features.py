@@ -271,7 +271,7 @@ def test_planted_future_transactions_change_nothing(bank, frame):
     does not.
     """
     spine = loan_spine(bank)
-    view = load_views(bank.views).get("account_flows")
+    view = load_views(bank.views).find("account_flows")
     held = open_published("warehouse", bank).scan("fct_account_transactions").select(view.source_columns).collect()
     names = [feature.name for feature in view.list_features("MODEL_DEV")]
     for days, is_seen in ((0, False), (30, False), (-1, True)):
