@@ -13,7 +13,7 @@ import pytest
 from ingestion.foundation import PROJECT
 from ingestion.simulation import simulate
 
-READMES = ("README.md", "README.zh-CN.md", "dags/README.md")
+READMES = ("README.md", "README.zh-CN.md", "dags/README.md", "dbt_project/README.md")
 BLOCK = re.compile(r"^( *)```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 AIRFLOW = "-m dags.local_airflow airflow "
 MAKE = re.compile(r"`make ([a-z-]+)")
@@ -33,7 +33,7 @@ def test_documented_make_targets_exist(name: str) -> None:
     text = (PROJECT / name).read_text(encoding="utf-8")
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     targets = set(MAKE.findall(text)) | {line.split()[1] for line in documented(name) if line.startswith("make ")}
-    assert targets or name.startswith("dags")
+    assert targets or name.startswith(("dags", "dbt_project"))
     assert not [target for target in sorted(targets) if f"\n{target}:" not in makefile]
 
 
@@ -61,6 +61,7 @@ def test_documented_commands_run(checkout: Path) -> None:
     """As they are written, by a shell in the repository, in their order."""
     commands = [line for line in documented("README.md") if line.startswith(".venv/bin/python -m ")]
     commands = [line for line in commands if AIRFLOW not in line]  # test_demo.py runs these, on a running Airflow
+    commands += documented("dbt_project/README.md")
     assert len(commands) >= 17
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PLATFORM_")}
     environment |= {"PLATFORM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)}

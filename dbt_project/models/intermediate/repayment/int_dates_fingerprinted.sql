@@ -2,8 +2,8 @@
 -- adds a number to the sum of that day and all later ones (a state that ends takes its own away), so that the sums of
 -- all dates cost one pass over the intervals, however many dates there are. Two builds agree on a date's sum when, and
 -- (but for a collision of 60 bits) only when, they agree on its states, loans and payments. The sum of the day before
--- belongs to it: a roll-forward opens with that day. When a payment was made is not in its number: one that moves changes
--- the sums of the days between, and of no later one.
+-- belongs to it: a roll-forward opens with that day. When a payment was made is not in its number: one that moves
+-- changes the sums of the days between, and of no later one.
 with
 
 dates as ({{ as_of_dates() }}),
