@@ -14,7 +14,6 @@ BLANKS = " \t\r\n\v\f\u00a0\u2002\u2003\u2009\u200b\u200c\u200d\u2060\u3000\ufef
 FULL_WIDTH = str.maketrans({chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)})
 WIDE = "０１２３４５６７８９．，＋－（）％"
 PLAIN = (("0", "="), (">", "{"), ("一", "鿿"))  # what a text with nothing around it begins with
-UNSURE = "⁇"  # behind what a cell holds, where that is not what was typed: an error, or a number of too many digits
 ROUNDED = r"[+-]?[0-9]([.][0-9]+[Ee][+]?|[Ee][+])[0-9]{1,3}"
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from ingestion.contract import Dataset
 from ingestion.contract.profiles import Column
+from ingestion.delivery.extracted_text import UNSURE
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.identifiers import well_formed_sql
 from ingestion.identifiers.sensitive import forbidden_sql
 from ingestion.landing.instants import ISO, instant_sql, moment_sql
 from ingestion.landing.spellings import (
-    UNSURE,
     boolean_sql,
     looked_up_sql,
     number_text_sql,
