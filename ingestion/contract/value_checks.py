@@ -44,15 +44,13 @@ def check_values(column: Column, key: str, file: str) -> Iterator[Problem]:
     matched = [text for lookup in profile.lookups for text in lookup.match]
     for text in sorted({text for text in matched if matched.count(text) > 1 or text != text.strip()}):
         yield Problem(file, f"{place}.lookups", f"{text!r} is listed twice or has blanks around it", "correct it")
-    for layout in profile.formats if column.type in ("DATE", "TIMESTAMPTZ") else ():
-        yield from _check_layout(layout, column, f"{place}.format", file)
 
 
-def _check_layout(layout: str, column: Column, key: str, file: str) -> Iterator[Problem]:
+def check_layout(layout: str, column: Column, key: str, file: str) -> Iterator[Problem]:
     """A layout that says a whole moment, and on which clock it is; without year or day it would mean one of 1900."""
     if layout in NAMED_LAYOUTS:
         if layout.startswith("epoch") and column.type != "TIMESTAMPTZ":
-            yield Problem(file, key, f"{layout} has no meaning for {column.type}", "set TIMESTAMPTZ")
+            yield Problem(file, key, f"has no meaning for {column.type}", "set TIMESTAMPTZ")
         return
     if not any(part in layout for part in WHOLE):
         for part, directives in DATED.items():
