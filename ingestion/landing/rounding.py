@@ -33,32 +33,47 @@ def find_rounded_numbers(connection: duckdb.DuckDBPyConnection, dataset: Dataset
 
     `landed` is SQL of the good rows; the clear identifiers of theirs are expected in the table `identifier_sets`.
     """
-    for column in dataset.columns:
-        profile = column.profile
-        if column.type != "VARCHAR" or column.accepted or profile.round_numbers:
-            continue
-        if not profile.protect and profile.drop:
-            continue
-        name = quote_name(f"v_{column.name}" if profile.protect else column.name)
-        rows = "identifier_sets" if profile.protect else landed
-        found = _count_rounded(connection, name, rows)
-        if found is not None:
-            return RoundedNumbers(column.name, *found)
+    suspects = [
+        column
+        for column in dataset.columns
+        if column.type == "VARCHAR" and not (column.accepted or column.profile.round_numbers)
+        if column.profile.protect or not column.profile.drop
+    ]
+    for rows, is_protected in ((landed, False), ("identifier_sets", True)):
+        columns = {
+            column.name: quote_name(f"v_{column.name}" if is_protected else column.name)
+            for column in suspects
+            if bool(column.profile.protect) == is_protected
+        }
+        for name in _list_long(connection, columns, rows):
+            counted = _count_rounded(connection, columns[name], rows)
+            if counted is not None:
+                return RoundedNumbers(name, *counted)
     return None
 
 
+def _list_long(connection: duckdb.DuckDBPyConnection, columns: dict[str, str], rows: str) -> list[str]:
+    """Columns that hold a long number in a sample."""
+    if not columns:
+        return []
+    found = ", ".join(f"bool_or({_long_sql(name)})" for name in columns.values())
+    answer = connection.execute(
+        f"select {found} from (select {', '.join(columns.values())} from {rows} limit {SAMPLE})"
+    ).fetchall()[0]
+    return [name for name, is_long in zip(columns, answer, strict=True) if is_long]
+
+
+def _long_sql(name: str) -> str:
+    return f"strlen({name}) between {KEPT + 1} and {LONGEST} and {name} >= '1' and {name} < ':'"
+
+
 def _count_rounded(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> tuple[int, int] | None:
-    """Distinct numbers and rounded ones, where they are too many; most columns are judged by a sample of lengths."""
-    longer = f"strlen({name}) between {KEPT + 1} and {LONGEST}"
-    sample = f"select bool_or({longer} and {name} < ':') from (select {name} from {rows} limit {SAMPLE})"
-    if not connection.execute(sample).fetchall()[0][0]:
-        return None
-    zeros = f"ends_with({name}, repeat('0', strlen({name}) - {KEPT}))"
-    is_rounded = f"{zeros} and regexp_full_match({name}, '[1-9][0-9]+')"
+    """Distinct numbers and rounded ones, where they are too many."""
+    is_rounded = f"ends_with({name}, repeat('0', strlen({name}) - {KEPT})) and regexp_full_match({name}, '[1-9][0-9]+')"
     for counted in (name, f"distinct {name}"):  # a number that recurs is no further evidence
         counts = connection.execute(
             f"select strlen({name}), count({counted}), count({counted}) filter ({is_rounded}) from {rows}"
-            f" where {longer} and {name} < ':' group by all"
+            f" where {_long_sql(name)} group by all"
         ).fetchall()
         numbers, rounded = sum(row[1] for row in counts), sum(row[2] for row in counts)
         expected = sum(count * 10.0 ** (KEPT - length) for length, count, _ in counts)

@@ -14,6 +14,7 @@ BLANKS = " \t\r\n\v\f\u00a0\u2002\u2003\u2009\u200b\u200c\u200d\u2060\u3000\ufef
 FULL_WIDTH = str.maketrans({chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)})
 WIDE = "０１２３４５６７８９．，＋－（）％"
 PLAIN = (("0", "="), (">", "{"), ("一", "鿿"))  # what a text with nothing around it begins with
+PLAIN_ENDS = ((0x22, 0x7E), (0x4E00, 0x9FFE))
 ROUNDED = r"[+-]?[0-9]([.][0-9]+[Ee][+]?|[Ee][+])[0-9]{1,3}"
 
 
@@ -26,8 +27,9 @@ def stripped_sql(text: str) -> str:
 def surroundings_sql(text: str) -> str:
     """SQL of `stripped_sql` that costs a few comparisons where nothing surrounds the text."""
     begins = " or ".join(f"({text} >= '{low}' and {text} < '{high}')" for low, high in PLAIN)
-    ends = " or ".join(f"ends_with({text}, {quote_text(blank)})" for blank in " \t\r\u3000\u00a0\u200b\ufeff")
-    return f"case when ({begins}) and not ({ends}) then {text} else {stripped_sql(text)} end"
+    last = f"ascii(right({text}, 1))"
+    ends = " or ".join(f"{last} between {low} and {high}" for low, high in PLAIN_ENDS)
+    return f"case when ({begins}) and ({ends}) then {text} else {stripped_sql(text)} end"
 
 
 def looked_up_sql(column: Column, text: str) -> str:
@@ -79,5 +81,6 @@ def boolean_sql(words: dict[str, bool], text: str) -> str:
 
 def rounded_sql(text: str) -> str:
     """SQL that is true where a text is a number as a spreadsheet shows it, `4.40103E+17`: its last digits are gone."""
+    begins = f"{text} >= '+' and {text} < ':'"
     is_suspect = f"strlen({text}) between 5 and 30 and (contains({text}, 'E') or contains({text}, 'e+'))"
-    return f"({is_suspect} and regexp_full_match({text}, '{ROUNDED}'))"
+    return f"({begins} and {is_suspect} and regexp_full_match({text}, '{ROUNDED}'))"

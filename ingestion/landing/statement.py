@@ -13,7 +13,15 @@ from ingestion.delivery import Delivery
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.lake import derive_lake_schema
 from ingestion.landing.identifier_sets import IdentifierSets, texts_sql
-from ingestion.landing.typing_rules import FORBIDDEN_RULE, RowRule, cast_sql, delivered_sql, derive_row_rules, value_sql
+from ingestion.landing.typing_rules import (
+    FORBIDDEN_RULE,
+    RowRule,
+    bare_sql,
+    cast_sql,
+    delivered_sql,
+    derive_row_rules,
+    value_sql,
+)
 
 RULES_A_WORD = 60
 
@@ -67,7 +75,10 @@ def levels_sql(dataset: Dataset, sets: IdentifierSets, relation: str, ordinal: s
     """Common table expressions: delivered rows, their texts `r_`, canonical casts `c_`, values `v_`."""
     is_json = dataset.delivery.reader == "json_lines"
     plain = [column for column in dataset.columns if not column.profile.protect]
-    texts = [f"{delivered_sql(column, is_json)} as {quote_name(f'r_{column.name}')}" for column in plain]
+    texts = [
+        f"{bare_sql(column, delivered_sql(column, is_json), is_json)} as {quote_name(f'r_{column.name}')}"
+        for column in plain
+    ]
     casts = [
         f"{cast} as {quote_name(f'c_{column.name}')}"
         for column in plain

@@ -48,16 +48,24 @@ class RowRule:
 
 
 def delivered_sql(column: Column, is_json: bool) -> str:
-    """SQL of `r_<column>`, the text as it was delivered, but for what surrounds it and what the contract looks up."""
+    """SQL of the text of a column as it was delivered."""
     if is_json:
         path = quote_text(str(column.profile.path))
-        text = written_sql(f"case when _is_json then json_extract_string(line, {path}) end", column.type == "VARCHAR")
-        if column.is_stripped:
-            text = stripped_sql(text)
-    else:
-        text = quote_name(column.physical_name)
-        if column.is_stripped:
-            text = surroundings_sql(text)
+        return written_sql(f"case when _is_json then json_extract_string(line, {path}) end", column.type == "VARCHAR")
+    return quote_name(column.physical_name)
+
+
+def bare_sql(column: Column, text: str, is_worked_out: bool = False) -> str:
+    """SQL of `r_<column>`: the delivered text but for what surrounds it, and with what the contract looks up.
+
+    `is_worked_out` says that the text is no mere column, and is to be written once.
+    """
+    if column.is_stripped:
+        if column.accepted and not is_worked_out:
+            listed = ", ".join(map(quote_text, column.accepted))
+            text = f"case when {text} in ({listed}) then {text} else {stripped_sql(text)} end"
+        else:
+            text = stripped_sql(text) if is_worked_out else surroundings_sql(text)
     return looked_up_sql(column, text)
 
 
@@ -160,7 +168,7 @@ def exact_sql(column: Column, text: str, has_cells: bool = False, has_exponents:
     not read as it stands is read again without tabs, quotation marks and the like around it.
     """
     if column.type == "VARCHAR":
-        return f"trim({text})" if column.accepted else text
+        return f"trim({text})" if column.accepted and not column.is_stripped else text
     if column.profile.strip is False:
         return _typed_sql(column, f"trim({text})", has_cells, has_exponents)
     values = (f"trim({text})", stripped_sql(text))

@@ -57,7 +57,7 @@ def load_cells(path: Path, book: Any, sheet: str, header_row: int) -> pa.Table:
     frame = pl.DataFrame(pa.Table.from_batches([batch]))
     long, cut = (_list_columns(frame, pattern) for pattern in (LONG, CUT))
     if long or any(series.null_count() for series in frame):
-        has_long, formula = _scan_sheet(path, sheet)
+        has_long, formula = _scan_sheet(path, sheet, bool(long))
         if formula:
             raise FileUnreadable(
                 f"holds a formula without its value in cell {formula}, as programs write that do not calculate;"
@@ -125,26 +125,27 @@ def _name_error(detail: str) -> str:
     return named[1] if named else "error"
 
 
-def _scan_sheet(path: Path, sheet: str) -> tuple[bool, str | None]:
+def _scan_sheet(path: Path, sheet: str, is_long: bool) -> tuple[bool, str | None]:
     """Whether the sheet may hold a number of many digits, and the first cell with a formula that has no value.
 
     Of the workbook's reader neither can be learned. What is no zip archive of XML is not looked into.
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(_find_member(archive, sheet)) as member:
-            return _scan_pieces(iter(lambda: member.read(CHUNK), b""))
+            return _scan_pieces(iter(lambda: member.read(CHUNK), b""), is_long)
     except (zipfile.BadZipFile, KeyError, NotImplementedError, EOFError):
         return True, None
 
 
-def _scan_pieces(pieces: Iterator[bytes]) -> tuple[bool, str | None]:
+def _scan_pieces(pieces: Iterator[bytes], is_long: bool) -> tuple[bool, str | None]:
+    """What `_scan_sheet` says, of an archive's member; long numbers are only looked for if `is_long`."""
     has_long, held = False, b""
     for piece in pieces:
         block = held + piece
-        has_long = has_long or LONG_CELL.search(block) is not None
+        has_long = has_long or (is_long and LONG_CELL.search(block) is not None)
         if FORMULA in block:
-            for found in NO_VALUE.finditer(block):
-                attributes = dict(ATTRIBUTE.findall(found[1].decode("utf-8", "replace")))
+            for cell in NO_VALUE.finditer(block):
+                attributes = dict(ATTRIBUTE.findall(cell[1].decode("utf-8", "replace")))
                 if attributes.get("t") != "str":
                     return has_long, attributes.get("r", "")
         held = block[max(block.rfind(b"</c>"), len(block) - CHUNK) :]
