@@ -72,12 +72,14 @@ def pass_sql(
 
 
 def levels_sql(dataset: Dataset, sets: IdentifierSets, relation: str, ordinal: str, has_quotes: bool) -> str:
-    """Common table expressions: delivered rows, their texts `r_`, canonical casts `c_`, values `v_`."""
+    """Common table expressions: delivered rows, their bare texts `r_`, canonical casts `c_`, values `v_`."""
     is_json = dataset.delivery.reader == "json_lines"
     plain = [column for column in dataset.columns if not column.profile.protect]
-    texts = [
-        f"{bare_sql(column, delivered_sql(column, is_json), is_json)} as {quote_name(f'r_{column.name}')}"
+    texts = [f"{delivered_sql(column, is_json)} as {quote_name(f'r_{column.name}')}" for column in plain]
+    bared = [
+        f"{bare} as {name}"
         for column in plain
+        if (bare := bare_sql(column, name := quote_name(f"r_{column.name}"))) != name
     ]
     casts = [
         f"{cast} as {quote_name(f'c_{column.name}')}"
@@ -93,7 +95,8 @@ def levels_sql(dataset: Dataset, sets: IdentifierSets, relation: str, ordinal: s
     return f"""
         numbered as (select *, {ordinal} as _ordinal from ({relation})),
         delivered as (select {", ".join([*kept, *texts, *texts_sql(dataset)])} from numbered{only_closed}),
-        identified as ({sets.joined_sql("delivered", names)}),
+        bare as (select *{f" replace ({', '.join(bared)})" if bared else ""} from delivered),
+        identified as ({sets.joined_sql("bare", names)}),
         cast_once as (select *{"".join(f", {cast}" for cast in casts)} from identified),
         valued as (select *{"".join(f", {value}" for value in values)} from cast_once)
     """

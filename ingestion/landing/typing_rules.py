@@ -25,7 +25,7 @@ from ingestion.landing.spellings import (
     stripped_sql,
     surroundings_sql,
 )
-from ingestion.readers.json_numbers import written_sql
+from ingestion.readers.json_numbers import member_sql
 
 USUAL = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
 DIRECT = {USUAL["DATE"]: ("date", 10), USUAL["TIMESTAMPTZ"]: ("timestamp", 19)}  # what one cast reads, and its length
@@ -50,22 +50,20 @@ class RowRule:
 def delivered_sql(column: Column, is_json: bool) -> str:
     """SQL of the text of a column as it was delivered."""
     if is_json:
-        path = quote_text(str(column.profile.path))
-        return written_sql(f"case when _is_json then json_extract_string(line, {path}) end", column.type == "VARCHAR")
+        return member_sql(str(column.profile.path), column.type == "VARCHAR")
     return quote_name(column.physical_name)
 
 
-def bare_sql(column: Column, text: str, is_worked_out: bool = False) -> str:
+def bare_sql(column: Column, text: str) -> str:
     """SQL of `r_<column>`: the delivered text but for what surrounds it, and with what the contract looks up.
 
-    `is_worked_out` says that the text is no mere column, and is to be written once.
+    `text` is the name of a column, for it is written several times.
     """
-    if column.is_stripped:
-        if column.accepted and not is_worked_out:
-            listed = ", ".join(map(quote_text, column.accepted))
-            text = f"case when {text} in ({listed}) then {text} else {stripped_sql(text)} end"
-        else:
-            text = stripped_sql(text) if is_worked_out else surroundings_sql(text)
+    if column.is_stripped and column.accepted:
+        listed = ", ".join(map(quote_text, column.accepted))
+        text = f"case when {text} in ({listed}) then {text} else {stripped_sql(text)} end"
+    elif column.is_stripped:
+        text = surroundings_sql(text)
     return looked_up_sql(column, text)
 
 
