@@ -26,7 +26,7 @@ def refuse_other_encoding(path: Path, encoding: str) -> None:
     """
     with path.open("rb") as source:
         start = source.read(SAMPLE)
-        if start.startswith(UTF_16) or _is_wide(start):
+        if encoding != "utf-16" and (start.startswith(UTF_16) or _is_wide(start)):
             raise FileUnreadable(_describe("UTF-16", encoding))
         if encoding in LEAST and _is_utf8(path, *LEAST[encoding]):
             raise FileUnreadable(_describe("UTF-8", encoding))
