@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from functools import cache
 
 from ingestion.contract.profiles import Column, Contract, Dataset, DeliveryProfile
+from ingestion.contract.value_checks import NAMED_LAYOUTS, check_clock, check_layout, check_values
 from ingestion.foundation.declarations import Problem
 from ingestion.identifiers.sensitive import find_forbidden_names
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+LAYOUT_TRIAL = "select try_strptime('', $1), strftime(timestamp '2026-03-02', $1)"
 SUBSTITUTES = ("token", "masked", "birth_date")
 
 
@@ -21,6 +23,7 @@ def check_contract(contract: Contract, file: str) -> Iterator[Problem]:
     """What only makes sense across keys."""
     connection = contract.profile.connection or ""
     yield from _check_placeholders(file, "customProperties.source.connection", connection, {"landing"})
+    yield from check_clock(contract.profile.timezone, "customProperties.source", file)
     yield from _check_names(contract, file)
     for dataset in contract.datasets:
         key = f"schema.{dataset.name}"
@@ -160,9 +163,13 @@ def _check_type(column: Column, key: str, file: str) -> Iterator[Problem]:
         yield Problem(file, f"{key}.column.protect", "an identifier that is not text", "set VARCHAR")
     if column.accepted and column.type != "VARCHAR":
         yield Problem(file, f"{key}.enum", "codes that are not text", "set VARCHAR")
-    clocks = ("TIMESTAMPTZ",) if "epoch_ms" in column.profile.formats else ("DATE", "TIMESTAMPTZ")
-    if column.profile.formats and column.type not in clocks:
+    yield from check_values(column, key, file)
+    if column.profile.formats and column.type not in ("DATE", "TIMESTAMPTZ"):
         yield Problem(file, f"{key}.column.format", f"has no meaning for {column.type}", "remove it")
+    else:
+        for layout in column.profile.formats:
+            if layout in NAMED_LAYOUTS or _runs(LAYOUT_TRIAL, layout):
+                yield from check_layout(layout, column, f"{key}.column.format", file)
     if column.profile.thousands and not column.type.startswith(("DECIMAL", "BIGINT", "INTEGER")):
         yield Problem(file, f"{key}.column.thousands", f"has no meaning for {column.type}", "remove it")
 
@@ -219,8 +226,8 @@ def _list_trials(column: Column) -> Iterator[tuple[str, str | None, str]]:
     """What DuckDB has to understand: key, declared text and the SQL that uses it, so that no run finds out first."""
     yield "logicalTypeOptions.pattern", column.pattern, "select regexp_full_match('', $1)"
     for layout in column.profile.formats:
-        if layout != "epoch_ms":
-            yield "column.format", layout, "select try_strptime('', $1), strftime(timestamp '2026-03-02', $1)"
+        if layout not in NAMED_LAYOUTS:
+            yield "column.format", layout, LAYOUT_TRIAL
     yield "column.path", column.profile.path, "select json_extract_string('{}', $1)"
     if LAKE_TYPE.fullmatch(column.type):
         yield "physicalType", column.type, f"select $1, null::{column.type}"

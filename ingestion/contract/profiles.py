@@ -31,6 +31,9 @@ class SourceProfile(Closed):
     available_at: time = Field(description="time of the following day by which a business date is complete")
     go_live: date = Field(description="first business date delivered daily; older rows come as one stock load")
     connection: str | None = Field(None, description="SQLAlchemy URL of a database source; {landing} is its folder")
+    timezone: str = Field(
+        "Asia/Shanghai", description="clock of the source's times that state no offset, as IANA names it"
+    )
 
 
 class Control(Closed):
@@ -139,15 +142,61 @@ class DeliveryProfile(Closed):
     volume: Volume = Field(description="rows that one delivery may have")
 
 
+class NumberForm(Closed):
+    """How a party writes numbers (数字写法) beyond plain digits; without it such a value is a broken rule."""
+
+    marks: list[str] = Field(
+        default_factory=list, description="texts before or after the digits that say nothing, as ¥ or 元"
+    )
+    units: dict[str, int] = Field(
+        default_factory=dict, description="texts after the digits that stand for a power of ten: 万 4, % -2"
+    )
+    decimal: Literal[".", ","] = Field(".", description="decimal mark; the other one may then group digits")
+    negative: list[Literal["brackets", "trailing_minus"]] = Field(
+        default_factory=list, description="ways to write a number below zero, beside a leading minus"
+    )
+    full_width: bool = Field(False, description="digits and signs may be full-width (１２．５０)")
+    exponent: bool = Field(False, description="9.3e-05 is a number; workbooks, JSON, Parquet and databases may always")
+
+
+class Lookup(Closed):
+    """Lookup (对照): odd values of a source that mean another one, or none, and why that is known."""
+
+    match: list[str] = Field(min_length=1, description="delivered texts, without what surrounds them")
+    value: str | None = Field(description="text that is read instead; null: no value")
+    reason: str = Field(min_length=1, description="how it is known what they mean")
+
+
 class ColumnProfile(Closed):
     """Column-level profile `column`: how a value is read and how it is protected."""
 
-    format: str | list[str] | None = Field(None, description="strptime format, or epoch_ms; several are tried in turn")
+    format: str | list[str] | None = Field(
+        None,
+        description="strptime format (%-m: month without zero; %z, at the end: offset), iso8601, excel_serial, epoch_s,"
+        " epoch_ms or epoch_us; several are tried in turn",
+    )
+    timezone: str | None = Field(None, description="clock of this column's times, where it is not the source's")
+    strip: bool | None = Field(
+        None,
+        description='take off blanks, tabs and U+3000 around a text, a leading \' and ="…"; none: of keys, codes and'
+        " identifiers",
+    )
+    number: NumberForm | None = Field(None, description="how numbers are written; none: plain digits")
+    booleans: dict[str, bool] = Field(
+        default_factory=dict, description="words of a BOOLEAN (是: true); none: true and false"
+    )
+    lookups: list[Lookup] = Field(default_factory=list, description="odd values that mean another one, with reasons")
+    round_numbers: bool = Field(
+        False, description="its numbers of more than 15 digits rightly end in zeros; else that refuses a delivery"
+    )
     thousands: bool = Field(False, description="digits are grouped by commas")
     width: int | None = Field(None, ge=1, description="bytes in a fixed-width file, in the file's own encoding")
     aliases: list[str] = Field(default_factory=list, description="names under which the file may also call the column")
     path: str | None = Field(None, description="JSON path inside a JSON line")
-    missing: list[str] = Field(default_factory=list, description="sentinels that mean: no value")
+    missing: list[str] = Field(
+        default_factory=list,
+        description="sentinels that mean: no value; of typed columns as values, however they are spelled",
+    )
     protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
     drop: bool = Field(False, description="checked like any column, but not kept in the lake")
 
@@ -172,6 +221,13 @@ class Column(Closed):
     classification: str | None
     description: str
     profile: ColumnProfile
+    timezone: str = "Asia/Shanghai"
+
+    @property
+    def is_stripped(self) -> bool:
+        """Whether a text is read without what surrounds it; what is no text is read both ways."""
+        is_word = bool(self.key_position or self.accepted or self.profile.protect)
+        return self.type == "VARCHAR" and (is_word if self.profile.strip is None else self.profile.strip)
 
 
 class Dataset(Closed):

@@ -93,7 +93,7 @@ def _resolve(document: dict[str, Any], stem: str, collector: _Collector) -> Cont
     if not owner:
         collector.add("team.name", "no owner", "name the team that answers for this source")
     datasets = [
-        _resolve_dataset(entry, document["id"], f"schema[{index}]", collector)
+        _resolve_dataset(entry, document["id"], profile, f"schema[{index}]", collector)
         for index, entry in enumerate(document.get("schema") or [])
     ]
     if not datasets:
@@ -110,13 +110,16 @@ def _resolve(document: dict[str, Any], stem: str, collector: _Collector) -> Cont
     )
 
 
-def _resolve_dataset(entry: dict[str, Any], source: str, key: str, collector: _Collector) -> Dataset | None:
+def _resolve_dataset(
+    entry: dict[str, Any], source: str, profile: SourceProfile | None, key: str, collector: _Collector
+) -> Dataset | None:
     name = entry.get("name", "")
     delivery = collector.parse(
         DeliveryProfile, _profile(entry, "delivery", key, collector), f"{key}.customProperties.delivery"
     )
+    clock = profile.timezone if profile else "Asia/Shanghai"
     columns = [
-        _resolve_column(column, f"{key}.properties[{index}]", collector)
+        _resolve_column(column, clock, f"{key}.properties[{index}]", collector)
         for index, column in enumerate(entry.get("properties") or [])
     ]
     if not columns:
@@ -132,7 +135,7 @@ def _resolve_dataset(entry: dict[str, Any], source: str, key: str, collector: _C
     )
 
 
-def _resolve_column(entry: dict[str, Any], key: str, collector: _Collector) -> Column | None:
+def _resolve_column(entry: dict[str, Any], clock: str, key: str, collector: _Collector) -> Column | None:
     declared = _profile(entry, "column", key, collector, required=False)
     profile = collector.parse(ColumnProfile, declared, f"{key}.customProperties.column")
     if profile is None:
@@ -155,6 +158,7 @@ def _resolve_column(entry: dict[str, Any], key: str, collector: _Collector) -> C
         classification=entry.get("classification"),
         description=entry.get("description", ""),
         profile=profile,
+        timezone=profile.timezone or clock,
     )
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset
+from ingestion.delivery.extracted_text import keep_json, render_batch
 from ingestion.delivery.identity import Delivery, DeliveryIncomplete
 from ingestion.delivery.known import read_held
 from ingestion.foundation import BUSINESS_TIMEZONE, Settings
@@ -145,7 +146,7 @@ def _query_to_parquet(url: str, dataset: Dataset, since: date, until: date, targ
                 infer_schema_length=None,
             )
             for batch in batches:
-                writer.write_table(batch.select(pl.all().cast(pl.String)).to_arrow().cast(schema))
+                writer.write_table(render_batch(batch, dataset).to_arrow().cast(schema))
     finally:
         engine.dispose()
 
@@ -153,6 +154,8 @@ def _query_to_parquet(url: str, dataset: Dataset, since: date, until: date, targ
 def _open_database(url: str) -> sa.Engine:
     """A party's database; one of SQLite is opened for reading alone, and not made where it is missing."""
     named = sa.make_url(url)
+    if named.get_backend_name() == "postgresql":
+        return sa.create_engine(url, json_deserializer=keep_json)
     if named.get_backend_name() != "sqlite" or named.database in (None, "", ":memory:"):
         return sa.create_engine(url)
     path = Path(str(named.database).removeprefix("file:"))

@@ -15,7 +15,7 @@ from ingestion.contract import Dataset
 from ingestion.contract.profiles import Column
 from ingestion.foundation.sql import quote_name
 from ingestion.identifiers import canonical_sql
-from ingestion.landing.typing_rules import RowRule, delivered_sql, present_sql
+from ingestion.landing.typing_rules import RowRule, bare_sql, delivered_sql, present_sql
 from ingestion.protection import Keys, outputs_sql
 from ingestion.protection.tokens import require_kind
 
@@ -41,7 +41,8 @@ class IdentifierSets:
         found = [rule.violated for rule in self.rules if rule.violated.startswith("_broken_")]
         found += self.outputs.values()
         same = " and ".join(
-            f"{rows}.{_name_text(column)} is not distinct from held.{_name_text(column)}" for column in self.columns
+            f"{rows}.{_name_delivered(column)} is not distinct from held.{_name_delivered(column)}"
+            for column in self.columns
         )
         return f"select {', '.join([*kept, *found])} from {rows} join identifier_sets as held on {same}"
 
@@ -49,7 +50,7 @@ class IdentifierSets:
 def texts_sql(dataset: Dataset) -> list[str]:
     """SQL of the delivered text of each protected column."""
     is_json = dataset.delivery.reader == "json_lines"
-    return [f"{delivered_sql(column, is_json)} as {_name_text(column)}" for column in _list_protected(dataset)]
+    return [f"{delivered_sql(column, is_json)} as {_name_delivered(column)}" for column in _list_protected(dataset)]
 
 
 def judge_sets(
@@ -69,7 +70,8 @@ def judge_sets(
         for name, sql in outputs_sql(column, _name_value(column), keys).items()
     }
     if columns:
-        texts = ", ".join(_name_text(column) for column in columns)
+        texts = ", ".join(map(_name_delivered, columns))
+        bare = ", ".join(f"{bare_sql(column, _name_delivered(column))} as {_name_text(column)}" for column in columns)
         present = ", ".join(f"{present_sql(dataset, column)} as {_name_present(column)}" for column in columns)
         values = ", ".join(
             f"{canonical_sql(require_kind(column), _name_present(column))} as {_name_value(column)}"
@@ -80,8 +82,8 @@ def judge_sets(
         found += [f"{sql} as {_name_output(name)}" for name, sql in outputs.items()]
         connection.execute(
             f"create temp table identifier_sets as select {', '.join([kept, *found])}"
-            f" from (select *, {values} from (select *, {present}"
-            f" from (select distinct {texts} from {TEXTS} order by all)))"
+            f" from (select *, {values} from (select *, {present} from (select *, {bare}"
+            f" from (select distinct {texts} from {TEXTS} order by all))))"
         ).fetchall()
         connection.execute(f"drop table {TEXTS}").fetchall()
     return IdentifierSets(
@@ -113,6 +115,10 @@ def gather_clear_values(
 
 def _list_protected(dataset: Dataset) -> tuple[Column, ...]:
     return tuple(column for column in dataset.columns if column.profile.protect)
+
+
+def _name_delivered(column: Column) -> str:
+    return quote_name(f"d_{column.name}")
 
 
 def _name_text(column: Column) -> str:

@@ -19,6 +19,7 @@ import polars as pl
 from ingestion.delivery import Delivery, DeliveryRefused, compare_totals
 from ingestion.delivery.verification import ControlTotals
 from ingestion.foundation.sql import quote_name, quote_text
+from ingestion.landing.rounding import find_rounded_numbers
 from ingestion.readers import FileUnreadable, LayoutChanged, Lines, Reading
 from ingestion.readers.parts import locate_part_lines
 
@@ -117,6 +118,7 @@ def judge_delivery(
         checks.append(_check_empty_form(delivery, reading.lines))
     checks += [_check_volume(delivery, counts.rows_in), _check_share(delivery, kept_out, counts.rows_in)]
     checks += _check_business_date(connection, delivery, part)
+    checks += _check_rounded(connection, delivery, part)
     checks += check_totals(stated, counts.rows_in, sums)
     return judge_loss(checks, counts.rows_landed, replaced)
 
@@ -245,6 +247,19 @@ def _check_business_date(
     yield DeliveryCheck(
         "business_date", not count, f"{count} rows of other dates", str(delivery.batch_date), sentence, count
     )
+
+
+def _check_rounded(connection: duckdb.DuckDBPyConnection, delivery: Delivery, part: Path) -> Iterator[DeliveryCheck]:
+    """Long numbers that a spreadsheet has rounded, which would make different persons one."""
+    found = find_rounded_numbers(connection, delivery.dataset, f"read_parquet({quote_text(part)})")
+    if found is not None:
+        observed = f"{found.rounded} of {found.numbers} in column {found.column}"
+        sentence = (
+            "has numbers that the sender's spreadsheet has rounded:"
+            f" of {found.numbers} numbers of more than 15 digits in column {found.column}, {found.rounded} end in zeros"
+            " from the 16th digit on; ask for a file with them as text (or, if they are right, declare round_numbers)"
+        )
+        yield DeliveryCheck("unrounded_numbers", False, observed, "as chance has it", sentence)
 
 
 def _locate(delivery: Delivery, line: int) -> str:

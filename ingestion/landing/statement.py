@@ -13,7 +13,15 @@ from ingestion.delivery import Delivery
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.lake import derive_lake_schema
 from ingestion.landing.identifier_sets import IdentifierSets, texts_sql
-from ingestion.landing.typing_rules import FORBIDDEN_RULE, RowRule, cast_sql, delivered_sql, derive_row_rules, value_sql
+from ingestion.landing.typing_rules import (
+    FORBIDDEN_RULE,
+    RowRule,
+    bare_sql,
+    cast_sql,
+    delivered_sql,
+    derive_row_rules,
+    value_sql,
+)
 
 RULES_A_WORD = 60
 
@@ -64,10 +72,15 @@ def pass_sql(
 
 
 def levels_sql(dataset: Dataset, sets: IdentifierSets, relation: str, ordinal: str, has_quotes: bool) -> str:
-    """Common table expressions: delivered rows, their texts `r_`, canonical casts `c_`, values `v_`."""
+    """Common table expressions: delivered rows, their bare texts `r_`, canonical casts `c_`, values `v_`."""
     is_json = dataset.delivery.reader == "json_lines"
     plain = [column for column in dataset.columns if not column.profile.protect]
     texts = [f"{delivered_sql(column, is_json)} as {quote_name(f'r_{column.name}')}" for column in plain]
+    bared = [
+        f"{bare} as {name}"
+        for column in plain
+        if (bare := bare_sql(column, name := quote_name(f"r_{column.name}"))) != name
+    ]
     casts = [
         f"{cast} as {quote_name(f'c_{column.name}')}"
         for column in plain
@@ -82,7 +95,8 @@ def levels_sql(dataset: Dataset, sets: IdentifierSets, relation: str, ordinal: s
     return f"""
         numbered as (select *, {ordinal} as _ordinal from ({relation})),
         delivered as (select {", ".join([*kept, *texts, *texts_sql(dataset)])} from numbered{only_closed}),
-        identified as ({sets.joined_sql("delivered", names)}),
+        bare as (select *{f" replace ({', '.join(bared)})" if bared else ""} from delivered),
+        identified as ({sets.joined_sql("bare", names)}),
         cast_once as (select *{"".join(f", {cast}" for cast in casts)} from identified),
         valued as (select *{"".join(f", {value}" for value in values)} from cast_once)
     """

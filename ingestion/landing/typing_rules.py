@@ -9,21 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from ingestion.contract import Dataset
 from ingestion.contract.profiles import Column
-from ingestion.foundation import BUSINESS_TIMEZONE
+from ingestion.delivery.extracted_text import UNSURE
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.identifiers import well_formed_sql
 from ingestion.identifiers.sensitive import forbidden_sql
+from ingestion.landing.instants import ISO, instant_sql, moment_sql
+from ingestion.landing.spellings import (
+    boolean_sql,
+    looked_up_sql,
+    number_text_sql,
+    rounded_sql,
+    stripped_sql,
+    surroundings_sql,
+)
+from ingestion.readers.json_numbers import member_sql
 
 USUAL = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
 DIRECT = {USUAL["DATE"]: ("date", 10), USUAL["TIMESTAMPTZ"]: ("timestamp", 19)}  # what one cast reads, and its length
-FIXED_SINCE = datetime(1992, 1, 1, tzinfo=BUSINESS_TIMEZONE)  # China has had no summer time since September 1991
-FIXED_OFFSET = FIXED_SINCE.utcoffset() or timedelta()
+BLANK = " \t\r\n"
 JSON_RULE = "valid JSON"
 FORBIDDEN_RULE = "authentication data (C3)"
+ROUNDED_RULE = "number rounded by a spreadsheet"
+CELL_RULE = "value of the cell"
+TYPED_CELLS = ("excel", "parquet", "database")  # readers whose cells have types of their own, which are read as text
+EXPONENT = r"[+-]?[0-9]{1,18}([.][0-9]{0,17})?[eE][+-]?[0-9]{1,2}"
 
 
 @dataclass(frozen=True)
@@ -36,17 +48,29 @@ class RowRule:
 
 
 def delivered_sql(column: Column, is_json: bool) -> str:
-    """SQL of `r_<column>`, the text as it was delivered."""
+    """SQL of the text of a column as it was delivered."""
     if is_json:
-        path = quote_text(str(column.profile.path))
-        return f"case when _is_json then json_extract_string(line, {path}) end"
+        return member_sql(str(column.profile.path), column.type == "VARCHAR")
     return quote_name(column.physical_name)
+
+
+def bare_sql(column: Column, text: str) -> str:
+    """SQL of `r_<column>`: the delivered text but for what surrounds it, and with what the contract looks up.
+
+    `text` is the name of a column, for it is written several times.
+    """
+    if column.is_stripped and column.accepted:
+        listed = ", ".join(map(quote_text, column.accepted))
+        text = f"case when {text} in ({listed}) then {text} else {stripped_sql(text)} end"
+    elif column.is_stripped:
+        text = surroundings_sql(text)
+    return looked_up_sql(column, text)
 
 
 def cast_sql(dataset: Dataset, column: Column) -> str | None:
     """SQL of `c_<column>`: what a canonical spelling of `r_<column>` means; None where there is no such short cut."""
     raw = quote_name(f"r_{column.name}")
-    if _reads_missing(dataset, column):
+    if _reads_missing(dataset, column) or column.profile.number:
         return None
     match column.type:
         case "INTEGER" | "BIGINT":
@@ -64,7 +88,11 @@ def value_sql(dataset: Dataset, column: Column) -> str:
     """SQL of `v_<column>`, the typed value; NULL where it is missing or cannot be read exactly."""
     raw, cast = quote_name(f"r_{column.name}"), quote_name(f"c_{column.name}")
     reads_missing = column.type in ("VARCHAR", "BOOLEAN") or _reads_missing(dataset, column)
-    exact = exact_sql(column, f"({present_sql(dataset, column)})" if reads_missing else raw)
+    has_cells, has_exponents = _describe_reader(dataset)
+    exact = exact_sql(column, f"({present_sql(dataset, column)})" if reads_missing else raw, has_cells, has_exponents)
+    sentinels = _sentinels(column)
+    if sentinels:
+        return f"case when ({exact}) in ({', '.join(sentinels)}) then null else {exact} end"
     if cast_sql(dataset, column) is None:
         return exact
     canonical = f"cast({cast} as varchar) = {raw}"
@@ -75,7 +103,13 @@ def value_sql(dataset: Dataset, column: Column) -> str:
     if column.type == "DATE":
         canonical += "" if kind == "date" else f" and {cast} = date_trunc('day', {cast})"
         return f"case when {canonical} then cast({cast} as date) else {exact} end"
-    return f"case when {canonical} then {_instant_sql(f'cast({cast} as timestamp)')} else {exact} end"
+    return f"case when {canonical} then {instant_sql(f'cast({cast} as timestamp)', column.timezone)} else {exact} end"
+
+
+def _describe_reader(dataset: Dataset) -> tuple[bool, bool]:
+    """Whether cells have types of their own, and whether a number may be written with an exponent."""
+    has_cells = dataset.delivery.reader in TYPED_CELLS
+    return has_cells, has_cells or dataset.delivery.reader == "json_lines"
 
 
 def _reads_missing(dataset: Dataset, column: Column) -> bool:
@@ -83,14 +117,15 @@ def _reads_missing(dataset: Dataset, column: Column) -> bool:
     return any(character.isdigit() for text in _missing(dataset, column) for character in text)
 
 
+def _sentinels(column: Column) -> list[str]:
+    """SQL of the values that mean no value, however they are spelled; those of them that are no value are NULL."""
+    if column.type in ("VARCHAR", "BOOLEAN"):
+        return []
+    return [exact_sql(column, quote_text(text)) for text in column.profile.missing if any(map(str.isdigit, text))]
+
+
 def _layouts(column: Column) -> tuple[str, ...]:
     return column.profile.formats or (USUAL[column.type],)
-
-
-def _instant_sql(local: str) -> str:
-    """SQL of the instant of a local timestamp: arithmetic where the business time zone has had one offset."""
-    fixed = f"make_timestamptz(epoch_us({local}) - {FIXED_OFFSET // timedelta(microseconds=1)})"
-    return f"case when {local} >= timestamp '{FIXED_SINCE:%Y-%m-%d}' then {fixed} else cast({local} as timestamptz) end"
 
 
 def present_sql(dataset: Dataset, column: Column) -> str:
@@ -100,9 +135,14 @@ def present_sql(dataset: Dataset, column: Column) -> str:
 
 
 def _absent_sql(dataset: Dataset, column: Column) -> str:
-    """SQL that is true where `present_sql` is NULL, and else not."""
+    """SQL that is true where there is no value: none was delivered, or one that means none; and else not."""
     raw, is_missing = quote_name(f"r_{column.name}"), _missing_sql(dataset, column)
-    return f"({raw} is null or {is_missing})" if is_missing else f"({raw} is null)"
+    absent = f"{raw} is null or {is_missing}" if is_missing else f"{raw} is null"
+    sentinels = _sentinels(column)
+    if sentinels:
+        exact = exact_sql(column, raw, *_describe_reader(dataset))
+        absent += f" or coalesce(({exact}) in ({', '.join(sentinels)}), false)"
+    return f"({absent})"
 
 
 def _missing_sql(dataset: Dataset, column: Column) -> str:
@@ -111,57 +151,77 @@ def _missing_sql(dataset: Dataset, column: Column) -> str:
     listed = ", ".join(map(quote_text, missing))
     is_suspect = f"{raw} < '!'"  # begins with a blank or is empty; trimming every value is expensive
     if missing != [""]:
-        is_suspect += f" or {raw} in ({listed}) or ends_with({raw}, ' ')"
-    return f"({is_suspect}) and trim({raw}) in ({listed})" if missing else ""
+        is_suspect += f" or {raw} in ({listed}) or ends_with({raw}, ' ') or ends_with({raw}, chr(9))"
+    return f"({is_suspect}) and trim(trim({raw}), {quote_text(BLANK)}) in ({listed})" if missing else ""
 
 
 def _missing(dataset: Dataset, column: Column) -> list[str]:
     return sorted({text.strip() for text in [*dataset.delivery.missing, *column.profile.missing]})
 
 
-def exact_sql(column: Column, text: str) -> str:
-    """SQL of the typed value of any spelling of a present text; NULL where it cannot be read exactly."""
-    value = f"trim({text})"
-    if column.profile.thousands:
-        grouped = f"regexp_full_match({value}, '[+-]?[0-9]{{1,3}}(,[0-9]{{3}})*([.][0-9]*)?')"
-        value = f"case when {grouped} then replace({value}, ',', '') else {value} end"
+def exact_sql(column: Column, text: str, has_cells: bool = False, has_exponents: bool = False) -> str:
+    """SQL of the typed value of any spelling of a present text; NULL where it cannot be read exactly.
+
+    `has_cells` says that the text was made of a typed cell, `has_exponents` that a number may have an exponent. What is
+    not read as it stands is read again without tabs, quotation marks and the like around it.
+    """
+    if column.type == "VARCHAR":
+        return f"trim({text})" if column.accepted and not column.is_stripped else text
+    if column.profile.strip is False:
+        return _typed_sql(column, f"trim({text})", has_cells, has_exponents)
+    values = (f"trim({text})", stripped_sql(text))
+    return _first_sql(_typed_sql(column, value, has_cells, has_exponents) for value in values)
+
+
+def _typed_sql(column: Column, value: str, has_cells: bool, has_exponents: bool) -> str:
     match column.type:
-        case "VARCHAR":
-            return value if column.accepted else text
-        case "INTEGER" | "BIGINT":
-            return f"case when regexp_full_match({value}, '[+-]?[0-9]+') then try_cast({value} as {column.type}) end"
-        case "DOUBLE":
-            return f"case when isfinite(try_cast({value} as double)) then try_cast({value} as double) end"
         case "BOOLEAN":
-            return f"try_cast({value} as boolean)"
+            words = column.profile.booleans
+            return boolean_sql(words, value) if words else f"try_cast({value} as boolean)"
         case "DATE" | "TIMESTAMPTZ":
-            return _first_sql(_moment_sql(value, layout, column.type) for layout in _layouts(column))
-        case decimal:
-            scale = int(decimal.rstrip(")").split(",")[1])
-            exact = f"[+-]?[0-9]+([.][0-9]{{0,{scale}}}0*)?"
-            return f"case when regexp_full_match({value}, '{exact}') then try_cast({value} as {decimal}) end"
+            layouts = [*_layouts(column), *([ISO] if has_cells else [])]
+            return _first_sql(
+                moment_sql(value, layout, column.type, column.timezone) for layout in dict.fromkeys(layouts)
+            )
+        case _:
+            return _number_sql(column, value, has_cells, has_exponents)
+
+
+def _number_sql(column: Column, value: str, has_cells: bool, has_exponents: bool) -> str:
+    form = column.profile.number
+    if form:
+        value = number_text_sql(form, value)
+    if column.profile.thousands:
+        grouped = f"regexp_full_match({value}, '[+-]?[0-9]{{1,3}}(,[0-9]{{3}})*([.][0-9]*)?(e-?[0-9]+)?')"
+        value = f"case when {grouped} then replace({value}, ',', '') else {value} end"
+    if column.type == "DOUBLE":
+        return f"case when isfinite(try_cast({value} as double)) then try_cast({value} as double) end"
+    if column.type in ("INTEGER", "BIGINT"):
+        exact = f"[+-]?[0-9]+{'([.]0*)?' if has_exponents else ''}"
+        plain = f"regexp_replace({value}, '[.]0*$', '')" if has_exponents else value
+    else:
+        scale = int(column.type.rstrip(")").split(",")[1])
+        exact = f"[+-]?([0-9]+([.][0-9]{{0,{scale}}}0*)?|[.][0-9]{{1,{scale}}}0*)" if scale else "[+-]?[0-9]+([.]0*)?"
+        plain = value
+    read = f"case when regexp_full_match({value}, '{exact}') then try_cast({plain} as {column.type}) end"
+    if not (has_exponents or (form and (form.exponent or form.units))):
+        return read
+    wide = f"try_cast({value} as decimal(38,18))"
+    whole = f"try_cast({wide} as {column.type})"
+    return _first_sql(
+        [read, f"case when regexp_full_match({value}, '{EXPONENT}') and {whole} = {wide} then {whole} end"]
+    )
 
 
 def _first_sql(readings: Iterable[str]) -> str:
     return f"coalesce({', '.join(readings)})"
 
 
-def _moment_sql(value: str, layout: str, kind: str) -> str:
-    """Parse by layout, and accept only what the layout would print again: no lenient dates."""
-    if layout == "epoch_ms":
-        return (
-            f"case when regexp_full_match({value}, '[0-9]{{1,15}}')"
-            f" then make_timestamptz(cast({value} as bigint) * 1000) end"
-        )
-    parsed = f"try_strptime({value}, {quote_text(layout)})"
-    whole_day = f" and {parsed} = date_trunc('day', {parsed})" if kind == "DATE" else ""
-    return f"case when strftime({parsed}, {quote_text(layout)}) = {value}{whole_day} then cast({parsed} as {kind}) end"
-
-
 def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[RowRule]:
     """Every row rule of a dataset, in column order.
 
-    `may_hold_replacements` says whether U+FFFD, the mark of a byte that was no character, occurs in the file at all.
+    `may_hold_replacements` says whether U+FFFD, the mark of a byte that was no character, or what else is no text (NUL,
+    a byte-order mark) occurs in the file at all.
     """
     if dataset.delivery.reader == "json_lines":
         yield RowRule("", JSON_RULE, "not _is_json")
@@ -171,8 +231,14 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
         if column.type != "VARCHAR":
             is_wrong = f"case when {value} is null then not {absent} else false end"
             yield RowRule(column.name, f"type {column.type}", is_wrong)
-        elif may_hold_replacements:
-            yield RowRule(column.name, "encoding", f"contains({raw}, '\ufffd')")
+        elif may_hold_replacements or dataset.delivery.reader == "json_lines":  # which can escape what is no text
+            text = value if column.is_stripped and not column.profile.protect else raw
+            marks = ("'\ufffd'", "'\ufeff'", "chr(0)")
+            yield RowRule(column.name, "encoding", " or ".join(f"contains({text}, {mark})" for mark in marks))
+        if column.type == "VARCHAR" and not column.accepted:
+            yield RowRule(column.name, ROUNDED_RULE, rounded_sql(raw))
+            if dataset.delivery.reader in TYPED_CELLS:
+                yield RowRule(column.name, CELL_RULE, f"ends_with({raw}, '{UNSURE}')")
         if column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect):
             yield RowRule(column.name, FORBIDDEN_RULE, forbidden_sql(raw))
         if column.required:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from ingestion.contract import Dataset
 from ingestion.foundation.sql import quote_name, quote_text
+from ingestion.readers.cells import cell_text_sql, load_cells
 from ingestion.readers.drift import match_columns
 from ingestion.readers.reading import SHEET, FileUnreadable, Reading
 
@@ -21,17 +23,24 @@ def open_parquet(path: Path, dataset: Dataset) -> Reading:
     """
     file = quote_text(str(path))
     try:
-        found = [row[0] for row in duckdb.execute(f"describe select * from read_parquet({file})").fetchall()]
+        described = duckdb.execute(f"describe select * from read_parquet({file})").fetchall()
     except duckdb.Error:
         raise FileUnreadable("is not a Parquet file") from None
-    names = physical_columns_sql(match_columns(found, dataset, is_ordered=False))
+    kinds = {str(name): str(kind) for name, kind, *_ in described}
+    wanted = {column.physical_name: column.type for column in dataset.columns}
+    names = ", ".join(
+        f"{'null::varchar' if found is None else cell_text_sql(quote_name(found), kinds[found], wanted[name])}"
+        f" as {quote_name(name)}"
+        for name, found in match_columns(list(kinds), dataset, is_ordered=False).items()
+    )
     return Reading(f"select {names}, file_row_number + 1 as _row from read_parquet({file}, file_row_number = true)")
 
 
 def open_workbook(path: Path, dataset: Dataset) -> Reading:
     """Open one sheet of a workbook; every cell is read as text, a typed date as `yyyy-mm-dd hh:mm:ss`.
 
-    Rows are numbered as the sheet shows them. Rows without any value are not rows.
+    Error cells, and numbers of more digits than a cell keeps, are marked: see `cells`. Rows are numbered as the sheet
+    shows them. Rows without any value are not rows.
 
     Raises:
         FileUnreadable: it is no workbook, or the sheet is not there.
@@ -47,14 +56,11 @@ def open_workbook(path: Path, dataset: Dataset) -> Reading:
         if name not in sheets:
             wanted = f"a sheet {delivery.sheet}" if delivery.sheet else "only one"
             raise FileUnreadable(f"has {len(sheets)} sheets, but the contract wants {wanted}")
-        batch = book.load_sheet_eager(name, header_row=delivery.preamble, dtypes="string")
+        table = load_cells(path, book, str(name), delivery.preamble)
     except fastexcel.FastExcelError:
         raise FileUnreadable("is not a workbook that can be opened") from None
-    import polars as pl
-    import pyarrow as pa
-
-    found = [column.strip() for column in batch.schema.names]
-    table = pa.Table.from_batches([batch]).rename_columns(found)
+    found = [column.strip() for column in table.schema.names]
+    table = table.rename_columns(found)
     matched = match_columns(found, dataset, is_ordered=False)
     first = delivery.preamble + 2
     rows = pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).to_arrow()

@@ -9,6 +9,7 @@ import duckdb
 from ingestion.contract import Dataset
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.readers.drift import match_columns, match_width, refuse_forbidden
+from ingestion.readers.json_numbers import marked_relation_sql
 from ingestion.readers.reading import FileUnreadable, Lines, Reading
 
 NO_CHARACTER = "\x1e"
@@ -70,7 +71,7 @@ def open_json_lines(lines: Lines) -> Reading:
     except duckdb.Error:  # what is no text at all is reported by the pass that counts
         found = []
     refuse_forbidden(found)
-    return Reading(f"select *, json_valid(line) as _is_json from ({relation})", lines)
+    return Reading(marked_relation_sql(relation), lines)
 
 
 def lines_sql(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 PIECE, BLOCK = 1 << 22, 1 << 16  # a piece has whole blocks
 LINE_FEED, CARRIAGE_RETURN = 10, 13
-REPLACEMENT = "\ufffd".encode()
+REPLACEMENT, MARK = "\ufffd".encode(), "\ufeff".encode()
 Numbers = npt.NDArray[np.int64]
 
 
@@ -24,9 +24,10 @@ class LineCount:
     """How many lines a file has and which are blank; an unended last line counts.
 
     `bare_return` is the first line with a carriage return that does not stand before its line feed (0: none has one),
-    `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike);
-    `holds_replacements` says whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
-    bytes are characters. `marks` are the lines that end before each block of the file.
+    `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike); `holds_replacements`
+    says whether U+FFFD occurs, the mark of a byte that was no character, or what else is no text: NUL, or a byte-order
+    mark that does not begin the file; `is_utf8` whether all bytes are characters. `marks` are the lines that end before
+    each block of the file.
     """
 
     total: int
@@ -97,7 +98,11 @@ class LineCounter:
         """Judge whole lines, which a piece may cut; a character is cut by none."""
         first, end = (int(ends[0]) + 1, int(ends[-1]) + 1) if len(ends) else (len(piece), len(piece))
         self.held += piece[:first]
-        self.holds_replacements |= _holds_replacement(self.held) or _holds_replacement(piece)
+        self.holds_replacements = (
+            self.holds_replacements
+            or _holds_replacement(self.held, int(self.position == 0))
+            or _holds_replacement(piece, int(self.position == 0))
+        )
         if len(ends):
             self.is_utf8 = self.is_utf8 and (self.is_known or (_is_utf8(self.held) and _is_utf8(piece, first, end)))
             self.held = bytes(piece[end:])
@@ -125,9 +130,11 @@ def _is_utf8(piece: bytes | bytearray, start: int = 0, end: int | None = None) -
     return True
 
 
-def _holds_replacement(piece: bytes | bytearray) -> bool:
-    """Whether U+FFFD occurs; its first byte is looked for by itself, which is far quicker."""
-    return REPLACEMENT[:1] in piece and REPLACEMENT in piece
+def _holds_replacement(piece: bytes | bytearray, first: int = 0) -> bool:
+    """Whether U+FFFD, NUL, or from `first` on a byte-order mark occurs; single bytes are sought first, for speed."""
+    if b"\0" in piece:
+        return True
+    return REPLACEMENT[:1] in piece and (REPLACEMENT in piece or piece.find(MARK, first) >= 0)
 
 
 def mark_lines(text: Path) -> Numbers:

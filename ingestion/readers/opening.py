@@ -10,6 +10,7 @@ from ingestion.readers.columnar import open_parquet, open_workbook
 from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
 from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit_columns
 from ingestion.readers.reading import Lines, Reading
+from ingestion.readers.recognition import refuse_other_encoding
 from ingestion.readers.transcode import transcode_file
 
 
@@ -21,6 +22,8 @@ def open_reading(path: Path, dataset: Dataset, work: Path, is_normalised: bool =
         LayoutChanged: its columns are not the contract's.
     """
     delivery = dataset.delivery
+    if delivery.reader in ("delimited", "fixed_width", "json_lines"):
+        refuse_other_encoding(path, delivery.encoding)
     match delivery.reader:
         case "parquet" | "database":
             return open_parquet(path, dataset)

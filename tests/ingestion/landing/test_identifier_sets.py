@@ -26,12 +26,12 @@ def test_sets_are_held_in_order(party: Party, threads: int) -> None:
     for seed in range(2):
         with duckdb.connect(config={"threads": threads}) as connection:
             frame = random.Random(seed).sample(ROWS, len(ROWS))
-            connection.execute(f"create table {TEXTS} (r_mobile varchar, r_device varchar)")
+            connection.execute(f"create table {TEXTS} (d_mobile varchar, d_device varchar)")
             connection.execute(
                 f"insert into {TEXTS} select unnest($mobile), unnest($device)",
                 {"mobile": [row[0] for row in frame], "device": [row[1] for row in frame]},
             )
             judge_sets(connection, dataset, list(derive_row_rules(dataset, True)), load_keys(party.settings.key_file))
-            held.append(connection.execute("select r_mobile, r_device, o_mobile_token from identifier_sets").fetchall())
+            held.append(connection.execute("select d_mobile, d_device, o_mobile_token from identifier_sets").fetchall())
     assert held[0] == held[1]
     assert [(mobile, device or "~") for mobile, device, _ in held[0]] == sorted({(m, d or "~") for m, d in ROWS})

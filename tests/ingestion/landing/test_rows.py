@@ -172,8 +172,8 @@ VALUES: list[tuple[str, str, Any]] = [
     ("note", "", None),
     ("note", " NULL ", None),
     ("note", "珅倈億𠮷", "珅倈億𠮷"),
-    ("note", "a\0b", "a\0b"),
-    ("note", "\ufeffa", "\ufeffa"),
+    ("note", "a\0b", "encoding"),
+    ("note", "\ufeffa", "encoding"),
 ]
 WIDE = [
     column("id", "INTEGER", key=True),
