@@ -32,6 +32,7 @@ def check_contract(contract: Contract, file: str) -> Iterator[Problem]:
         yield from _check_clocks(dataset, f"{key}.delivery", file)
         for column in dataset.columns:
             yield from _check_column(column, dataset, f"{key}.{column.name}", file)
+        yield from _check_surroundings(dataset, f"{key}.delivery", file)
 
 
 def _check_names(contract: Contract, file: str) -> Iterator[Problem]:
@@ -54,8 +55,12 @@ def _check_names(contract: Contract, file: str) -> Iterator[Problem]:
 def _check_key(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
     """The business key: there is one, its columns are ordered, kept and never missing."""
     columns = {column.name: column for column in dataset.columns}
-    if not dataset.key:
+    if not dataset.key and dataset.delivery.key == "columns":
         yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
+    if dataset.delivery.key == "none" and (dataset.key or dataset.delivery.mode != "append"):
+        yield Problem(
+            file, f"{key}.delivery.key", "none is for mode: append without a primaryKey", "declare the key, or remove it"
+        )
     if len({column.key_position for column in dataset.columns if column.key_position}) < len(dataset.key):
         yield Problem(file, f"{key}.properties", "a primaryKeyPosition occurs twice", "number the key columns")
     for name in dataset.key:
@@ -115,6 +120,32 @@ def _check_proofs(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
             yield Problem(file, f"{key}.ready.control.fields", f"{meaning!r} means nothing", "see class Control")
     if delivery.signature and len(_decode(delivery.signature.public_key)) != 32:
         yield Problem(file, f"{key}.signature.public_key", "not 32 bytes in base64", "ask the sender for its key")
+
+
+def _check_surroundings(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """Lines that are no rows: only lines of text are, a trailer is recognised, and totals are about columns."""
+    delivery = dataset.delivery
+    trailer, columns = delivery.trailer, {column.name: column for column in dataset.columns}
+    if delivery.reader not in ("delimited", "fixed_width"):
+        for place in ("skip", "trailer", "totals"):
+            if getattr(delivery, place):
+                yield Problem(file, f"{key}.{place}", "belongs to delimited and fixed_width", "remove it")
+    if trailer and not trailer.begins and not (trailer.lines and {"rows"} & set(delivery.totals)):
+        yield Problem(
+            file, f"{key}.trailer", "a row could pass for it", "give `begins`, or `lines` and the total `rows` it states"
+        )
+    if (trailer or delivery.skip or delivery.totals) and delivery.parts:
+        yield Problem(file, f"{key}.parts", "cannot be combined with skip, trailer or totals", "remove one")
+    for place, pattern in enumerate(delivery.skip):
+        if not _runs("select regexp_full_match('', $1)", pattern):
+            yield Problem(file, f"{key}.skip[{place}]", f"{pattern!r} cannot be used", "correct it")
+    for meaning, pattern in delivery.totals.items():
+        name = meaning.removeprefix("sum:")
+        is_sum = meaning != name and name in columns and columns[name].type.startswith(("DECIMAL", "BIGINT", "INTEGER"))
+        if not is_sum and meaning not in ("rows", "business_date"):
+            yield Problem(file, f"{key}.totals", f"{meaning!r} means nothing", "see class Control")
+        if not _runs("select regexp_extract('', $1, 1)", pattern):
+            yield Problem(file, f"{key}.totals.{meaning}", f"{pattern!r} cannot be used", "give it one group")
 
 
 def _check_clocks(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:

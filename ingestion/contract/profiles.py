@@ -78,6 +78,18 @@ class Archive(Closed):
     )
 
 
+class Trailer(Closed):
+    """Lines below the rows (文件尾): they end the rows, and what they say of them goes into `totals`.
+
+    A file without its trailer was cut on the way, and is refused.
+    """
+
+    begins: str | None = Field(
+        None, min_length=1, description="text with which its first line begins; nothing below that line is a row"
+    )
+    lines: int | None = Field(None, ge=1, le=1000, description="lines that it has, blank ones not counted")
+
+
 class Drift(Closed):
     """What a changed layout (结构漂移) may do without refusing the file."""
 
@@ -109,6 +121,10 @@ class DeliveryProfile(Closed):
     archive: Archive | None = Field(None, description="zip archive around the data file")
     checksum: Checksum | None = Field(None, description="digest beside the data file")
     signature: Signature | None = Field(None, description="signature beside the data file")
+    key: Literal["columns", "none"] = Field(
+        "columns",
+        description="`columns`: those with primaryKey; `none`: new facts without one, of which equal rows all count",
+    )
     mode: Literal["snapshot", "append", "upsert", "correction"] = Field(
         description="what a delivery holds: all rows, new ones, new or changed ones, or replacements of earlier ones"
     )
@@ -125,6 +141,16 @@ class DeliveryProfile(Closed):
     quote: str = Field("", max_length=1, description="encloses a value, doubled inside it; empty: no quoting")
     trailing_separator: bool = Field(False, description="every line ends with a separator")
     preamble: int = Field(0, ge=0, description="lines above the header that say nothing about the rows")
+    skip: list[str] = Field(
+        default_factory=list,
+        description="patterns of whole lines that are no rows: titles, subtotals, record types that nobody wants",
+    )
+    trailer: Trailer | None = Field(None, description="lines below the rows; none: every line is a row")
+    totals: dict[str, str] = Field(
+        default_factory=dict,
+        description="what lines that are no rows (above, skipped, below) state of the rows: a meaning of `control`"
+        " (`rows`, `business_date`, `sum:<column>`) to a pattern, whose one group is the value",
+    )
     header: Literal["none", "names", "count"] = Field(
         "names", description="line 1: a row, the names, `dataRowCount` and n"
     )

@@ -23,6 +23,13 @@ DIRECT = {USUAL["DATE"]: ("date", 10), USUAL["TIMESTAMPTZ"]: ("timestamp", 19)} 
 FIXED_SINCE = datetime(1992, 1, 1, tzinfo=BUSINESS_TIMEZONE)  # China has had no summer time since September 1991
 FIXED_OFFSET = FIXED_SINCE.utcoffset() or timedelta()
 JSON_RULE = "valid JSON"
+TOTAL_RULE = "total row"
+TOTAL_BEGINS = "人合总小累本当共制复审经打TtSsGg"
+TOTAL_ROW = (
+    r"\s*(人民币)?((本页|本日|当日|本期|本月)?(合|总|小|累)\s*计(金额|笔数|数)?([(（].*[)）])?\s*[:：]?.{0,30}"
+    r"|总\s*(笔数|金额|条数|额)\s*[:：]?.{0,30}|共\s*[0-9,]+\s*(笔|条|行|户|人|件).{0,30}"
+    r"|(制表|制单|复核|审核|经办|打印)(人|员|日期|时间)?\s*[:：].{0,30}|(?i:(sub|grand)?\s*total)\s*[:：]?)\s*"
+)
 FORBIDDEN_RULE = "authentication data (C3)"
 
 
@@ -165,6 +172,7 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
     """
     if dataset.delivery.reader == "json_lines":
         yield RowRule("", JSON_RULE, "not _is_json")
+    yield from _total_rules(dataset)
     for column in dataset.columns:
         raw, value = quote_name(f"r_{column.name}"), quote_name(f"v_{column.name}")
         absent = _absent_sql(dataset, column)
@@ -192,3 +200,20 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
             valid = well_formed_sql(column.profile.protect, value)
             if valid:
                 yield RowRule(column.name, f"identifier {column.profile.protect}", f"not ({valid})")
+
+
+def _total_rules(dataset: Dataset) -> Iterator[RowRule]:
+    """A row that sums up others (合计) or says who made the file is no fact, whatever reader brought it.
+
+    Its words stand in the key or in the first column; the first character is compared before any pattern.
+    """
+    if dataset.delivery.reader in ("parquet", "database"):
+        return
+    for place, column in enumerate(dataset.columns):
+        is_free = column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect)
+        if is_free and (column.key_position or place == 0):
+            raw = quote_name(f"r_{column.name}")
+            begins = f"left(ltrim({raw}), 1) in ({', '.join(map(quote_text, TOTAL_BEGINS))})"
+            yield RowRule(
+                column.name, TOTAL_RULE, f"{begins} and regexp_full_match({raw}, {quote_text(TOTAL_ROW)})"
+            )

@@ -18,6 +18,7 @@ RULES = {
     "layout": "L8",
     "business_date": "L9",
     "quarantine_share": "L11",
+    "some_landed": "L11",
     "empty_form": "L12",
     "authentication_data": "L13",
     "volume": "L17",

@@ -54,7 +54,10 @@ def open_delimited(lines: Lines, dataset: Dataset) -> Reading:
     if absent:
         nulls = ", ".join(f"null::varchar as {quote_name(name)}" for name in absent)
         relation = f"select *, {nulls} from ({relation})"
-    return Reading(relation, lines, announced, bool(delivery.quote))
+    return Reading(
+        relation, lines, announced, bool(delivery.quote), columns=len(delivered) + delivery.trailing_separator,
+        separator=delivery.separator, quote=delivery.quote,
+    )  # fmt: skip
 
 
 def open_json_lines(lines: Lines) -> Reading:

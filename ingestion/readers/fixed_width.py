@@ -17,7 +17,8 @@ Bytes = npt.NDArray[np.uint8]
 def delimit_columns(path: Path, dataset: Dataset, heading: int, work: Path) -> Path:
     """Rewrite a file with a separator between columns, line by line, in bounded memory.
 
-    A line of another length stays without separators, so that the delimited reader rejects it at its own line number.
+    A line of another length stays without separators (of one column: gets one), so that the delimited reader rejects
+    it at its own line number.
     """
     widths = np.array([column.profile.width for column in dataset.columns], dtype=np.int64)
     target = work / f"{path.name}.delimited"
@@ -45,7 +46,8 @@ def _delimit_lines(piece: bytes, widths: npt.NDArray[np.int64]) -> bytes:
     lengths = ends - starts
     lengths -= (lengths > 0) & (block[np.maximum(ends - 1, 0)] == ord("\r"))
     is_whole = lengths == widths.sum()
-    out_lengths = np.where(is_whole, lengths + len(widths), lengths + 1)
+    is_marked = ~is_whole & (lengths > 0) & (len(widths) == 1)
+    out_lengths = np.where(is_whole, lengths + len(widths), lengths + 1) + 2 * is_marked
     out_starts = np.concatenate([[0], np.cumsum(out_lengths)[:-1]])
     out = np.full(int(out_lengths.sum()), ord(UNIT_SEPARATOR), dtype=np.uint8)
     out[out_starts + out_lengths - 1] = ord("\n")
@@ -58,4 +60,5 @@ def _delimit_lines(piece: bytes, widths: npt.NDArray[np.int64]) -> bytes:
     within = np.arange(int(broken.sum())) - np.repeat(np.cumsum(broken) - broken, broken)
     found = block[np.repeat(starts[~is_whole], broken) + within]
     out[np.repeat(out_starts[~is_whole], broken) + within] = np.where(found == ord(UNIT_SEPARATOR), ord("?"), found)
+    out[(out_starts + lengths + 1)[is_marked]] = ord("?")
     return out.tobytes()

@@ -26,7 +26,8 @@ class LineCount:
     `bare_return` is the first line with a carriage return that does not stand before its line feed (0: none has one),
     `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike);
     `holds_replacements` says whether U+FFFD occurs, the mark of a byte that was no character; `is_utf8` whether all
-    bytes are characters. `marks` are the lines that end before each block of the file.
+    bytes are characters. `marks` are the lines that end before each block of the file, and `is_ended`
+    says whether the last line has an end.
     """
 
     total: int
@@ -36,6 +37,7 @@ class LineCount:
     holds_replacements: bool
     is_utf8: bool
     marks: Numbers
+    is_ended: bool = True
 
 
 def count_lines(text: Path) -> LineCount:
@@ -112,6 +114,7 @@ class LineCounter:
             self.holds_replacements or _holds_replacement(self.held),
             self.is_utf8 and (self.is_known or _is_utf8(self.held)),
             np.concatenate(self.marks),
+            self.last == LINE_FEED,
         )
 
 

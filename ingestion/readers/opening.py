@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ingestion.contract import Dataset
@@ -9,12 +10,19 @@ from ingestion.foundation.sql import quote_name
 from ingestion.readers.columnar import open_parquet, open_workbook
 from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
 from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit_columns
+from ingestion.readers.lines import Numbers
 from ingestion.readers.reading import Lines, Reading
+from ingestion.readers.shifted import mark_shifted
+from ingestion.readers.surrounding import drop_surroundings
 from ingestion.readers.transcode import transcode_file
 
 
-def open_reading(path: Path, dataset: Dataset, work: Path, is_normalised: bool = False) -> Reading:
+def open_reading(
+    path: Path, dataset: Dataset, work: Path, is_normalised: bool = False, shifted: Numbers | None = None
+) -> Reading:
     """Open one plain file, with its line ends made alike if asked; what has to be rewritten for that goes to `work`.
+
+    The `shifted` lines are marked, so that the parser rejects them as too wide.
 
     Raises:
         FileUnreadable: the file as a whole is not of the contracted dialect.
@@ -29,7 +37,12 @@ def open_reading(path: Path, dataset: Dataset, work: Path, is_normalised: bool =
         case "json_lines":
             return open_json_lines(_open_lines(path, path, dataset, work, is_normalised))
         case "delimited":
-            return open_delimited(_open_lines(path, path, dataset, work, is_normalised), dataset)
+            around = drop_surroundings(path, delivery, delivery.preamble + (delivery.header != "none"), work)
+            lines = _open_lines(path, around.file, dataset, work, is_normalised)
+            lines = replace(lines, skipped=around.skipped)
+            if shifted is not None:
+                lines = mark_shifted(lines, delivery.separator, shifted, work)
+            return replace(open_delimited(lines, dataset), remarks=around.texts)
         case "fixed_width":
             return _open_fixed_width(path, dataset, work, is_normalised)
 
@@ -43,8 +56,10 @@ def _open_lines(path: Path, plain: Path, dataset: Dataset, work: Path, is_normal
 
 
 def _open_fixed_width(path: Path, dataset: Dataset, work: Path, is_normalised: bool) -> Reading:
-    delimited = delimit_columns(path, dataset, dataset.delivery.preamble, work)
+    heading = dataset.delivery.preamble
+    around = drop_surroundings(path, dataset.delivery, heading, work)
+    delimited = delimit_columns(around.file, dataset, heading, work)
     lines = _open_lines(path, delimited, dataset, work, is_normalised)
     names = [column.physical_name for column in dataset.columns]
     trimmed = ", ".join(f"nullif(trim({quote_name(name)}), '') as {quote_name(name)}" for name in names)
-    return Reading(f"select {trimmed} from ({lines_sql(lines, names, UNIT_SEPARATOR)})", lines)
+    return Reading(f"select {trimmed} from ({lines_sql(lines, names, UNIT_SEPARATOR)})", lines, remarks=around.texts)
