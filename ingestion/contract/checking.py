@@ -14,6 +14,7 @@ from ingestion.identifiers.sensitive import find_forbidden_names
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+RECORDS = re.compile(r"[$]([.]\w+)*")
 SUBSTITUTES = ("token", "masked", "birth_date")
 
 
@@ -102,6 +103,22 @@ def _check_form(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
         yield Problem(file, f"{key}.parts", "wants a text file with {part} in `files` and no `resend`", "correct it")
     if delivery.sheet and delivery.reader != "excel":
         yield Problem(file, f"{key}.sheet", "belongs to excel, and only there", "remove it")
+    if delivery.archive and (delivery.archive.format == "gzip") == bool(delivery.archive.member):
+        yield Problem(file, f"{key}.archive.member", "belongs to zip and tar, and only there", "add or remove it")
+    if delivery.archive and delivery.archive.password and delivery.archive.format != "zip":
+        yield Problem(file, f"{key}.archive.password", "belongs to zip", "remove it")
+    if delivery.line_end != "lf" and (not is_text or (delivery.line_end == "none" and delivery.reader != "fixed_width")):
+        yield Problem(file, f"{key}.line_end", "cr is for text, none for fixed_width", "correct it")
+    if delivery.encoding == "utf-16" and (delivery.reader not in ("delimited", "json_lines") or delivery.parts):
+        yield Problem(file, f"{key}.encoding", "utf-16 is for delimited and json_lines in one file", "correct it")
+    if delivery.line_end != "lf" and delivery.parts:
+        yield Problem(file, f"{key}.line_end", "cannot be combined with parts", "remove one")
+    if delivery.escape and not delivery.quote:
+        yield Problem(file, f"{key}.escape", "belongs to a quote", "declare it, or remove the escape")
+    if delivery.records is not None and (delivery.reader != "json_lines" or delivery.parts):
+        yield Problem(file, f"{key}.records", "belongs to json_lines in one file", "remove it")
+    elif delivery.records is not None and not RECORDS.fullmatch(delivery.records):
+        yield Problem(file, f"{key}.records", f"{delivery.records!r} is no path of members", "write $.data.list")
     if delivery.archive and (delivery.parts or delivery.reader == "database"):
         yield Problem(file, f"{key}.archive", "cannot be combined with parts or a database", "remove one")
 
@@ -216,7 +233,7 @@ def _list_patterns(delivery: DeliveryProfile) -> Iterator[tuple[str, str, set[st
     yield "checksum.file", delivery.checksum.file if delivery.checksum else "", beside
     yield "signature.file", delivery.signature.file if delivery.signature else "", beside
     if delivery.archive:
-        yield "archive.member", delivery.archive.member, {"yyyymmdd"}
+        yield "archive.member", delivery.archive.member or "", {"yyyymmdd"}
         yield "archive.password", delivery.archive.password or "", {"yyyymmdd", "secret"}
 
 

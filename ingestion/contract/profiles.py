@@ -69,9 +69,12 @@ class Signature(Closed):
 
 
 class Archive(Closed):
-    """Zip archive (压缩包) around the data file; `files` then names the archive."""
+    """Archive (压缩包) around the data file; `files` then names the archive."""
 
-    member: str = Field(description="name of the data file inside, with {yyyymmdd}")
+    format: Literal["zip", "tar", "gzip"] = Field(
+        "zip", description="tar: packed or not; gzip: the one file, without a member"
+    )
+    member: str | None = Field(None, description="name of the data file inside, with {yyyymmdd}")
     names: Literal["gbk", "utf-8"] = Field("gbk", description="character set of names that are not marked as UTF-8")
     password: str | None = Field(
         None, description="with {yyyymmdd} for one that changes daily and {secret}, kept in <home>/keys/<source>.secret"
@@ -136,9 +139,20 @@ class DeliveryProfile(Closed):
         default_factory=lambda: Drift.model_validate({}), description="changes of layout that are tolerated"
     )
     business_date: str | None = Field(None, description="column that must hold the business date of the file's name")
-    encoding: Literal["utf-8", "gb18030", "cp1252"] = Field("utf-8", description="character set of a text file")
+    encoding: Literal["utf-8", "gb18030", "cp1252", "utf-16"] = Field(
+        "utf-8", description="character set of a text file; utf-16 with a mark of the byte order, or little-endian"
+    )
+    line_end: Literal["lf", "cr", "none"] = Field(
+        "lf", description="lf: CR LF too; cr: CR alone; none: records of a fixed width without line ends"
+    )
+    records: str | None = Field(
+        None, description="where the rows of a document lie: the JSON path of an array (`$`, `$.data.list`)"
+    )
     separator: str = Field(",", min_length=1, max_length=4, description="between two columns of a delimited file")
-    quote: str = Field("", max_length=1, description="encloses a value, doubled inside it; empty: no quoting")
+    quote: str = Field("", max_length=1, description="encloses a value; empty: no quoting")
+    escape: Literal["", "\\"] = Field(
+        "", description="before a quote inside a value; empty: a quote is doubled"
+    )
     trailing_separator: bool = Field(False, description="every line ends with a separator")
     preamble: int = Field(0, ge=0, description="lines above the header that say nothing about the rows")
     skip: list[str] = Field(

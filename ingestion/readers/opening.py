@@ -10,6 +10,7 @@ from ingestion.foundation.sql import quote_name
 from ingestion.readers.columnar import open_parquet, open_workbook
 from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
 from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit_columns
+from ingestion.readers.line_form import lay_lines
 from ingestion.readers.lines import Numbers
 from ingestion.readers.reading import Lines, Reading
 from ingestion.readers.shifted import mark_shifted
@@ -28,6 +29,7 @@ def open_reading(
         FileUnreadable: the file as a whole is not of the contracted dialect.
         LayoutChanged: its columns are not the contract's.
     """
+    path, dataset, remarks = lay_lines(path, dataset, work)
     delivery = dataset.delivery
     match delivery.reader:
         case "parquet" | "database":
@@ -35,7 +37,8 @@ def open_reading(
         case "excel":
             return open_workbook(path, dataset)
         case "json_lines":
-            return open_json_lines(_open_lines(path, path, dataset, work, is_normalised))
+            lines = _open_lines(path, path, dataset, work, is_normalised)
+            return replace(open_json_lines(lines, dataset), remarks=remarks)
         case "delimited":
             around = drop_surroundings(path, delivery, delivery.preamble + (delivery.header != "none"), work)
             lines = _open_lines(path, around.file, dataset, work, is_normalised)

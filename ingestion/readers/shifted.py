@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ingestion.readers.lines import LINE_FEED, Numbers, read_lines
 from ingestion.readers.reading import Lines, Reading
-from ingestion.readers.surrounding import bound_lines, read_whole_lines
+from ingestion.readers.surrounding import locate_lines, read_whole_lines
 
 MARK = b"x"
 
@@ -34,7 +34,7 @@ def find_shifted(reading: Reading, marks: Numbers, wide_rows: pl.DataFrame) -> N
     with lines.text.open("rb") as source:
         for piece in read_whole_lines(source):
             if end + b"\n" in piece or end + b"\r\n" in piece or piece.endswith(end):
-                starts, stops = bound_lines(piece)
+                starts, stops = locate_lines(piece)
                 numbers = np.arange(before + 1, before + len(starts) + 1)
                 are_rows = (numbers > lines.heading) & (stops - starts >= len(end))
                 block = np.frombuffer(piece, dtype=np.uint8)
@@ -86,8 +86,9 @@ def _are_too_wide(texts: pa.Array, reading: Reading) -> np.ndarray:
     import pyarrow.compute as pc  # slow to load, and few deliveries need it
 
     if reading.quote:
-        quote, escape = re.escape(reading.quote), re.escape(reading.escape or reading.quote)
-        texts = pc.replace_substring_regex(texts, f"(?s){quote}(?:{escape}.|[^{quote}{escape}])*{quote}", "q")
+        quote, escape = re.escape(reading.quote), re.escape(reading.escape)
+        inner = f"{escape}.|[^{quote}{escape}]" if escape else f"{quote}{quote}|[^{quote}]"
+        texts = pc.replace_substring_regex(texts, f"(?s){quote}(?:{inner})*{quote}", "q")
     counts = pc.count_substring(texts, reading.separator).to_numpy(zero_copy_only=False)
     return np.asarray(counts >= reading.columns)
 
@@ -98,7 +99,7 @@ def mark_shifted(lines: Lines, separator: str, shifted: Numbers, work: Path) -> 
     before = 0
     with lines.text.open("rb") as source, target.open("wb") as sink:
         for piece in read_whole_lines(source):
-            _, stops = bound_lines(piece)
+            _, stops = locate_lines(piece)
             here = shifted[(shifted > before) & (shifted <= before + len(stops))] - before - 1
             block = np.frombuffer(piece, dtype=np.uint8)
             sink.write(np.insert(block, stops[here], MARK[0]).tobytes())

@@ -48,7 +48,7 @@ def drop_surroundings(path: Path, delivery: DeliveryProfile, heading: int, work:
     total, position, is_begun = 0, 0, False
     with path.open("rb") as source, target.open("wb") as sink:
         for piece in read_whole_lines(source):
-            starts, stops = bound_lines(piece)
+            starts, stops = locate_lines(piece)
             lines = _decode_lines(piece, delivery.encoding, is_first=total == 0)
             above, size, end = min(max(heading - total, 0), len(starts)), len(starts), len(piece)
             if begins is not None and (first := _find_beginning(lines, begins, above)) >= 0:
@@ -83,7 +83,7 @@ def read_whole_lines(source: BinaryIO) -> Iterator[bytes]:
         yield held
 
 
-def bound_lines(piece: bytes) -> tuple[Numbers, Numbers]:
+def locate_lines(piece: bytes) -> tuple[Numbers, Numbers]:
     """Where the lines of a piece begin and where their text stops, without line ends."""
     block = np.frombuffer(piece, dtype=np.uint8)
     ends = np.flatnonzero(block == LINE_FEED)
@@ -97,7 +97,7 @@ def bound_lines(piece: bytes) -> tuple[Numbers, Numbers]:
 def _decode_lines(piece: bytes, encoding: str, is_first: bool) -> pa.Array:
     """The lines of a piece as UTF-8 with their ends, without a mark of the byte order."""
     text = piece if encoding == "utf-8" else piece.decode(encoding, "replace").encode()
-    starts, _ = bound_lines(text)
+    starts, _ = locate_lines(text)
     if is_first and text.startswith(BYTE_ORDER_MARK):
         starts[0] = len(BYTE_ORDER_MARK)
     offsets = pa.py_buffer(np.append(starts, len(text)).astype(np.int32))

@@ -113,6 +113,7 @@ SHIFTED = {
     "CRLF": ("1,a,b\r\n2,a,b,\r\n3,a,\r\n", {}, [2, 4], [3]),
     "the last line": ("1,a,b\n2,a,b,", {}, [2], [3]),
     "beyond a trailing separator": ("1,a,b,\n2,a,b,,\n3,a,,\n", {"trailing_separator": True}, [2, 4], [3]),
+    "backslash": ('1,"a\\",","b"\n2,"a","b",\n3,"a\\"",\n', {"quote": '"', "escape": "\\"}, [2, 4], [3]),
     "quoted": (
         '1,a,"b,,"\n2,"a,",b,\n3,"a,"",",""\n4,a,"x,,,\n,\ny"\n5,"a\n",b,\n6,"a\n",\n',
         {"quote": '"'},
