@@ -14,6 +14,8 @@ from ingestion.identifiers.sensitive import find_forbidden_names
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+DATE_PARTS = ("{yyyymmdd}", "{yyyymm}", "{yyyy}", "{mm}", "{dd}", "{q}")
+WHOLE_DATES = ({"{yyyymmdd}"}, {"{yyyymm}"}, {"{yyyy}", "{mm}", "{dd}"}, {"{yyyy}", "{mm}"}, {"{yyyy}", "{q}"})
 RECORDS = re.compile(r"[$]([.]\w+)*")
 SUBSTITUTES = ("token", "masked", "birth_date")
 
@@ -85,8 +87,17 @@ def _check_origin(contract: Contract, dataset: Dataset, key: str, file: str) -> 
 
 def _check_file_names(delivery: DeliveryProfile, key: str, file: str) -> Iterator[Problem]:
     """Patterns of names: with the placeholders that they need, and no others."""
-    if delivery.files and "{yyyymmdd}" not in delivery.files and delivery.mode != "snapshot":
+    dates = {word for word in DATE_PARTS if word in (delivery.files or "")}
+    if delivery.files and not dates and delivery.mode != "snapshot":
         yield Problem(file, f"{key}.files", "no {yyyymmdd}", "the business date is part of the name")
+    if dates and dates not in WHOLE_DATES:
+        yield Problem(
+            file, f"{key}.files", f"{', '.join(sorted(dates))} is no whole date", "one of {yyyymmdd}; {yyyymm}; {yyyy}, {mm}, {dd}; {yyyy}, {mm}; {yyyy}, {q}"
+        )
+    if delivery.calendar and delivery.calendar.on and delivery.calendar.every in ("day", "weekday"):
+        yield Problem(file, f"{key}.calendar.on", "has no meaning here", "remove it")
+    if delivery.calendar and delivery.calendar.every == "week" and (delivery.calendar.on or 7) > 7:
+        yield Problem(file, f"{key}.calendar.on", "is no day of the week", "1 (Monday) to 7")
     if delivery.resend and "{nn}" not in delivery.resend:
         yield Problem(file, f"{key}.resend", "no {nn}", "a re-send carries its number")
     for place, pattern, allowed in _list_patterns(delivery):
@@ -225,15 +236,16 @@ def _check_protection(column: Column, dataset: Dataset, key: str, file: str) -> 
 
 def _list_patterns(delivery: DeliveryProfile) -> Iterator[tuple[str, str, set[str]]]:
     """Key, pattern and the placeholders that it may hold."""
-    beside = {"name", "stem"}
-    yield "files", delivery.files or "", {"yyyymmdd", "part"} if delivery.parts else {"yyyymmdd"}
-    yield "resend", delivery.resend or "", {"yyyymmdd", "nn"}
-    yield "parts", delivery.parts or "", {"yyyymmdd"}
+    beside, dates = {"name", "stem"}, {"yyyymmdd", "yyyymm", "yyyy", "mm", "dd", "q"}
+    made = {"hhmmss", "yyyymmddhhmmss", "*"}
+    yield "files", delivery.files or "", dates | {"part"} if delivery.parts else dates | made
+    yield "resend", delivery.resend or "", dates | made | {"nn"}
+    yield "parts", delivery.parts or "", dates
     yield "ready.marker", delivery.ready.marker if delivery.ready else "", beside
     yield "checksum.file", delivery.checksum.file if delivery.checksum else "", beside
     yield "signature.file", delivery.signature.file if delivery.signature else "", beside
     if delivery.archive:
-        yield "archive.member", delivery.archive.member or "", {"yyyymmdd"}
+        yield "archive.member", delivery.archive.member or "", dates
         yield "archive.password", delivery.archive.password or "", {"yyyymmdd", "secret"}
 
 

@@ -101,6 +101,22 @@ class Drift(Closed):
     reordered: Literal["refuse", "accept"] = Field("refuse", description="known columns in another order")
 
 
+class Calendar(Closed):
+    """Calendar (交付日历): the business dates of which a dataset is delivered; on others no file is waited for.
+
+    The schedule of the source stays daily: a run of another date finds nothing to land, and is no failure.
+    """
+
+    every: Literal["day", "weekday", "week", "month", "quarter"] = Field(
+        "day", description="how often; weekday: Monday to Friday"
+    )
+    on: int | None = Field(
+        None, ge=1, le=31, description="day of the week (1 is Monday, none is 7) or of the month (none is the last)"
+    )
+    without: list[date] = Field(default_factory=list, description="dates without a delivery, as holidays (节假日)")
+    besides: list[date] = Field(default_factory=list, description="more dates with one, as worked Sundays (调休)")
+
+
 class Volume(Closed):
     """Volume envelope of one delivery, in rows; outside it the delivery is refused."""
 
@@ -113,7 +129,13 @@ class DeliveryProfile(Closed):
 
     reader: Reader = Field(description="how the file is opened")
     files: str | None = Field(
-        None, description="path pattern below the source's folder with {yyyymmdd}; {part} in parts"
+        None,
+        description="path pattern below the source's folder: {yyyymmdd}, or {yyyy}, {mm}, {dd} apart; a month {yyyymm} or"
+        " quarter {yyyy} {q} means its last day; {part} in parts; {hhmmss} or {yyyymmddhhmmss}: when it was made, of"
+        " several the newest counts; {*}: free, one file a date",
+    )
+    calendar: Calendar | None = Field(
+        None, description="of which business dates it is delivered; none: every day (or as a schedule says)"
     )
     resend: str | None = Field(None, description="pattern of a corrected re-send, with {nn}, counted from 02")
     query: str | None = Field(None, description="SQL of a database source; :since (exclusive) and :until (inclusive)")

@@ -16,6 +16,7 @@ import pyzipper
 
 from ingestion.contract.profiles import Archive
 from ingestion.delivery import Delivery
+from ingestion.delivery.patterns import fill_in_date
 from ingestion.foundation import Settings
 from ingestion.readers.reading import FileUnreadable
 
@@ -31,7 +32,7 @@ DAMAGE = (
 
 def unpack_member(delivery: Delivery, archive: Archive, settings: Settings, folder: Path) -> Path:
     """Write the contracted member; what it unpacks to is never more than the archive declares and the limits allow."""
-    name = (archive.member or "").replace("{yyyymmdd}", f"{delivery.batch_date:%Y%m%d}")
+    name = fill_in_date(archive.member or "", delivery.batch_date)
     if archive.format != "zip":
         return _unpack_stream(delivery, archive, name, folder)
     target = folder / Path(name).name
