@@ -16,6 +16,7 @@ LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 DATE_PARTS = ("{yyyymmdd}", "{yyyymm}", "{yyyy}", "{mm}", "{dd}", "{q}")
 WHOLE_DATES = ({"{yyyymmdd}"}, {"{yyyymm}"}, {"{yyyy}", "{mm}", "{dd}"}, {"{yyyy}", "{mm}"}, {"{yyyy}", "{q}"})
+XML_PATH = re.compile(r"[^/@${}]+(/[^/@${}]+)*(/@[^/@${}]+)?|@[^/@${}]+")
 RECORDS = re.compile(r"[$]([.]\w+)*")
 SUBSTITUTES = ("token", "masked", "birth_date")
 
@@ -120,15 +121,23 @@ def _check_form(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
         yield Problem(file, f"{key}.archive.password", "belongs to zip", "remove it")
     if delivery.line_end != "lf" and (not is_text or (delivery.line_end == "none" and delivery.reader != "fixed_width")):
         yield Problem(file, f"{key}.line_end", "cr is for text, none for fixed_width", "correct it")
-    if delivery.encoding == "utf-16" and (delivery.reader not in ("delimited", "json_lines") or delivery.parts):
+    if delivery.encoding == "utf-16" and (delivery.reader not in ("delimited", "json_lines", "xml") or delivery.parts):
         yield Problem(file, f"{key}.encoding", "utf-16 is for delimited and json_lines in one file", "correct it")
     if delivery.line_end != "lf" and delivery.parts:
         yield Problem(file, f"{key}.line_end", "cannot be combined with parts", "remove one")
+    if delivery.trimmed and delivery.reader != "fixed_width":
+        yield Problem(file, f"{key}.trimmed", "belongs to fixed_width, and only there", "remove it")
+    dates = {"yyyymmdd", "yyyymm", "yyyy", "mm", "dd"}
+    yield from _check_placeholders(file, f"{key}.sheet", delivery.sheet or "", dates | {"*"})
     if delivery.escape and not delivery.quote:
         yield Problem(file, f"{key}.escape", "belongs to a quote", "declare it, or remove the escape")
-    if delivery.records is not None and (delivery.reader != "json_lines" or delivery.parts):
-        yield Problem(file, f"{key}.records", "belongs to json_lines in one file", "remove it")
-    elif delivery.records is not None and not RECORDS.fullmatch(delivery.records):
+    if delivery.records is None and delivery.reader == "xml":
+        yield Problem(file, f"{key}.records", "is missing", "name the elements that are rows: Document/Stmt/Ntry")
+    if delivery.records is not None and (delivery.reader not in ("json_lines", "xml") or delivery.parts):
+        yield Problem(file, f"{key}.records", "belongs to json_lines and xml in one file", "remove it")
+    elif delivery.records is not None and not (XML_PATH if delivery.reader == "xml" else RECORDS).fullmatch(
+        delivery.records
+    ):
         yield Problem(file, f"{key}.records", f"{delivery.records!r} is no path of members", "write $.data.list")
     if delivery.archive and (delivery.parts or delivery.reader == "database"):
         yield Problem(file, f"{key}.archive", "cannot be combined with parts or a database", "remove one")
@@ -197,8 +206,15 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
     for place, value, sql in _list_trials(column):
         if value is not None and not _runs(sql, str(value)):
             yield Problem(file, f"{key}.{place}", f"{value!r} cannot be used", "correct it")
-    if (dataset.delivery.reader == "json_lines") != bool(column.profile.path):
+    if (dataset.delivery.reader in ("json_lines", "xml")) != bool(column.profile.path):
         yield Problem(file, f"{key}.column.path", "belongs to json_lines, and only there", "add or remove it")
+    if column.profile.fill_down and dataset.delivery.reader != "excel":
+        yield Problem(file, f"{key}.column.fill_down", "belongs to excel, and only there", "remove it")
+    implied, scale = column.profile.implied_decimals, column.type.rstrip(")").rpartition(",")[2]
+    if implied and not (column.type.startswith("DECIMAL") and scale.isdigit() and implied <= int(scale)):
+        yield Problem(file, f"{key}.column.implied_decimals", f"has no meaning for {column.type}", "set DECIMAL")
+    if dataset.delivery.reader == "xml" and not XML_PATH.fullmatch(column.profile.path or ""):
+        yield Problem(file, f"{key}.column.path", "is no path of elements", "write Stmt/Id or Amt/@Ccy")
     if (dataset.delivery.reader == "fixed_width") != bool(column.profile.width):
         yield Problem(file, f"{key}.column.width", "belongs to fixed_width, and only there", "add or remove it")
     yield from _check_protection(column, dataset, key, file)
@@ -274,7 +290,8 @@ def _list_trials(column: Column) -> Iterator[tuple[str, str | None, str]]:
     for layout in column.profile.formats:
         if layout != "epoch_ms":
             yield "column.format", layout, "select try_strptime('', $1), strftime(timestamp '2026-03-02', $1)"
-    yield "column.path", column.profile.path, "select json_extract_string('{}', $1)"
+    is_json = (column.profile.path or "").startswith("$")
+    yield "column.path", column.profile.path if is_json else None, "select json_extract_string('{}', $1)"
     if LAKE_TYPE.fullmatch(column.type):
         yield "physicalType", column.type, f"select $1, null::{column.type}"
         yield "logicalTypeOptions.minimum", column.minimum, f"select cast($1 as {column.type})"

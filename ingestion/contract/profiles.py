@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid
 
-Reader = Literal["delimited", "fixed_width", "json_lines", "parquet", "excel", "database"]
+Reader = Literal["delimited", "fixed_width", "json_lines", "xml", "parquet", "excel", "database"]
 NoData = Literal["absent", "marker_only", "empty_file", "header_only"]
 Digest = Literal["md5", "sha256", "sm3"]
 Identifier = Literal[
@@ -168,7 +168,9 @@ class DeliveryProfile(Closed):
         "lf", description="lf: CR LF too; cr: CR alone; none: records of a fixed width without line ends"
     )
     records: str | None = Field(
-        None, description="where the rows of a document lie: the JSON path of an array (`$`, `$.data.list`)"
+        None,
+        description="where the rows of a document lie: the JSON path of an array (`$`, `$.data.list`), or the elements of"
+        " an XML document from its root on, without namespaces (`Document/Stmt/Ntry`)",
     )
     separator: str = Field(",", min_length=1, max_length=4, description="between two columns of a delimited file")
     quote: str = Field("", max_length=1, description="encloses a value; empty: no quoting")
@@ -190,7 +192,10 @@ class DeliveryProfile(Closed):
     header: Literal["none", "names", "count"] = Field(
         "names", description="line 1: a row, the names, `dataRowCount` and n"
     )
-    sheet: str | None = Field(None, description="sheet of a workbook; none: its only one")
+    sheet: str | None = Field(
+        None, description="sheet of a workbook, with {yyyymmdd} or {*} (all that fit, of one heading); none: its only one"
+    )
+    trimmed: bool = Field(False, description="lines of a fixed-width file lost the blanks at their ends")
     missing: list[str] = Field(default_factory=lambda: [""], description="spellings of no value, in any column")
     recorded_at: str | None = Field(None, description="column that holds when the source itself recorded the row")
     conforms_to: str | None = Field(None, description="canonical entity that the staging model yields")
@@ -205,7 +210,15 @@ class ColumnProfile(Closed):
     thousands: bool = Field(False, description="digits are grouped by commas")
     width: int | None = Field(None, ge=1, description="bytes in a fixed-width file, in the file's own encoding")
     aliases: list[str] = Field(default_factory=list, description="names under which the file may also call the column")
-    path: str | None = Field(None, description="JSON path inside a JSON line")
+    path: str | None = Field(
+        None,
+        description="JSON path inside a JSON line; in XML elements below the record (`Amt`), or an attribute"
+        " (`Amt/@Ccy`); of several the texts, a line each",
+    )
+    fill_down: bool = Field(False, description="merged cells of a workbook: an empty cell means the one above")
+    implied_decimals: int | None = Field(
+        None, ge=1, le=18, description="digits behind a decimal point that is not written: 12345 means 123.45"
+    )
     missing: list[str] = Field(default_factory=list, description="sentinels that mean: no value")
     protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
     drop: bool = Field(False, description="checked like any column, but not kept in the lake")

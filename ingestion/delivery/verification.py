@@ -254,8 +254,9 @@ def _parse_count(value: str, label: str, name: str) -> int:
 
 def _parse_amount(value: str, label: str, name: str, dataset: Dataset, column: str) -> Decimal:
     is_grouped = any(entry.name == column and entry.profile.thousands for entry in dataset.columns)
+    implied = next((entry.profile.implied_decimals for entry in dataset.columns if entry.name == column), None)
     if AMOUNT.fullmatch(value):
-        return Decimal(value)
+        return Decimal(value).scaleb(-implied) if implied and "." not in value else Decimal(value)
     if is_grouped and GROUPED.fullmatch(value):
         return Decimal(value.replace(",", ""))
     raise DeliveryRefused(f"{name} states a {label} that is not an amount")

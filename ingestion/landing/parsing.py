@@ -83,7 +83,7 @@ def parse_delivery(
             _write_nothing(connection, dataset, part)
             judgement = judge_loss(check_totals(stated, 0, {}), 0, replaced)
             return Parsed(0, 0, pl.DataFrame(schema=KEPT_OUT), judgement, work)
-        reading, layout = _open(connection, path, dataset, work)
+        reading, layout = _open(connection, path, delivery, work)
         stated = read_totals(landing, reading.remarks, stated)
         typed = type_rows(connection, contract, landing, reading, layout, part, keys, list(stated.sums))
         kept_out = [typed.broken, drop_duplicates(connection, dataset, part)]
@@ -102,14 +102,14 @@ def parse_delivery(
 
 
 def _open(
-    connection: duckdb.DuckDBPyConnection, path: Path, dataset: Dataset, work: Path
+    connection: duckdb.DuckDBPyConnection, path: Path, delivery: Delivery, work: Path
 ) -> tuple[Reading, LineLayout | None]:
     """Open a plain file, of a text file find where its rows lie, and put its distinct identifiers into a table."""
-    texts = texts_sql(dataset)
+    texts = texts_sql(delivery.dataset)
     try:
-        reading, layout = _survey(connection, path, dataset, work, texts)
+        reading, layout = _survey(connection, path, delivery, work, texts)
     except LineEndsMixed:
-        reading, layout = _survey(connection, path, dataset, work, texts, is_normalised=True)
+        reading, layout = _survey(connection, path, delivery, work, texts, is_normalised=True)
     if reading.sheet is not None:
         connection.register(SHEET, reading.sheet)
     if layout is None and texts:
@@ -120,13 +120,13 @@ def _open(
 def _survey(
     connection: duckdb.DuckDBPyConnection,
     path: Path,
-    dataset: Dataset,
+    delivery: Delivery,
     work: Path,
     texts: Sequence[str],
     is_normalised: bool = False,
 ) -> tuple[Reading, LineLayout | None]:
     """Open a plain file and find where its rows lie; once more where the parser did not see that lines are too wide."""
-    reading = open_reading(path, dataset, work, is_normalised)
+    reading = open_reading(path, delivery.dataset, work, delivery.batch_date, is_normalised)
     if reading.lines is None:
         return reading, None
     try:
@@ -134,7 +134,7 @@ def _survey(
     except RowsShifted as found:
         for table in (TEXTS, "reject_errors", "reject_scans"):
             connection.execute(f"drop table {table}").fetchall()
-        reading = open_reading(path, dataset, work, is_normalised, found.lines)
+        reading = open_reading(path, delivery.dataset, work, delivery.batch_date, is_normalised, found.lines)
         return reading, survey_lines(connection, reading, texts, TEXTS)
 
 

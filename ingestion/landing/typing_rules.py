@@ -53,7 +53,7 @@ def delivered_sql(column: Column, is_json: bool) -> str:
 def cast_sql(dataset: Dataset, column: Column) -> str | None:
     """SQL of `c_<column>`: what a canonical spelling of `r_<column>` means; None where there is no such short cut."""
     raw = quote_name(f"r_{column.name}")
-    if _reads_missing(dataset, column):
+    if _reads_missing(dataset, column) or column.profile.implied_decimals:
         return None
     match column.type:
         case "INTEGER" | "BIGINT":
@@ -144,9 +144,18 @@ def exact_sql(column: Column, text: str) -> str:
         case "DATE" | "TIMESTAMPTZ":
             return _first_sql(_moment_sql(value, layout, column.type) for layout in _layouts(column))
         case decimal:
+            if (implied := column.profile.implied_decimals) is not None:
+                return _implied_sql(value, implied, decimal)
             scale = int(decimal.rstrip(")").split(",")[1])
             exact = f"[+-]?[0-9]+([.][0-9]{{0,{scale}}}0*)?"
             return f"case when regexp_full_match({value}, '{exact}') then try_cast({value} as {decimal}) end"
+
+
+def _implied_sql(value: str, digits: int, kind: str) -> str:
+    """SQL of a number whose last digits are decimals, though no point is written; with one it is broken."""
+    padded = f"regexp_replace({value}, '^([+-]?)', '\\1{'0' * digits}')"
+    pointed = f"regexp_replace({padded}, '([0-9]{{{digits}}})$', '.\\1')"
+    return f"case when regexp_full_match({value}, '[+-]?[0-9]+') then try_cast({pointed} as {kind}) end"
 
 
 def _first_sql(readings: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ def delimit_columns(path: Path, dataset: Dataset, heading: int, work: Path) -> P
     it at its own line number.
     """
     widths = np.array([column.profile.width for column in dataset.columns], dtype=np.int64)
-    target = work / f"{path.name}.delimited"
+    target, is_trimmed = work / f"{path.name}.delimited", dataset.delivery.trimmed
     with path.open("rb") as source, target.open("wb") as sink:
         for _ in range(heading):
             sink.write(source.readline())
@@ -29,11 +29,30 @@ def delimit_columns(path: Path, dataset: Dataset, heading: int, work: Path) -> P
         while chunk := source.read(CHUNK):
             held += chunk
             end = held.rfind(b"\n") + 1
-            sink.write(_delimit_lines(held[:end], widths))
+            piece = held[:end]
+            sink.write(_delimit_lines(_pad_lines(piece, int(widths.sum())) if is_trimmed else piece, widths))
             held = held[end:]
         if held:
             sink.write(_delimit_lines(held + b"\n", widths)[:-1])
     return target
+
+
+def _pad_lines(piece: bytes, width: int) -> bytes:
+    """Whole lines, those that are too short filled up with the blanks that they lost; blank ones stay."""
+    if not piece:
+        return b""
+    block = np.frombuffer(piece, dtype=np.uint8)
+    ends = np.flatnonzero(block == ord("\n"))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts
+    lengths -= (lengths > 0) & (block[np.maximum(ends - 1, 0)] == ord("\r"))
+    out_lengths = np.where(lengths > 0, np.maximum(lengths, width), 0) + 1
+    out_starts = np.cumsum(out_lengths) - out_lengths
+    out = np.full(int(out_lengths.sum()), ord(" "), dtype=np.uint8)
+    out[out_starts + out_lengths - 1] = ord("\n")
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    out[np.repeat(out_starts, lengths) + within] = block[np.repeat(starts, lengths) + within]
+    return out.tobytes()
 
 
 def _delimit_lines(piece: bytes, widths: npt.NDArray[np.int64]) -> bytes:

@@ -30,14 +30,19 @@ def lay_lines(path: Path, dataset: Dataset, work: Path) -> tuple[Path, Dataset, 
         path, encoding = _decode_utf16(path, work), "utf-8"
     if delivery.line_end == "cr":
         path = _end_by_feeds(path, work)
-    if delivery.records is not None:
+    if delivery.records is not None and delivery.reader == "json_lines":
         text, _, _ = transcode_file(path, encoding, work)
         path, encoding = work / f"{path.name}.lines", "utf-8"
         remarks = place_rows(text, delivery.records, path)
-    plain = {"encoding": encoding, "line_end": "lf", "records": None}
+    plain = {"encoding": encoding, "line_end": "lf"}
     if plain.items() <= delivery.model_dump(include=set(plain)).items():
         return path, dataset, remarks
     return path, dataset.model_copy(update={"delivery": delivery.model_copy(update=plain)}), remarks
+
+
+def decode_text(path: Path, encoding: str, work: Path) -> Path:
+    """The UTF-8 form of a text file, of which nobody counts the lines."""
+    return _decode_utf16(path, work) if encoding == "utf-16" else transcode_file(path, encoding, work)[0]
 
 
 def _break_records(path: Path, width: int, work: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from ingestion.contract import Dataset
@@ -16,12 +17,18 @@ from ingestion.readers.reading import Lines, Reading
 from ingestion.readers.shifted import mark_shifted
 from ingestion.readers.surrounding import drop_surroundings
 from ingestion.readers.transcode import transcode_file
+from ingestion.readers.xml_records import open_xml
 
 
 def open_reading(
-    path: Path, dataset: Dataset, work: Path, is_normalised: bool = False, shifted: Numbers | None = None
+    path: Path,
+    dataset: Dataset,
+    work: Path,
+    day: date,
+    is_normalised: bool = False,
+    shifted: Numbers | None = None,
 ) -> Reading:
-    """Open one plain file, with its line ends made alike if asked; what has to be rewritten for that goes to `work`.
+    """Open one plain file of a business date, with its line ends made alike if asked; what has to be rewritten for that goes to `work`.
 
     The `shifted` lines are marked, so that the parser rejects them as too wide.
 
@@ -34,8 +41,10 @@ def open_reading(
     match delivery.reader:
         case "parquet" | "database":
             return open_parquet(path, dataset)
+        case "xml":
+            return open_xml(path, dataset, work)
         case "excel":
-            return open_workbook(path, dataset)
+            return open_workbook(path, dataset, day)
         case "json_lines":
             lines = _open_lines(path, path, dataset, work, is_normalised)
             return replace(open_json_lines(lines, dataset), remarks=remarks)
