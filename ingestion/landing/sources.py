@@ -14,7 +14,13 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset, load_contract
 from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, find_deliveries
-from ingestion.delivery.bookkeeping import count_occurrence, list_superseded, record_delivery, remember_file
+from ingestion.delivery.bookkeeping import (
+    count_occurrence,
+    find_receipt,
+    list_superseded,
+    record_delivery,
+    remember_file,
+)
 from ingestion.delivery.extraction import extract_delivery, extract_restated, list_dates_to_extract
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
 from ingestion.foundation import Settings, list_files, load_settings
@@ -151,6 +157,7 @@ def _land(
     contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys, work: Path
 ) -> Arrival:
     delivery, held = count_occurrence(delivery, ledger)
+    delivery = find_receipt(delivery, ledger)
     replaced = find_replaced(delivery, contract, ledger)
     is_known = held is not None and held.contract_version == contract.version and not replaced.is_accepted
     if held is not None and (held.state == "landed" or is_known):

@@ -123,10 +123,13 @@ def lineage_sql(contract: Contract, delivery: Delivery, line_number: str) -> str
 
 
 def known_at_sql(contract: Contract, delivery: Delivery) -> str:
-    """Receipt; for rows recorded before go-live, the moment a daily delivery would have brought them."""
+    """Receipt; for rows recorded before go-live, the moment a daily delivery would have brought them.
+
+    What replaces an earlier delivery is known since its own receipt, whenever its rows were recorded.
+    """
     received = f"timestamptz {quote_text(delivery.received_at.isoformat())}"
     column = delivery.dataset.delivery.recorded_at
-    if column is None:
+    if column is None or delivery.replaces is not None:
         return received
     day = f"cast({quote_name(f'v_{column}')} as date)"
     usual = f"cast({day} + 1 + time '{contract.profile.available_at}' as timestamptz)"

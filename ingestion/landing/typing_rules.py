@@ -31,6 +31,13 @@ USUAL = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
 DIRECT = {USUAL["DATE"]: ("date", 10), USUAL["TIMESTAMPTZ"]: ("timestamp", 19)}  # what one cast reads, and its length
 BLANK = " \t\r\n"
 JSON_RULE = "valid JSON"
+TOTAL_RULE = "total row"
+TOTAL_BEGINS = "人合总小累本当共制复审经打TtSsGg"
+TOTAL_ROW = (
+    r"\s*(人民币)?((本页|本日|当日|本期|本月)?(合|总|小|累)\s*计(金额|笔数|数)?([(（].*[)）])?\s*[:：]?.{0,30}"
+    r"|总\s*(笔数|金额|条数|额)\s*[:：]?.{0,30}|共\s*[0-9,]+\s*(笔|条|行|户|人|件).{0,30}"
+    r"|(制表|制单|复核|审核|经办|打印)(人|员|日期|时间)?\s*[:：].{0,30}|(?i:(sub|grand)?\s*total)\s*[:：]?)\s*"
+)
 FORBIDDEN_RULE = "authentication data (C3)"
 ROUNDED_RULE = "number rounded by a spreadsheet"
 CELL_RULE = "value of the cell"
@@ -70,7 +77,7 @@ def bare_sql(column: Column, text: str) -> str:
 def cast_sql(dataset: Dataset, column: Column) -> str | None:
     """SQL of `c_<column>`: what a canonical spelling of `r_<column>` means; None where there is no such short cut."""
     raw = quote_name(f"r_{column.name}")
-    if _reads_missing(dataset, column) or column.profile.number:
+    if _reads_missing(dataset, column) or column.profile.number or column.profile.implied_decimals:
         return None
     match column.type:
         case "INTEGER" | "BIGINT":
@@ -189,6 +196,8 @@ def _typed_sql(column: Column, value: str, has_cells: bool, has_exponents: bool)
 
 def _number_sql(column: Column, value: str, has_cells: bool, has_exponents: bool) -> str:
     form = column.profile.number
+    if (implied := column.profile.implied_decimals) is not None:
+        return _implied_sql(value, implied, column.type)
     if form:
         value = number_text_sql(form, value)
     if column.profile.thousands:
@@ -213,6 +222,13 @@ def _number_sql(column: Column, value: str, has_cells: bool, has_exponents: bool
     )
 
 
+def _implied_sql(value: str, digits: int, kind: str) -> str:
+    """SQL of a number whose last digits are decimals, though no point is written; with one it is broken."""
+    padded = f"regexp_replace({value}, '^([+-]?)', '\\1{'0' * digits}')"
+    pointed = f"regexp_replace({padded}, '([0-9]{{{digits}}})$', '.\\1')"
+    return f"case when regexp_full_match({value}, '[+-]?[0-9]+') then try_cast({pointed} as {kind}) end"
+
+
 def _first_sql(readings: Iterable[str]) -> str:
     return f"coalesce({', '.join(readings)})"
 
@@ -225,6 +241,7 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
     """
     if dataset.delivery.reader == "json_lines":
         yield RowRule("", JSON_RULE, "not _is_json")
+    yield from _total_rules(dataset)
     for column in dataset.columns:
         raw, value = quote_name(f"r_{column.name}"), quote_name(f"v_{column.name}")
         absent = _absent_sql(dataset, column)
@@ -258,3 +275,18 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
             valid = well_formed_sql(column.profile.protect, value)
             if valid:
                 yield RowRule(column.name, f"identifier {column.profile.protect}", f"not ({valid})")
+
+
+def _total_rules(dataset: Dataset) -> Iterator[RowRule]:
+    """A row that sums up others (合计) or says who made the file is no fact, whatever reader brought it.
+
+    Its words stand in the key or in the first column; the first character is compared before any pattern.
+    """
+    if dataset.delivery.reader in ("parquet", "database"):
+        return
+    for place, column in enumerate(dataset.columns):
+        is_free = column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect)
+        if is_free and (column.key_position or place == 0):
+            raw = quote_name(f"r_{column.name}")
+            begins = f"left(ltrim({raw}), 1) in ({', '.join(map(quote_text, TOTAL_BEGINS))})"
+            yield RowRule(column.name, TOTAL_RULE, f"{begins} and regexp_full_match({raw}, {quote_text(TOTAL_ROW)})")

@@ -257,13 +257,13 @@ JSON_LINES = {
 
 @pytest.mark.parametrize(("rows", "lines", "kept_out"), JSON_LINES.values(), ids=JSON_LINES)
 def test_json_lines(party: Party, rows: str, lines: list[int], kept_out: list[tuple[int, str, str]]) -> None:
-    party.declare(*JSON, reader="json_lines").deliver(rows)
+    party.declare(*JSON, reader="json_lines", drift={"missing": "null"}).deliver(rows)
     party.land()
     assert (party.lines(), party.quarantined()) == (lines, kept_out)
 
 
 def test_a_json_escape_beyond_the_basic_plane_is_one_character(party: Party) -> None:
-    party.declare(*JSON, reader="json_lines").deliver('{"id":"\\ud842\\udfb7"}\n')
+    party.declare(*JSON, reader="json_lines", drift={"missing": "null"}).deliver('{"id":"\\ud842\\udfb7"}\n')
     party.land()
     assert party.rows("id") == [("𠮷",)]
 
