@@ -63,7 +63,10 @@ def _check_key(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
         yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
     if dataset.delivery.key == "none" and (dataset.key or dataset.delivery.mode != "append"):
         yield Problem(
-            file, f"{key}.delivery.key", "none is for mode: append without a primaryKey", "declare the key, or remove it"
+            file,
+            f"{key}.delivery.key",
+            "none is for mode: append without a primaryKey",
+            "declare the key, or remove it",
         )
     if len({column.key_position for column in dataset.columns if column.key_position}) < len(dataset.key):
         yield Problem(file, f"{key}.properties", "a primaryKeyPosition occurs twice", "number the key columns")
@@ -93,7 +96,10 @@ def _check_file_names(delivery: DeliveryProfile, key: str, file: str) -> Iterato
         yield Problem(file, f"{key}.files", "no {yyyymmdd}", "the business date is part of the name")
     if dates and dates not in WHOLE_DATES:
         yield Problem(
-            file, f"{key}.files", f"{', '.join(sorted(dates))} is no whole date", "one of {yyyymmdd}; {yyyymm}; {yyyy}, {mm}, {dd}; {yyyy}, {mm}; {yyyy}, {q}"
+            file,
+            f"{key}.files",
+            f"{', '.join(sorted(dates))} is no whole date",
+            "one of {yyyymmdd}; {yyyymm}; {yyyy}, {mm}, {dd}; {yyyy}, {mm}; {yyyy}, {q}",
         )
     if delivery.calendar and delivery.calendar.on and delivery.calendar.every in ("day", "weekday"):
         yield Problem(file, f"{key}.calendar.on", "has no meaning here", "remove it")
@@ -119,7 +125,9 @@ def _check_form(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
         yield Problem(file, f"{key}.archive.member", "belongs to zip and tar, and only there", "add or remove it")
     if delivery.archive and delivery.archive.password and delivery.archive.format != "zip":
         yield Problem(file, f"{key}.archive.password", "belongs to zip", "remove it")
-    if delivery.line_end != "lf" and (not is_text or (delivery.line_end == "none" and delivery.reader != "fixed_width")):
+    if delivery.line_end != "lf" and (
+        not is_text or (delivery.line_end == "none" and delivery.reader != "fixed_width")
+    ):
         yield Problem(file, f"{key}.line_end", "cr is for text, none for fixed_width", "correct it")
     if delivery.encoding == "utf-16" and (delivery.reader not in ("delimited", "json_lines", "xml") or delivery.parts):
         yield Problem(file, f"{key}.encoding", "utf-16 is for delimited and json_lines in one file", "correct it")
@@ -169,20 +177,31 @@ def _check_surroundings(dataset: Dataset, key: str, file: str) -> Iterator[Probl
                 yield Problem(file, f"{key}.{place}", "belongs to delimited and fixed_width", "remove it")
     if trailer and not trailer.begins and not (trailer.lines and {"rows"} & set(delivery.totals)):
         yield Problem(
-            file, f"{key}.trailer", "a row could pass for it", "give `begins`, or `lines` and the total `rows` it states"
+            file,
+            f"{key}.trailer",
+            "a row could pass for it",
+            "give `begins`, or `lines` and the total `rows` it states",
         )
     if (trailer or delivery.skip or delivery.totals) and delivery.parts:
         yield Problem(file, f"{key}.parts", "cannot be combined with skip, trailer or totals", "remove one")
-    for place, pattern in enumerate(delivery.skip):
+    for number, pattern in enumerate(delivery.skip):
         if not _runs("select regexp_full_match('', $1)", pattern):
-            yield Problem(file, f"{key}.skip[{place}]", f"{pattern!r} cannot be used", "correct it")
+            yield Problem(file, f"{key}.skip[{number}]", f"{pattern!r} cannot be used", "correct it")
     for meaning, pattern in delivery.totals.items():
         name = meaning.removeprefix("sum:")
         is_sum = meaning != name and name in columns and columns[name].type.startswith(("DECIMAL", "BIGINT", "INTEGER"))
         if not is_sum and meaning not in ("rows", "business_date"):
             yield Problem(file, f"{key}.totals", f"{meaning!r} means nothing", "see class Control")
-        if not _runs("select regexp_extract('', $1, 1)", pattern):
+        if _count_groups(pattern) != 1:
             yield Problem(file, f"{key}.totals.{meaning}", f"{pattern!r} cannot be used", "give it one group")
+
+
+def _count_groups(pattern: str) -> int:
+    """Groups of a pattern; 0 where it is none."""
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return 0
 
 
 def _check_clocks(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:

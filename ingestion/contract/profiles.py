@@ -130,8 +130,8 @@ class DeliveryProfile(Closed):
     reader: Reader = Field(description="how the file is opened")
     files: str | None = Field(
         None,
-        description="path pattern below the source's folder: {yyyymmdd}, or {yyyy}, {mm}, {dd} apart; a month {yyyymm} or"
-        " quarter {yyyy} {q} means its last day; {part} in parts; {hhmmss} or {yyyymmddhhmmss}: when it was made, of"
+        description="path pattern below the source's folder: {yyyymmdd}, or {yyyy}, {mm}, {dd} apart; a month {yyyymm}"
+        " or quarter {yyyy} {q} means its last day; {part} in parts; {hhmmss} or {yyyymmddhhmmss}: when it was made, of"
         " several the newest counts; {*}: free, one file a date",
     )
     calendar: Calendar | None = Field(
@@ -169,14 +169,12 @@ class DeliveryProfile(Closed):
     )
     records: str | None = Field(
         None,
-        description="where the rows of a document lie: the JSON path of an array (`$`, `$.data.list`), or the elements of"
-        " an XML document from its root on, without namespaces (`Document/Stmt/Ntry`)",
+        description="where the rows of a document lie: the JSON path of an array (`$`, `$.data.list`), or the elements"
+        " of an XML document from its root on, without namespaces (`Document/Stmt/Ntry`)",
     )
     separator: str = Field(",", min_length=1, max_length=4, description="between two columns of a delimited file")
     quote: str = Field("", max_length=1, description="encloses a value; empty: no quoting")
-    escape: Literal["", "\\"] = Field(
-        "", description="before a quote inside a value; empty: a quote is doubled"
-    )
+    escape: Literal["", "\\"] = Field("", description="before a quote inside a value; empty: a quote is doubled")
     trailing_separator: bool = Field(False, description="every line ends with a separator")
     preamble: int = Field(0, ge=0, description="lines above the header that say nothing about the rows")
     skip: list[str] = Field(
@@ -193,7 +191,8 @@ class DeliveryProfile(Closed):
         "names", description="line 1: a row, the names, `dataRowCount` and n"
     )
     sheet: str | None = Field(
-        None, description="sheet of a workbook, with {yyyymmdd} or {*} (all that fit, of one heading); none: its only one"
+        None,
+        description="sheet of a workbook, with {yyyymmdd} or {*} (all that fit, of one heading); none: its only one",
     )
     trimmed: bool = Field(False, description="lines of a fixed-width file lost the blanks at their ends")
     missing: list[str] = Field(default_factory=lambda: [""], description="spellings of no value, in any column")

@@ -14,7 +14,13 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset, load_contract
 from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, find_deliveries
-from ingestion.delivery.bookkeeping import count_occurrence, find_receipt, list_superseded, record_delivery, remember_file
+from ingestion.delivery.bookkeeping import (
+    count_occurrence,
+    find_receipt,
+    list_superseded,
+    record_delivery,
+    remember_file,
+)
 from ingestion.delivery.extraction import extract_delivery, list_dates_to_extract
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
 from ingestion.foundation import Settings, list_files, load_settings

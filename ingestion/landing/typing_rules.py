@@ -223,6 +223,4 @@ def _total_rules(dataset: Dataset) -> Iterator[RowRule]:
         if is_free and (column.key_position or place == 0):
             raw = quote_name(f"r_{column.name}")
             begins = f"left(ltrim({raw}), 1) in ({', '.join(map(quote_text, TOTAL_BEGINS))})"
-            yield RowRule(
-                column.name, TOTAL_RULE, f"{begins} and regexp_full_match({raw}, {quote_text(TOTAL_ROW)})"
-            )
+            yield RowRule(column.name, TOTAL_RULE, f"{begins} and regexp_full_match({raw}, {quote_text(TOTAL_ROW)})")

@@ -80,7 +80,11 @@ def open_json_lines(lines: Lines, dataset: Dataset) -> Reading:
 
 
 def lines_sql(
-    lines: Lines, columns: list[str], separator: str, quote: str = "", has_trailing_separator: bool = False,
+    lines: Lines,
+    columns: list[str],
+    separator: str,
+    quote: str = "",
+    has_trailing_separator: bool = False,
     escape: str = "",
 ) -> str:
     """SQL that reads a text file strictly: a line that does not split into the columns becomes a stored reject."""
@@ -93,8 +97,9 @@ def lines_sql(
     where = f" where {' and '.join(conditions)}" if conditions else ""
     return (
         f"select *{inner} from read_csv({quote_text(str(lines.text))}, columns = {{{spec}}},"
-        f" delim = {quote_text(separator)}, quote = {quote_text(quote)}, escape = {quote_text(escape or quote)}, header = false,"
-        f" skip = {lines.heading_rows or lines.heading}, buffer_size = {BUFFER}, auto_detect = false, nullstr = '',"
+        f" delim = {quote_text(separator)}, quote = {quote_text(quote)}, escape = {quote_text(escape or quote)},"
+        f" header = false, skip = {lines.heading_rows or lines.heading}, buffer_size = {BUFFER}, auto_detect = false,"
+        f" nullstr = '',"
         f" store_rejects = true, rejects_limit = 0){where}"
     )
 

@@ -104,8 +104,16 @@ def book(sheets: dict[str, list[list[Any]]], merged: tuple[str, ...] = ()) -> by
 
 HEADING = ["id", "city"]
 SHEETS = {
-    "that of a date": ("明细{yyyymmdd}", {"明细20260301": [HEADING, ["0", "x"]], "明细20260302": [HEADING, ["1", "a"]]}, [2]),
-    "all that fit": ("明细{*}", {"明细1": [HEADING, ["1", "a"]], "汇总": [["x"]], "明细2": [HEADING, ["2", "b"]]}, [2, 4]),
+    "that of a date": (
+        "明细{yyyymmdd}",
+        {"明细20260301": [HEADING, ["0", "x"]], "明细20260302": [HEADING, ["1", "a"]]},
+        [2],
+    ),
+    "all that fit": (
+        "明细{*}",
+        {"明细1": [HEADING, ["1", "a"]], "汇总": [["x"]], "明细2": [HEADING, ["2", "b"]]},
+        [2, 4],
+    ),
 }
 
 
@@ -144,7 +152,8 @@ WIDTHS = {"reader": "fixed_width", "header": "none", "encoding": "gb18030"}
 
 def test_records_without_line_ends_and_decimals_without_a_point(party: Party) -> None:
     party.declare(*FIXED, line_end="none", **WIDTHS)
-    rows = ["0001张三    000000012345", "0002李四李四-00000000007", "0003        0000000123.4", "0004上上    +00000000000"]
+    rows = ["0001张三    000000012345", "0002李四李四-00000000007", "0003        0000000123.4"]
+    rows.append("0004上上    +00000000000")
     party.deliver("".join(rows).encode("gb18030"))
     party.land()
     assert party.rows("id", "name", "amount") == [
