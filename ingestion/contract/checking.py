@@ -194,16 +194,24 @@ def _check_surroundings(dataset: Dataset, key: str, file: str) -> Iterator[Probl
         )
     if (trailer or delivery.skip or delivery.totals) and delivery.parts:
         yield Problem(file, f"{key}.parts", "cannot be combined with skip, trailer or totals", "remove one")
-    for place, pattern in enumerate(delivery.skip):
+    for number, pattern in enumerate(delivery.skip):
         if not _runs("select regexp_full_match('', $1)", pattern):
-            yield Problem(file, f"{key}.skip[{place}]", f"{pattern!r} cannot be used", "correct it")
+            yield Problem(file, f"{key}.skip[{number}]", f"{pattern!r} cannot be used", "correct it")
     for meaning, pattern in delivery.totals.items():
         name = meaning.removeprefix("sum:")
         is_sum = meaning != name and name in columns and columns[name].type.startswith(("DECIMAL", "BIGINT", "INTEGER"))
         if not is_sum and meaning not in ("rows", "business_date"):
             yield Problem(file, f"{key}.totals", f"{meaning!r} means nothing", "see class Control")
-        if not _runs("select regexp_extract('', $1, 1)", pattern):
+        if _count_groups(pattern) != 1:
             yield Problem(file, f"{key}.totals.{meaning}", f"{pattern!r} cannot be used", "give it one group")
+
+
+def _count_groups(pattern: str) -> int:
+    """Groups of a pattern; 0 where it is none."""
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return 0
 
 
 def _check_clocks(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:

@@ -133,8 +133,8 @@ class DeliveryProfile(Closed):
     reader: Reader = Field(description="how the file is opened")
     files: str | None = Field(
         None,
-        description="path pattern below the source's folder: {yyyymmdd}, or {yyyy}, {mm}, {dd} apart; a month {yyyymm} or"
-        " quarter {yyyy} {q} means its last day; {part} in parts; {hhmmss} or {yyyymmddhhmmss}: when it was made, of"
+        description="path pattern below the source's folder: {yyyymmdd}, or {yyyy}, {mm}, {dd} apart; a month {yyyymm}"
+        " or quarter {yyyy} {q} means its last day; {part} in parts; {hhmmss} or {yyyymmddhhmmss}: when it was made, of"
         " several the newest counts; {*}: free, one file a date",
     )
     calendar: Calendar | None = Field(
@@ -175,8 +175,8 @@ class DeliveryProfile(Closed):
     )
     records: str | None = Field(
         None,
-        description="where the rows of a document lie: the JSON path of an array (`$`, `$.data.list`), or the elements of"
-        " an XML document from its root on, without namespaces (`Document/Stmt/Ntry`)",
+        description="where the rows of a document lie: the JSON path of an array (`$`, `$.data.list`), or the elements"
+        " of an XML document from its root on, without namespaces (`Document/Stmt/Ntry`)",
     )
     separator: str = Field(",", min_length=1, max_length=4, description="between two columns of a delimited file")
     quote: str = Field("", max_length=1, description="encloses a value; empty: no quoting")

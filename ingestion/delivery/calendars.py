@@ -31,4 +31,4 @@ def is_due(calendar: Calendar | None, day: date) -> bool:
 def _is_day_of_month(day: date, wanted: int | None) -> bool:
     """Whether this is the wanted day of its month; the last one where none is wanted or the month is shorter."""
     is_last = (day + timedelta(days=1)).day == 1
-    return is_last and (wanted is None or wanted >= day.day) or day.day == wanted
+    return (is_last and (wanted is None or wanted >= day.day)) or day.day == wanted

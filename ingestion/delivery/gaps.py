@@ -20,8 +20,9 @@ def list_missing_dates(
 ) -> list[date]:
     """Business dates from go-live to the day before `batch_date` of which nothing was landed and nothing is there.
 
-    Where go-live is yet to come, dates count from the first landed one. Every day of the contract's
-    calendar is expected (of none, every one), but where it has none and its schedule is not daily, `absent` is legal or file names bear no date, none can be missing.
+    Where go-live is yet to come, dates count from the first landed one. Every day of the contract's calendar is
+    expected, of none every one; but where it has none and its schedule is not daily, `absent` is legal or file names
+    bear no date, none can be missing.
     """
     delivery = dataset.delivery
     is_regular = contract.profile.cron.split()[2:] == ["*", "*", "*"] or delivery.calendar is not None

@@ -32,7 +32,7 @@ class Delivery:
     all and `mtime_ns` the last of all. With `is_empty`, `path` is the ready marker that alone says: no rows today.
     Where the contract has a control, checksum or signature file, `content_hash` covers it too, so that with a
     corrected one a refused delivery is another one. `occurrence` counts how often the same bytes took this place.
-    `ctime_ns` is when the file system last saw it change, `replaces` the receipt of what was landed for its date before.
+    `ctime_ns` is when the file system last saw it change, `replaces` the receipt of what its date had before.
     """
 
     dataset: Dataset

@@ -237,8 +237,8 @@ def _check_some_landed(delivery: Delivery, counts: Counts, kept_out: pl.DataFram
     if not is_held:
         line, column, rule = kept_out.row(0)
         sentence = (
-            f"has no row that can be read: all {counts.rows_in} break a rule (first at {_locate(delivery, line)}: column"
-            f" {column or '(line)'}, rule {rule})"
+            f"has no row that can be read: all {counts.rows_in} break a rule (first at {_locate(delivery, line)}:"
+            f" column {column or '(line)'}, rule {rule})"
         )
     return DeliveryCheck("some_landed", is_held, f"{counts.rows_landed} rows", "1 or more", sentence)
 

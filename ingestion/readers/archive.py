@@ -87,7 +87,7 @@ def _unpack_stream(delivery: Delivery, archive: Archive, name: str, folder: Path
     return target
 
 
-def _copy_bounded(source: IO[bytes], target: Path, limit: int) -> None:
+def _copy_bounded(source: IO[bytes] | gzip.GzipFile, target: Path, limit: int) -> None:
     with target.open("wb") as sink:
         while piece := source.read(CHUNK):
             sink.write(piece)

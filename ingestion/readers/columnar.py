@@ -38,8 +38,9 @@ def open_parquet(path: Path, dataset: Dataset) -> Reading:
 
 
 def open_workbook(path: Path, dataset: Dataset, day: date) -> Reading:
-    """Open the sheets of a workbook that hold a dataset on a business date; every cell is read as text, a typed date as `yyyy-mm-dd hh:mm:ss`.
+    """Open the sheets of a workbook that hold a dataset on a business date.
 
+    Every cell is read as text, a typed date as `yyyy-mm-dd hh:mm:ss`.
     Error cells, and numbers of more digits than a cell keeps, are marked: see `cells`. Rows are numbered as the sheet
     shows them, those of later sheets on from there. Rows without any value are not rows.
 

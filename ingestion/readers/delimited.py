@@ -98,8 +98,9 @@ def lines_sql(
     where = f" where {' and '.join(conditions)}" if conditions else ""
     return (
         f"select *{inner} from read_csv({quote_text(str(lines.text))}, columns = {{{spec}}},"
-        f" delim = {quote_text(separator)}, quote = {quote_text(quote)}, escape = {quote_text(escape or quote)}, header = false,"
-        f" skip = {lines.heading_rows or lines.heading}, buffer_size = {BUFFER}, auto_detect = false, nullstr = '',"
+        f" delim = {quote_text(separator)}, quote = {quote_text(quote)}, escape = {quote_text(escape or quote)},"
+        f" header = false, skip = {lines.heading_rows or lines.heading}, buffer_size = {BUFFER}, auto_detect = false,"
+        f" nullstr = '',"
         f" store_rejects = true, rejects_limit = 0){where}"
     )
 

@@ -106,11 +106,13 @@ class _Scanner:
         last = np.where(before >= 0, others[np.maximum(before, 0)], -1 - self.backslashes)
         run = len(piece) - 1 - (int(others[-1]) if len(others) else -1 - self.backslashes)
         self.backslashes = run % 2
-        return quotes[(quotes - 1 - last) % 2 == 0]
+        unescaped: Numbers = quotes[(quotes - 1 - last) % 2 == 0]
+        return unescaped
 
     def _are_outside(self, quotes: Numbers, places: Numbers) -> npt.NDArray[np.bool_]:
         """Whether places are outside of strings."""
-        return (np.searchsorted(quotes, places) + self.is_string) % 2 == 0
+        are_outside: npt.NDArray[np.bool_] = (np.searchsorted(quotes, places) + self.is_string) % 2 == 0
+        return are_outside
 
     def _find_end(self, places: Numbers, depths: Numbers, size: int) -> int:
         """Where the array ends in this piece; 0 if it ended before, the size of the piece if it goes on."""

@@ -29,9 +29,10 @@ def open_reading(
     is_normalised: bool = False,
     shifted: Numbers | None = None,
 ) -> Reading:
-    """Open one plain file of a business date, with its line ends made alike if asked; what has to be rewritten for that goes to `work`.
+    """Open one plain file of a business date, with its line ends made alike if asked.
 
-    The `shifted` lines are marked, so that the parser rejects them as too wide.
+    What has to be rewritten for that goes to `work`. The `shifted` lines are marked, so that the parser rejects them as
+    too wide.
 
     Raises:
         FileUnreadable: the file as a whole is not of the contracted dialect.

@@ -33,8 +33,8 @@ class Lines:
     """A line-oriented file: its UTF-8 form, the file as it was delivered, and its lines before the first row.
 
     Where the UTF-8 form was written, its lines were `counted` on the way; and where it was written from the file as
-    delivered, `marks` are the lines that end before each block of that. The `skipped` lines are blank in the UTF-8 form. Where a
-    quoted heading has several lines, `heading_rows` counts it as one.
+    delivered, `marks` are the lines that end before each block of that. The `skipped` lines are blank in the UTF-8
+    form. Where a quoted heading has several lines, `heading_rows` counts it as one.
     """
 
     text: Path

@@ -16,7 +16,7 @@ from ingestion.readers.reading import FileUnreadable
 
 
 def choose_sheets(sheets: list[str], wanted: str | None, day: date) -> list[str]:
-    """The sheets of a dataset, in the workbook's order: the one of that name, all that a free name fits, or the only one.
+    """The sheets of a dataset, in the workbook's order: the one of that name, all that it fits, or the only one.
 
     Raises:
         FileUnreadable: there is none, or more than one where the contract names none.
@@ -41,12 +41,12 @@ def join_sheets(tables: Iterable[tuple[str, pa.Table]], preamble: int) -> pa.Tab
     """
     joined: list[pa.Table] = []
     before = 0
-    for name, table in tables:
-        table = table.rename_columns([column.strip() for column in table.schema.names])
+    for name, sheet in tables:
         first = before + preamble + 2
-        before = first + table.num_rows - 1
-        rows = pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).to_arrow()
-        table = table.append_column("_row", rows)
+        before = first + sheet.num_rows - 1
+        rows = pl.int_range(first, first + sheet.num_rows, dtype=pl.Int64, eager=True).to_arrow()
+        names = [column.strip() for column in sheet.schema.names]
+        table = sheet.rename_columns(names).append_column("_row", rows)
         if joined and table.schema.names != joined[0].schema.names:
             raise LayoutChanged(f"has another heading in sheet {name} than in the first")
         joined.append(table)

@@ -71,7 +71,7 @@ def _find_wide(reading: Reading, marks: Numbers, wide_rows: pl.DataFrame) -> Num
     rows = spans.join(texts, on="line_number").sort("line_number").group_by("last").agg(pl.col("raw").str.join("\n"))
     rows = rows.filter(pl.col("raw").str.ends_with(reading.separator)).sort("last")
     is_wide = _are_too_wide(rows["raw"].to_arrow().cast(pa.string()), reading)
-    return rows["last"].to_numpy()[is_wide]
+    return rows["last"].filter(pl.Series(is_wide)).to_numpy()
 
 
 def _slice_lines(piece: bytes, starts: Numbers, stops: Numbers) -> pa.Array:

@@ -131,7 +131,8 @@ def _blank_lines(piece: bytes, starts: Numbers, stops: Numbers, are_blank: npt.N
     steps = np.zeros(len(piece) + 1, dtype=np.int8)
     steps[starts[are_blank]] += 1
     steps[stops[are_blank]] -= 1
-    return np.frombuffer(piece, dtype=np.uint8)[np.cumsum(steps[:-1], dtype=np.int8) == 0].tobytes()
+    kept: npt.NDArray[np.uint8] = np.frombuffer(piece, dtype=np.uint8)[np.cumsum(steps[:-1], dtype=np.int8) == 0]
+    return kept.tobytes()
 
 
 def _list_texts(lines: pa.Array) -> list[str]:

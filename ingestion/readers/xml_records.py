@@ -65,7 +65,9 @@ def _refuse_missing(dataset: Dataset, target: Path) -> None:
     """Raise where no row has what the contract names, unless it tolerates that or there is no row."""
     drift = dataset.delivery.drift
     counts = ", ".join(f"count({quote_name(column.physical_name)})" for column in dataset.columns)
-    total, *found = duckdb.execute(f"select count(*), {counts} from read_parquet({quote_text(str(target))})").fetchall()[0]
+    total, *found = duckdb.execute(
+        f"select count(*), {counts} from read_parquet({quote_text(str(target))})"
+    ).fetchall()[0]
     missing = [
         ColumnDifference("missing", str(column.profile.path), "-")
         for column, count in zip(dataset.columns, found, strict=True)

@@ -361,7 +361,9 @@ def test_two_files_of_which_nobody_can_say_which_counts_wait(party: Party) -> No
     party.declare(*COLUMNS, files="{yyyymmdd}/f_{*}.csv").deliver(rows(1), "f_a.csv")
     party.land()
     party.deliver(rows(2), "f_b.csv")
-    with pytest.raises(DeliveryIncomplete, match=r"f_b\.csv and f_a\.csv both have its name; leave the one that counts"):
+    with pytest.raises(
+        DeliveryIncomplete, match=r"f_b\.csv and f_a\.csv both have its name; leave the one that counts"
+    ):
         party.land()
     assert amounts(party) == ["1.00"]
 

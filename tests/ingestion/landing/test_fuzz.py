@@ -56,6 +56,10 @@ def _element(values: tuple[str, ...]) -> str:
     return f'<Row id="{values[0]}">{cells}</Row>'
 
 
+def _xml() -> bytes:
+    return f"<Doc>{''.join(map(_element, VALUES))}</Doc>".encode()
+
+
 NAMES = ("id", "cert", "name", "amount", "day", "code", "note")
 HEAD = ",".join(f'"{name}"' for name in NAMES) + "\r\n"
 DIALECTS = {
@@ -77,8 +81,15 @@ DIALECTS = {
         {"reader": "fixed_width", "encoding": "gb18030"}, _fixed, lambda place, name: {"width": WIDTHS[place]}
     ),
     "titled": Dialect(
-        {"separator": ";", "header": "none", "preamble": 1, "skip": ["小计.*"], "encoding": "gb18030",
-         "trailer": {"begins": "共"}, "totals": {"rows": "^共([0-9]+)笔"}},
+        {
+            "separator": ";",
+            "header": "none",
+            "preamble": 1,
+            "skip": ["小计.*"],
+            "encoding": "gb18030",
+            "trailer": {"begins": "共"},
+            "totals": {"rows": "^共([0-9]+)笔"},
+        },
         lambda: "明细\n".encode("gb18030") + _delimited(";", "\n", "gb18030") + "小计\n共8笔\n导出\n".encode("gb18030"),
     ),
     "escaped": Dialect(
@@ -96,7 +107,7 @@ DIALECTS = {
     ),
     "xml": Dialect(
         {"reader": "xml", "records": "Doc/Row"},
-        lambda: ("<Doc>" + "".join(map(_element, VALUES)) + "</Doc>").encode(),
+        _xml,
         lambda place, name: {"path": "@id" if name == "id" else name},
     ),
     "unbroken": Dialect(

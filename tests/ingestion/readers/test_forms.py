@@ -14,7 +14,7 @@ from ingestion.readers import json_array
 from tests.ingestion.broken import Party, column
 
 NAMES = ("id", "name")
-ROWS = [("1", "甲上"), ("2", "乙,\"丙\""), ("3", "")]
+ROWS = [("1", "甲上"), ("2", '乙,"丙"'), ("3", "")]
 TEXT = 'id,name\n1,甲上\n2,"乙,""丙"""\n3,\n'
 
 

@@ -68,14 +68,14 @@ def test_a_document_without_records_says_so(party: Party) -> None:
 
 
 def test_a_document_is_read_in_bounded_memory(party: Party, tmp_path: Path) -> None:
-    """A document of 28 MB takes hardly more than one of 9 MB."""
+    """A process that reads 28 MB takes less than 300 MB, most of which it is before, and 9 MB take hardly less."""
     record = "<Ntry id='{}'><Amt Ccy='CNY'>1.00</Amt><NtryDtls><Ref>示例商户</Ref></NtryDtls></Ntry>\n"
     read = (
-        "import resource, sys; from pathlib import Path; from datetime import date;"
+        "import sys; from pathlib import Path; from datetime import date;"
         "from ingestion.contract.reading import read_contract; from ingestion.readers import open_reading;"
         "contract = read_contract(Path(sys.argv[1]));"
         "open_reading(Path(sys.argv[2]), contract.datasets[0], Path(sys.argv[3]), date(2026, 3, 2));"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     party.declare(*XML, **DOCUMENT)
     peaks = []
@@ -87,7 +87,7 @@ def test_a_document_is_read_in_bounded_memory(party: Party, tmp_path: Path) -> N
             [sys.executable, "-c", read, *map(str, argv)], cwd=PROJECT, capture_output=True, text=True, check=True
         )
         peaks.append(int(done.stdout))
-    assert peaks[1] - peaks[0] < 30_000
+    assert peaks[1] < 300_000 and peaks[1] - peaks[0] < 50_000
 
 
 def book(sheets: dict[str, list[list[Any]]], merged: tuple[str, ...] = ()) -> bytes:
@@ -104,8 +104,16 @@ def book(sheets: dict[str, list[list[Any]]], merged: tuple[str, ...] = ()) -> by
 
 HEADING = ["id", "city"]
 SHEETS = {
-    "that of a date": ("明细{yyyymmdd}", {"明细20260301": [HEADING, ["0", "x"]], "明细20260302": [HEADING, ["1", "a"]]}, [2]),
-    "all that fit": ("明细{*}", {"明细1": [HEADING, ["1", "a"]], "汇总": [["x"]], "明细2": [HEADING, ["2", "b"]]}, [2, 4]),
+    "that of a date": (
+        "明细{yyyymmdd}",
+        {"明细20260301": [HEADING, ["0", "x"]], "明细20260302": [HEADING, ["1", "a"]]},
+        [2],
+    ),
+    "all that fit": (
+        "明细{*}",
+        {"明细1": [HEADING, ["1", "a"]], "汇总": [["x"]], "明细2": [HEADING, ["2", "b"]]},
+        [2, 4],
+    ),
 }
 
 
@@ -144,7 +152,8 @@ WIDTHS = {"reader": "fixed_width", "header": "none", "encoding": "gb18030"}
 
 def test_records_without_line_ends_and_decimals_without_a_point(party: Party) -> None:
     party.declare(*FIXED, line_end="none", **WIDTHS)
-    rows = ["0001张三    000000012345", "0002李四李四-00000000007", "0003        0000000123.4", "0004上上    +00000000000"]
+    rows = ["0001张三    000000012345", "0002李四李四-00000000007", "0003        0000000123.4"]
+    rows.append("0004上上    +00000000000")
     party.deliver("".join(rows).encode("gb18030"))
     party.land()
     assert party.rows("id", "name", "amount") == [
