@@ -207,10 +207,11 @@ def _guess_habits(
         "how is a day without rows said: absent, marker_only, empty_file, header_only?"
     )
     moments = _moments(drafts, business)
-    if moments:  # never drafted as such: it moves what was known when
-        named = " or ".join(draft.name for draft in moments)
+    if moments:
+        habits["recorded_at"] = moments[0].name
+        others = ", ".join(draft.name for draft in moments[1:])
         doubts.setdefault("recorded_at", []).append(
-            f"{named}, if the party itself recorded the row then; its stock load counts as known from there on"
+            "is it when the party itself recorded the row?" + (f" or is {others}?" if others else "")
         )
     doubts.setdefault("conforms_to", []).append(
         "name the canonical entity (dbt_project.yml, vars: canonical) once the staging model yields its columns"
