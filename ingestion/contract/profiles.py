@@ -146,6 +146,18 @@ class ColumnProfile(Closed):
     path: str | None = Field(None, description="JSON path inside a JSON line")
     missing: list[str] = Field(default_factory=list, description="sentinels that mean: no value")
     protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
+    identifiers: Literal["quarantine", "mask", "refuse"] | None = Field(
+        None,
+        description="what becomes of identity numbers, phones, cards and their like inside a text: its row waits (so too"
+        " where nothing is said of a text without protection, enum and pattern), stars replace them, or the delivery is"
+        " refused",
+    )
+    clear: str | None = Field(
+        None,
+        min_length=8,
+        description="why a column whose name, pattern or values look like identifiers is kept as it is; nothing is"
+        " searched for in it",
+    )
     drop: bool = Field(False, description="checked like any column, but not kept in the lake")
 
     @property
@@ -169,6 +181,19 @@ class Column(Closed):
     classification: str | None
     description: str
     profile: ColumnProfile
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether anything may stand in it: a kept text that nothing protects and no list or pattern restricts."""
+        free = not (self.accepted or self.pattern or self.profile.protect or self.profile.drop)
+        return self.type == "VARCHAR" and free
+
+    @property
+    def on_identifiers(self) -> str | None:
+        """What becomes of identifiers inside the text; None where nothing is searched for."""
+        if self.profile.identifiers or not self.is_free_text or self.profile.clear:
+            return self.profile.identifiers
+        return "quarantine"
 
 
 class Dataset(Closed):

@@ -22,7 +22,7 @@ from ingestion.lake import choose_parquet_options
 from ingestion.landing.identifier_sets import IN_ORDER, judge_sets
 from ingestion.landing.kept_out import KEPT_OUT
 from ingestion.landing.statement import RULES_A_WORD, count_words, list_rules, pass_sql
-from ingestion.landing.typing_rules import FORBIDDEN_RULE, JSON_RULE, RowRule
+from ingestion.landing.typing_rules import JSON_RULE, REFUSING_RULES, RowRule
 from ingestion.protection import Keys
 from ingestion.readers import Reading
 from ingestion.readers.layout import LineLayout
@@ -32,7 +32,7 @@ HITS = pl.Schema({"line_number": pl.Int64, "place": pl.Int32, "column": pl.Strin
 
 @dataclass(frozen=True)
 class TypingResult:
-    """What the pass found: broken rows by line, values that look like authentication data, and totals over all rows."""
+    """What the pass found: broken rows by line, values for which all is refused, and totals over all rows."""
 
     broken: pl.DataFrame
     forbidden: pl.DataFrame
@@ -89,7 +89,7 @@ def type_rows(
         for place, name in enumerate(summed)
     }
     hits = _list_hits(noted, rules, layout)
-    return TypingResult(_name_rules(hits), hits.filter(pl.col("rule") == FORBIDDEN_RULE), sums)
+    return TypingResult(_name_rules(hits), hits.filter(pl.col("rule").is_in(REFUSING_RULES)), sums)
 
 
 def _register(

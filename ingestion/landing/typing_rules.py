@@ -17,6 +17,7 @@ from ingestion.foundation import BUSINESS_TIMEZONE
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.identifiers import well_formed_sql
 from ingestion.identifiers.sensitive import forbidden_sql
+from ingestion.identifiers.within import holds_identifier_sql, masked_text_sql
 
 USUAL = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
 DIRECT = {USUAL["DATE"]: ("date", 10), USUAL["TIMESTAMPTZ"]: ("timestamp", 19)}  # what one cast reads, and its length
@@ -24,6 +25,9 @@ FIXED_SINCE = datetime(1992, 1, 1, tzinfo=BUSINESS_TIMEZONE)  # China has had no
 FIXED_OFFSET = FIXED_SINCE.utcoffset() or timedelta()
 JSON_RULE = "valid JSON"
 FORBIDDEN_RULE = "authentication data (C3)"
+IDENTIFIER_RULE, REFUSED_IDENTIFIER_RULE = "identifier in clear", "identifiers in clear"
+REFUSING_RULES = (FORBIDDEN_RULE, REFUSED_IDENTIFIER_RULE)
+SEARCHING_RULES = (*REFUSING_RULES, IDENTIFIER_RULE)  # costly, so evaluated once
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,8 @@ def exact_sql(column: Column, text: str) -> str:
         value = f"case when {grouped} then replace({value}, ',', '') else {value} end"
     match column.type:
         case "VARCHAR":
-            return value if column.accepted else text
+            kept = value if column.accepted else text
+            return masked_text_sql(kept) if column.on_identifiers == "mask" else kept
         case "INTEGER" | "BIGINT":
             return f"case when regexp_full_match({value}, '[+-]?[0-9]+') then try_cast({value} as {column.type}) end"
         case "DOUBLE":
@@ -175,6 +180,10 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
             yield RowRule(column.name, "encoding", f"contains({raw}, '\ufffd')")
         if column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect):
             yield RowRule(column.name, FORBIDDEN_RULE, forbidden_sql(raw))
+        if column.on_identifiers in ("quarantine", "refuse"):
+            is_refused = column.on_identifiers == "refuse"
+            rule = REFUSED_IDENTIFIER_RULE if is_refused else IDENTIFIER_RULE
+            yield RowRule(column.name, rule, holds_identifier_sql(raw))
         if column.required:
             yield RowRule(column.name, "required", f"{value} is null and {absent}")
         if column.accepted:
