@@ -148,8 +148,8 @@ class ColumnProfile(Closed):
     protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
     identifiers: Literal["quarantine", "mask", "refuse"] | None = Field(
         None,
-        description="what becomes of identity numbers, phones, cards and their like inside a text: its row waits (so too"
-        " where nothing is said of a text without protection, enum and pattern), stars replace them, or the delivery is"
+        description="what becomes of identity numbers, phones, cards and their like inside a text: its row waits (as"
+        " where nothing is said of a text without protection, enum and pattern), stars replace them, or all is"
         " refused",
     )
     clear: str | None = Field(

@@ -48,7 +48,7 @@ def classify_name(name: str) -> str | None:
 
 
 def classify_identifying_name(name: str) -> str | None:
-    """The kind of identifier that a column's name promises; None too where it names a count, a flag or a time of one."""
+    """The kind of identifier that a column's name promises; None for a count, a flag or a time of one."""
     return None if OF_IDENTIFIER.search(_split_words(name)) else _classify(name, "identifying_names")
 
 
@@ -120,7 +120,7 @@ def forbidden_sql(text: str) -> str:
 
 def luhn_sql(number: str) -> str:
     """SQL that is true where a text of digits passes Luhn's test (ISO/IEC 7812)."""
-    digit = "cast(substr(number, length(number) - place, 1) as integer)"
+    digit = "try_cast(substr(number, length(number) - place, 1) as integer)"
     doubled = f"case when place % 2 = 1 then {digit} * 2 - case when {digit} > 4 then 9 else 0 end else {digit} end"
     total = f"list_sum(list_transform(range(length(number)), lambda place: {doubled}))"
     return f"list_transform([{number}], lambda number: {total} % 10 = 0)[1]"  # the number is worked out once

@@ -49,5 +49,5 @@ def _numbers_sql(text: str) -> str:
     found = f"regexp_extract_all({text}, '{NUMBER}', 2)"
     digits = "replace(replace(number, ' ', ''), '-', '')"
     is_cert = f"coalesce({well_formed_sql('cert_no', 'upper(number)')}, false)"
-    is_card = f"(substr(number, 1, 1) in ('4', '5', '6') and {luhn_sql(digits)})"
+    is_card = f"(regexp_full_match(number, '{CARD}') and {luhn_sql(digits)})"
     return f"list_filter({found}, lambda number: {is_cert} or {is_card})"

@@ -123,12 +123,19 @@ def _list_hits(noted: pl.DataFrame, rules: Sequence[RowRule], layout: LineLayout
     return pl.concat(hits).sort("line_number", "place")
 
 
+def _name_other_columns() -> pl.Expr:
+    """A rule, with its column before it where that is not the row's first broken one."""
+    is_other = pl.col("column") != pl.col("column").first().over("line_number")
+    return pl.when(is_other & (pl.col("column") != "")).then(pl.col("column") + ": " + pl.col("rule")).otherwise("rule")
+
+
 def _name_rules(hits: pl.DataFrame) -> pl.DataFrame:
-    """One row for each broken row: its line, the first broken column, all broken rules (of no JSON, that one)."""
+    """One row for each broken row: its line, its first broken column, all broken rules (of no JSON, that one)."""
     is_json = (pl.col("rule") != JSON_RULE).all().over("line_number")
     return (
         hits.filter((pl.col("rule") == JSON_RULE) | is_json)
         .unique(["line_number", "place"], maintain_order=True)
+        .with_columns(rule=_name_other_columns())
         .group_by("line_number", maintain_order=True)
         .agg(pl.col("column").first(), pl.col("rule").str.join("; "))
         .with_columns(pl.col("column").replace("", None))

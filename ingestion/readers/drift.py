@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ingestion.contract import Dataset
+from ingestion.contract.profiles import Column
 from ingestion.identifiers.sensitive import find_forbidden_names
 
 DATA = "(not shown: data in the heading)"
@@ -36,15 +37,22 @@ def match_columns(found: list[str], dataset: Dataset, is_ordered: bool) -> dict[
     refuse_forbidden(found)
     matched: dict[str, str | None] = {}
     for column in dataset.columns:
-        names = (column.physical_name, *column.profile.aliases)
-        matched[column.physical_name] = next((name for name in names if name in found), None)
+        matched[column.physical_name] = next((name for name in _names(column) if name in found), None)
     known = sum(name is not None for name in matched.values())
+    folded = {name.casefold().strip() for name in found}
+    same = sum(any(name.casefold() in folded for name in _names(column)) for column in dataset.columns)
+    if 2 * known < len(matched) <= 2 * same:
+        raise LayoutChanged("has its column names in other case than the contract: give them as `aliases` there")
     if 2 * known < len(matched):
         raise LayoutChanged(f"has no heading: line 1 holds {known} of {len(matched)} column names")
     untolerated = _list_untolerated(found, matched, dataset, is_ordered)
     if untolerated:
         raise LayoutChanged(f"has other columns than the contract\n{render_differences(untolerated)}")
     return matched
+
+
+def _names(column: Column) -> tuple[str, ...]:
+    return (column.physical_name, *column.profile.aliases)
 
 
 def _list_untolerated(

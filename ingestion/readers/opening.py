@@ -8,8 +8,10 @@ from ingestion.contract import Dataset
 from ingestion.foundation.sql import quote_name
 from ingestion.readers.columnar import open_parquet, open_workbook
 from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
+from ingestion.readers.drift import LayoutChanged
+from ingestion.readers.first_bytes import EXPECTED, name_content
 from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit_columns
-from ingestion.readers.reading import Lines, Reading
+from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Reading
 from ingestion.readers.transcode import transcode_file
 
 
@@ -20,6 +22,18 @@ def open_reading(path: Path, dataset: Dataset, work: Path, is_normalised: bool =
         FileUnreadable: the file as a whole is not of the contracted dialect.
         LayoutChanged: its columns are not the contract's.
     """
+    try:
+        return _open(path, dataset, work, is_normalised)
+    except (FileUnreadable, LayoutChanged) as error:
+        content = name_content(path)
+        is_expected = content in EXPECTED.get(dataset.delivery.reader, ())
+        if content is None or is_expected or isinstance(error, LineEndsMixed):
+            raise
+        wanted = dataset.delivery.reader.replace("_", " ")
+        raise FileUnreadable(f"is {content} by its first bytes, not the {wanted} of its contract") from None
+
+
+def _open(path: Path, dataset: Dataset, work: Path, is_normalised: bool) -> Reading:
     delivery = dataset.delivery
     match delivery.reader:
         case "parquet" | "database":

@@ -45,6 +45,7 @@ def test_identifiers_are_found_and_masked(text: str, masked: str) -> None:
         "2026030212345678901234567890",
         "20260302123456789012",
         "320102200004120991",
+        "42010220000412099X",
         "6222021234567890123",
         "app 1.2.3.4 build 20260302",
         "2026-03-02 09:05:07",
@@ -63,7 +64,8 @@ def test_nothing_holds_nothing() -> None:
     ("name", "kind"),
     [
         ("手机号", "mobile"), ("联系电话", "mobile"), ("custMobile", "mobile"), ("身份证号码", "cert_no"),
-        ("id_card_no", "cert_no"), ("银行卡号", "bank_card"), ("客户姓名", "person_name"), ("customerName", "person_name"),
+        ("id_card_no", "cert_no"), ("银行卡号", "bank_card"), ("客户姓名", "person_name"),
+        ("customerName", "person_name"),
         ("IMEI", "device_id"), ("微信号", "opaque"), ("车牌号", "opaque"), ("client_ip", "opaque"), ("经度", "opaque"),
         ("phone_count", None), ("手机号验证状态", None), ("is_mobile_bound", None), ("卡号后四位", None), ("zip", None),
         ("product_name", None), ("description", None), ("借据号", None), ("recipient_code", None),

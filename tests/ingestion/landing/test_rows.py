@@ -40,7 +40,11 @@ PLAIN = {
     ),
     "duplicate key": ("1,1,,,a\n2,2,,,\n1,1,,,b\n1,1,,,c\n", [2, 3], [(n, "id", "unique key") for n in (4, 5)]),
     "a broken row does not use up its key": ("1,x,,,\n1,1,,,\n", [3], [(2, *AMOUNT)]),
-    "several rules": ("1,x,2026-02-30,C,\n", [], [(2, "amount", "type DECIMAL(18,2); type DATE; accepted codes")]),
+    "several rules": (
+        "1,x,2026-02-30,C,\n",
+        [],
+        [(2, "amount", "type DECIMAL(18,2); day: type DATE; code: accepted codes")],
+    ),
     "blank lines": ("1,1,,,\n\n\n2,x,,,\n\n3,3,,,\n\n", [2, 7], [(5, *AMOUNT)]),
     "CRLF": ("1,1,,,a\r\n\r\n2,x,,,\r\n3,3,,,c\r\n", [2, 5], [(4, *AMOUNT)]),
     "lines that end in two ways": ("1,1,,,a\r\n\n2,x,,,\r\n3,3,,,c\n", [2, 5], [(4, *AMOUNT)]),
