@@ -11,7 +11,11 @@ from functools import cache
 from ingestion.contract.profiles import Column, Contract, Dataset, DeliveryProfile
 from ingestion.contract.value_checks import NAMED_LAYOUTS, check_clock, check_layout, check_values
 from ingestion.foundation.declarations import Problem
-from ingestion.identifiers.sensitive import find_forbidden_names
+from ingestion.identifiers.sensitive import (
+    classify_identifying_name,
+    classify_identifying_pattern,
+    find_forbidden_names,
+)
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -247,6 +251,7 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
     if (dataset.delivery.reader == "fixed_width") != bool(column.profile.width):
         yield Problem(file, f"{key}.column.width", "belongs to fixed_width, and only there", "add or remove it")
     yield from _check_protection(column, dataset, key, file)
+    yield from _check_clear(column, key, file)
 
 
 def _check_type(column: Column, key: str, file: str) -> Iterator[Problem]:
@@ -281,6 +286,28 @@ def _check_protection(column: Column, dataset: Dataset, key: str, file: str) -> 
         yield Problem(file, f"{key}.classification", "C3 data is refused at the door", "remove it from the delivery")
     elif find_forbidden_names([column.physical_name]):
         yield Problem(file, key, "is named like authentication data (C3)", "remove it from the delivery")
+
+
+def _check_clear(column: Column, key: str, file: str) -> Iterator[Problem]:
+    """What stays in clear: nothing that is called or shaped like an identifier, unless a reason is given."""
+    profile = column.profile
+    if profile.protect or profile.drop:
+        if profile.clear or profile.identifiers:
+            yield Problem(file, f"{key}.column", "`clear` or `identifiers` beside `protect` or `drop`", "remove them")
+        return
+    if profile.identifiers and (column.type != "VARCHAR" or profile.clear or column.accepted):
+        yield Problem(file, f"{key}.column.identifiers", "wants a text without `clear` and enum", "remove it")
+    if profile.identifiers == "mask" and column.key_position:
+        yield Problem(file, f"{key}.column.identifiers", "masks make different keys one", "quarantine, or protect it")
+    if profile.clear or column.accepted or column.type in ("BOOLEAN", "DATE", "TIMESTAMPTZ"):
+        return
+    kind = classify_identifying_name(column.physical_name) or classify_identifying_name(column.name)
+    place, reported = key, "is named like an identifier of a person and not protected"
+    if kind is None and column.pattern and (kind := classify_identifying_pattern(column.pattern)):
+        place, reported = f"{key}.logicalTypeOptions.pattern", "is that of an identifier, which nothing protects"
+    if kind is not None:
+        remedy = f"set `protect: {kind}` (or opaque) and a class, or say in `clear` why it stays as it is"
+        yield Problem(file, place, reported, remedy)
 
 
 def _list_patterns(delivery: DeliveryProfile) -> Iterator[tuple[str, str, set[str]]]:

@@ -272,6 +272,18 @@ class ColumnProfile(Closed):
         description="sentinels that mean: no value; of typed columns as values, however they are spelled",
     )
     protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
+    identifiers: Literal["quarantine", "mask", "refuse"] | None = Field(
+        None,
+        description="what becomes of identity numbers, phones, cards and their like inside a text: its row waits (as"
+        " where nothing is said of a text without protection, enum and pattern), stars replace them, or all is"
+        " refused",
+    )
+    clear: str | None = Field(
+        None,
+        min_length=8,
+        description="why a column whose name, pattern or values look like identifiers is kept as it is; nothing is"
+        " searched for in it",
+    )
     drop: bool = Field(False, description="checked like any column, but not kept in the lake")
 
     @property
@@ -302,6 +314,19 @@ class Column(Closed):
         """Whether a text is read without what surrounds it; what is no text is read both ways."""
         is_word = bool(self.key_position or self.accepted or self.profile.protect)
         return self.type == "VARCHAR" and (is_word if self.profile.strip is None else self.profile.strip)
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether anything may stand in it: a kept text that nothing protects and no list or pattern restricts."""
+        free = not (self.accepted or self.pattern or self.profile.protect or self.profile.drop)
+        return self.type == "VARCHAR" and free
+
+    @property
+    def on_identifiers(self) -> str | None:
+        """What becomes of identifiers inside the text; None where nothing is searched for."""
+        if self.profile.identifiers or not self.is_free_text or self.profile.clear:
+            return self.profile.identifiers
+        return "quarantine"
 
 
 class Dataset(Closed):

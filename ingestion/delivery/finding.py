@@ -16,7 +16,8 @@ from ingestion.delivery.candidates import Candidate, list_candidates
 from ingestion.delivery.companions import list_proofs
 from ingestion.delivery.identity import Delivery, DeliveryIncomplete, describe_incomplete, describe_os_error
 from ingestion.delivery.known import DeliveryHistory, read_known
-from ingestion.delivery.patterns import FREE, expect_name, place_companion
+from ingestion.delivery.near_names import list_near_names
+from ingestion.delivery.patterns import FREE, expect_name, fill_in_date, place_companion
 from ingestion.foundation import Settings
 from ingestion.foundation.files import digest_file
 
@@ -36,10 +37,11 @@ def find_deliveries(
             left out; or a file cannot be read or is still being written. One sentence a line.
     """
     known = read_known(contract, dataset, batch_date, ledger)
-    candidates = list_candidates(dataset, settings.locate_source(dataset.source), batch_date)
+    folder = settings.locate_source(dataset.source)
+    candidates = list_candidates(dataset, folder, batch_date)
     ready = [candidate for candidate in candidates if not candidate.lacks]
     complete: list[Delivery] = []
-    lacking = [(batch_date, lack) for lack in _list_lacks(dataset, batch_date, candidates, known)]
+    lacking = [(batch_date, lack) for lack in _list_lacks(dataset, batch_date, candidates, known, folder)]
     for candidate in ready:
         try:
             weight, changed_at = weigh_files(candidate.files), find_change(candidate.files)
@@ -96,15 +98,24 @@ def check_unchanged(delivery: Delivery) -> None:
 
 
 def _list_lacks(
-    dataset: Dataset, batch_date: date, candidates: Sequence[Candidate], known: DeliveryHistory
+    dataset: Dataset, batch_date: date, candidates: Sequence[Candidate], known: DeliveryHistory, folder: Path
 ) -> list[str]:
     """Why `batch_date` itself has no delivery; nothing where it has one, or where none is legal."""
     today = [candidate for candidate in candidates if candidate.day == batch_date]
     if known.has_landed(batch_date) or any(not candidate.lacks for candidate in today):
         return []
     if not today and "absent" not in dataset.delivery.no_data and is_due(dataset.delivery.calendar, batch_date):
-        return [f"no file {dataset.delivery.parts or dataset.delivery.files}"]
+        return [_describe_absence(dataset, batch_date, folder)]
     return [candidate.lacks for candidate in today]
+
+
+def _describe_absence(dataset: Dataset, day: date, folder: Path) -> str:
+    """The file that was looked for, and what lies there under a name like it."""
+    pattern = str(dataset.delivery.parts or dataset.delivery.files)
+    wanted = fill_in_date(pattern, day)
+    near = list_near_names(folder / wanted)
+    like = f"; {', '.join(near)} lies there: rename it, or correct `files` in the contract" if near else ""
+    return f"no file {wanted}{like}"
 
 
 def _refuse_rivals(candidate: Candidate, ready: Sequence[Candidate], dataset: Dataset) -> None:

@@ -16,6 +16,7 @@ from ingestion.delivery.extracted_text import UNSURE
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.identifiers import well_formed_sql
 from ingestion.identifiers.sensitive import forbidden_sql
+from ingestion.identifiers.within import holds_identifier_sql, masked_text_sql
 from ingestion.landing.instants import ISO, instant_sql, moment_sql
 from ingestion.landing.spellings import (
     boolean_sql,
@@ -43,6 +44,9 @@ ROUNDED_RULE = "number rounded by a spreadsheet"
 CELL_RULE = "value of the cell"
 TYPED_CELLS = ("excel", "parquet", "database")  # readers whose cells have types of their own, which are read as text
 EXPONENT = r"[+-]?[0-9]{1,18}([.][0-9]{0,17})?[eE][+-]?[0-9]{1,2}"
+IDENTIFIER_RULE, REFUSED_IDENTIFIER_RULE = "identifier in clear", "identifiers in clear"
+REFUSING_RULES = (FORBIDDEN_RULE, REFUSED_IDENTIFIER_RULE)
+SEARCHING_RULES = (*REFUSING_RULES, IDENTIFIER_RULE)  # costly, so evaluated once
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,8 @@ def exact_sql(column: Column, text: str, has_cells: bool = False, has_exponents:
     not read as it stands is read again without tabs, quotation marks and the like around it.
     """
     if column.type == "VARCHAR":
-        return f"trim({text})" if column.accepted and not column.is_stripped else text
+        kept = f"trim({text})" if column.accepted and not column.is_stripped else text
+        return masked_text_sql(kept) if column.on_identifiers == "mask" else kept
     if column.profile.strip is False:
         return _typed_sql(column, f"trim({text})", has_cells, has_exponents)
     values = (f"trim({text})", stripped_sql(text))
@@ -258,6 +263,10 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
                 yield RowRule(column.name, CELL_RULE, f"ends_with({raw}, '{UNSURE}')")
         if column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect):
             yield RowRule(column.name, FORBIDDEN_RULE, forbidden_sql(raw))
+        if column.on_identifiers in ("quarantine", "refuse"):
+            is_refused = column.on_identifiers == "refuse"
+            rule = REFUSED_IDENTIFIER_RULE if is_refused else IDENTIFIER_RULE
+            yield RowRule(column.name, rule, holds_identifier_sql(raw))
         if column.required:
             yield RowRule(column.name, "required", f"{value} is null and {absent}")
         if column.accepted:

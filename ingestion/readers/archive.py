@@ -18,7 +18,7 @@ from ingestion.contract.profiles import Archive
 from ingestion.delivery import Delivery
 from ingestion.delivery.patterns import fill_in_date
 from ingestion.foundation import Settings
-from ingestion.readers.reading import FileUnreadable
+from ingestion.readers.reading import FileUnreadable, SecretUnusable
 
 CHUNK = 1 << 20
 LARGEST_MEMBER = 20 * 1000**3
@@ -121,7 +121,7 @@ def _decode_name(info: zipfile.ZipInfo, archive: Archive) -> str:
 
 def _compose_password(delivery: Delivery, archive: Archive, settings: Settings) -> bytes:
     if archive.password is None:
-        raise FileUnreadable(
+        raise SecretUnusable(
             "is encrypted, but the contract declares no password; declare archive.password, or ask for a plain archive"
         )
     text = archive.password.replace("{yyyymmdd}", f"{delivery.batch_date:%Y%m%d}")
@@ -132,18 +132,20 @@ def _compose_password(delivery: Delivery, archive: Archive, settings: Settings) 
         except (OSError, UnicodeDecodeError):
             secret = ""
         if not secret:
-            raise FileUnreadable(f"is encrypted, but {path} holds no secret; put the one agreed with the party there")
+            raise SecretUnusable(f"is encrypted, but {path} holds no secret; put the one agreed with the party there")
         text = text.replace("{secret}", secret)
     return text.encode()
 
 
 def _read_pieces(container: zipfile.ZipFile, info: zipfile.ZipInfo, password: bytes | None) -> Iterator[bytes]:
     """The member's bytes, in chunks; at the end they have to be as many as declared, and their checksum right."""
-    damaged = FileUnreadable(
-        "is a damaged zip archive: its size, checksum or structure does not hold; ask for it again"
+    damaged = (
+        FileUnreadable("is a damaged zip archive: its size, checksum or structure does not hold; ask for it again")
         if password is None
-        else "cannot be decrypted: the password is wrong or the archive is damaged; compare the secret with the"
-        " party's, or ask for it again"
+        else SecretUnusable(
+            "cannot be decrypted: the password is wrong or the archive is damaged; compare the secret with the party's,"
+            " or ask for it again"
+        )
     )
     left = info.file_size
     info.file_size += 1  # the library stops at the declared size without looking whether there is more

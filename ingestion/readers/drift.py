@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ingestion.contract import Dataset
+from ingestion.contract.profiles import Column
 from ingestion.identifiers.sensitive import find_forbidden_names
 
 DATA = "(not shown: data in the heading)"
@@ -36,14 +37,18 @@ def match_columns(found: list[str], dataset: Dataset, is_ordered: bool) -> dict[
     refuse_forbidden(found)
     matched: dict[str, str | None] = {}
     for column in dataset.columns:
-        names = (column.physical_name, *column.profile.aliases)
-        matched[column.physical_name] = next((name for name in names if name in found), None)
+        matched[column.physical_name] = next((name for name in _names(column) if name in found), None)
     known = sum(name is not None for name in matched.values())
+    folded = {name.casefold().strip() for name in found}
+    same = sum(any(name.casefold() in folded for name in _names(column)) for column in dataset.columns)
     if 2 * known < len(matched) and 2 * _count_like(found, dataset) < len(matched):
         raise LayoutChanged(f"has no heading: line 1 holds {known} of {len(matched)} column names")
     untolerated = _list_untolerated(found, matched, dataset, is_ordered)
     if untolerated:
-        raise LayoutChanged(f"has other columns than the contract\n{render_differences(untolerated)}")
+        differs = "other columns than the contract"
+        if 2 * known < len(matched) <= 2 * same:
+            differs = "its column names in other case than the contract: give them as `aliases` there"
+        raise LayoutChanged(f"has {differs}\n{render_differences(untolerated)}")
     return matched
 
 
@@ -58,6 +63,10 @@ def _count_like(found: list[str], dataset: Dataset) -> int:
     """How many contracted names the file has, whatever their case."""
     given = {name.casefold() for name in found}
     return sum(column.physical_name.casefold() in given for column in dataset.columns)
+
+
+def _names(column: Column) -> tuple[str, ...]:
+    return (column.physical_name, *column.profile.aliases)
 
 
 def _list_untolerated(

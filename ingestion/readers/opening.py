@@ -10,10 +10,12 @@ from ingestion.contract import Dataset
 from ingestion.foundation.sql import quote_name
 from ingestion.readers.columnar import open_parquet, open_workbook
 from ingestion.readers.delimited import lines_sql, open_delimited, open_json_lines
+from ingestion.readers.drift import LayoutChanged
+from ingestion.readers.first_bytes import EXPECTED, name_content
 from ingestion.readers.fixed_width import UNIT_SEPARATOR, delimit_columns
 from ingestion.readers.line_form import lay_lines
 from ingestion.readers.lines import Numbers
-from ingestion.readers.reading import Lines, Reading
+from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Reading
 from ingestion.readers.recognition import refuse_other_encoding
 from ingestion.readers.shifted import mark_shifted
 from ingestion.readers.surrounding import drop_surroundings
@@ -40,6 +42,20 @@ def open_reading(
     """
     if dataset.delivery.reader in ("delimited", "fixed_width", "json_lines"):
         refuse_other_encoding(path, dataset.delivery.encoding)
+    try:
+        return _open(path, dataset, work, day, is_normalised, shifted)
+    except (FileUnreadable, LayoutChanged) as error:
+        content = name_content(path)
+        is_expected = content in EXPECTED.get(dataset.delivery.reader, ())
+        if content is None or is_expected or isinstance(error, LineEndsMixed):
+            raise
+        wanted = dataset.delivery.reader.replace("_", " ")
+        raise FileUnreadable(f"is {content} by its first bytes, not the {wanted} of its contract") from None
+
+
+def _open(
+    path: Path, dataset: Dataset, work: Path, day: date, is_normalised: bool, shifted: Numbers | None
+) -> Reading:
     path, dataset, remarks = lay_lines(path, dataset, work)
     delivery = dataset.delivery
     match delivery.reader:

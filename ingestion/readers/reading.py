@@ -16,6 +16,10 @@ class FileUnreadable(Exception):
     """The file as a whole does not match its contract's dialect; nothing of it can be trusted."""
 
 
+class SecretUnusable(FileUnreadable):
+    """What keeps the file from being opened lies here, not in the file: a secret or a declared password."""
+
+
 class LineEndsMixed(FileUnreadable):
     """Some lines end in CR LF and some in LF alone, which the parser refuses; open it with line ends made alike."""
 

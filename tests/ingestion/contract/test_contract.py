@@ -221,6 +221,30 @@ CROSS = {
         ("schema.rows.x.classification", "an identifier without class"),
     ),
     "C3": (rows(column("x", classification="C3")), ("schema.rows.x.classification", "C3 data is refused at the door")),
+    "identifier by name": (
+        rows(column("mobile", physicalName="手机号")),
+        ("schema.rows.mobile", "is named like an identifier of a person and not protected"),
+    ),
+    "identifier by a number's name": (
+        rows(column("phone_no", "BIGINT")),
+        ("schema.rows.phone_no", "is named like an identifier of a person and not protected"),
+    ),
+    "identifier by pattern": (
+        rows(column("x", logicalTypeOptions={"pattern": "1[3-9][0-9]{9}"})),
+        ("schema.rows.x.logicalTypeOptions.pattern", "is that of an identifier, which nothing protects"),
+    ),
+    "waiver beside protection": (
+        rows(column("x", protect="opaque", clear="it is known")),
+        ("schema.rows.x.column", "`clear` or `identifiers` beside `protect` or `drop`"),
+    ),
+    "search in a number": (
+        rows(column("x", "BIGINT", identifiers="mask")),
+        ("schema.rows.x.column.identifiers", "wants a text without `clear` and enum"),
+    ),
+    "masked key": (
+        contract("party", dataset(column("id", key=True, identifiers="mask"))),
+        ("schema.rows.id.column.identifiers", "masks make different keys one"),
+    ),
     "codes that are no text": (
         rows(column("x", "INTEGER", enum=["1"])),
         ("schema.rows.x.enum", "codes that are not text"),

@@ -74,8 +74,7 @@ def test_no_file_is_late_unless_the_contract_says_no_data(party: Party) -> None:
     with pytest.raises(DeliveryIncomplete) as late:
         party.land()
     assert str(late.value) == (
-        "party.rows of 2026-03-02: no file {yyyymmdd}/rows.csv;"
-        " wait for the party, or ask it to deliver, and run again."
+        "party.rows of 2026-03-02: no file 20260302/rows.csv; wait for the party, or ask it to deliver, and run again."
     )
     party.declare(*COLUMNS, **NO_FILE_IS_NO_DATA)
     assert party.land().arrivals == ()

@@ -205,10 +205,16 @@ def test_every_mutant_is_landed_quarantined_or_refused(dialect: str, mutations: 
 
 
 def test_the_files_themselves_land_whole(tmp_path: Path) -> None:
+    waived = {"cert": {"clear": "made up, and here as bytes"}}
     for name, chosen in DIALECTS.items():
         party = make_party(tmp_path / name)
         party.declare(
-            *(column(field, key=field == "id", **chosen.per_column(place, field)) for place, field in enumerate(NAMES)),
+            *(
+                column(
+                    field, key=field == "id", **(waived if field == "cert" else {}), **chosen.per_column(place, field)
+                )
+                for place, field in enumerate(NAMES)
+            ),
             **chosen.delivery,
         )
         party.deliver(chosen.compose())
