@@ -11,11 +11,19 @@ from functools import cache
 from ingestion.contract.profiles import Column, Contract, Dataset, DeliveryProfile
 from ingestion.contract.value_checks import NAMED_LAYOUTS, check_clock, check_layout, check_values
 from ingestion.foundation.declarations import Problem
-from ingestion.identifiers.sensitive import find_forbidden_names
+from ingestion.identifiers.sensitive import (
+    classify_identifying_name,
+    classify_identifying_pattern,
+    find_forbidden_names,
+)
 
 LAKE_TYPE = re.compile(r"VARCHAR|BOOLEAN|INTEGER|BIGINT|DOUBLE|DATE|TIMESTAMPTZ|DECIMAL\(\d{1,2},\d{1,2}\)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 LAYOUT_TRIAL = "select try_strptime('', $1), strftime(timestamp '2026-03-02', $1)"
+DATE_PARTS = ("{yyyymmdd}", "{yyyymm}", "{yyyy}", "{mm}", "{dd}", "{q}")
+WHOLE_DATES = ({"{yyyymmdd}"}, {"{yyyymm}"}, {"{yyyy}", "{mm}", "{dd}"}, {"{yyyy}", "{mm}"}, {"{yyyy}", "{q}"})
+XML_PATH = re.compile(r"[^/@${}]+(/[^/@${}]+)*(/@[^/@${}]+)?|@[^/@${}]+")
+RECORDS = re.compile(r"[$]([.]\w+)*")
 SUBSTITUTES = ("token", "masked", "birth_date")
 
 
@@ -35,6 +43,7 @@ def check_contract(contract: Contract, file: str) -> Iterator[Problem]:
         yield from _check_clocks(dataset, f"{key}.delivery", file)
         for column in dataset.columns:
             yield from _check_column(column, dataset, f"{key}.{column.name}", file)
+        yield from _check_surroundings(dataset, f"{key}.delivery", file)
 
 
 def _check_names(contract: Contract, file: str) -> Iterator[Problem]:
@@ -57,8 +66,15 @@ def _check_names(contract: Contract, file: str) -> Iterator[Problem]:
 def _check_key(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
     """The business key: there is one, its columns are ordered, kept and never missing."""
     columns = {column.name: column for column in dataset.columns}
-    if not dataset.key:
+    if not dataset.key and dataset.delivery.key == "columns":
         yield Problem(file, f"{key}.properties", "no primaryKey", "mark the business key")
+    if dataset.delivery.key == "none" and (dataset.key or dataset.delivery.mode != "append"):
+        yield Problem(
+            file,
+            f"{key}.delivery.key",
+            "none is for mode: append without a primaryKey",
+            "declare the key, or remove it",
+        )
     if len({column.key_position for column in dataset.columns if column.key_position}) < len(dataset.key):
         yield Problem(file, f"{key}.properties", "a primaryKeyPosition occurs twice", "number the key columns")
     for name in dataset.key:
@@ -89,8 +105,20 @@ def _check_origin(contract: Contract, dataset: Dataset, key: str, file: str) -> 
 
 def _check_file_names(delivery: DeliveryProfile, key: str, file: str) -> Iterator[Problem]:
     """Patterns of names: with the placeholders that they need, and no others."""
-    if delivery.files and "{yyyymmdd}" not in delivery.files and delivery.mode != "snapshot":
+    dates = {word for word in DATE_PARTS if word in (delivery.files or "")}
+    if delivery.files and not dates and delivery.mode != "snapshot":
         yield Problem(file, f"{key}.files", "no {yyyymmdd}", "the business date is part of the name")
+    if dates and dates not in WHOLE_DATES:
+        yield Problem(
+            file,
+            f"{key}.files",
+            f"{', '.join(sorted(dates))} is no whole date",
+            "one of {yyyymmdd}; {yyyymm}; {yyyy}, {mm}, {dd}; {yyyy}, {mm}; {yyyy}, {q}",
+        )
+    if delivery.calendar and delivery.calendar.on and delivery.calendar.every in ("day", "weekday"):
+        yield Problem(file, f"{key}.calendar.on", "has no meaning here", "remove it")
+    if delivery.calendar and delivery.calendar.every == "week" and (delivery.calendar.on or 7) > 7:
+        yield Problem(file, f"{key}.calendar.on", "is no day of the week", "1 (Monday) to 7")
     if delivery.resend and "{nn}" not in delivery.resend:
         yield Problem(file, f"{key}.resend", "no {nn}", "a re-send carries its number")
     for place, pattern, allowed in _list_patterns(delivery):
@@ -107,6 +135,32 @@ def _check_form(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
         yield Problem(file, f"{key}.parts", "wants a text file with {part} in `files` and no `resend`", "correct it")
     if delivery.sheet and delivery.reader != "excel":
         yield Problem(file, f"{key}.sheet", "belongs to excel, and only there", "remove it")
+    if delivery.archive and (delivery.archive.format == "gzip") == bool(delivery.archive.member):
+        yield Problem(file, f"{key}.archive.member", "belongs to zip and tar, and only there", "add or remove it")
+    if delivery.archive and delivery.archive.password and delivery.archive.format != "zip":
+        yield Problem(file, f"{key}.archive.password", "belongs to zip", "remove it")
+    if delivery.line_end != "lf" and (
+        not is_text or (delivery.line_end == "none" and delivery.reader != "fixed_width")
+    ):
+        yield Problem(file, f"{key}.line_end", "cr is for text, none for fixed_width", "correct it")
+    if delivery.encoding == "utf-16" and (delivery.reader not in ("delimited", "json_lines", "xml") or delivery.parts):
+        yield Problem(file, f"{key}.encoding", "utf-16 is for delimited and json_lines in one file", "correct it")
+    if delivery.line_end != "lf" and delivery.parts:
+        yield Problem(file, f"{key}.line_end", "cannot be combined with parts", "remove one")
+    if delivery.trimmed and delivery.reader != "fixed_width":
+        yield Problem(file, f"{key}.trimmed", "belongs to fixed_width, and only there", "remove it")
+    dates = {"yyyymmdd", "yyyymm", "yyyy", "mm", "dd"}
+    yield from _check_placeholders(file, f"{key}.sheet", delivery.sheet or "", dates | {"*"})
+    if delivery.escape and not delivery.quote:
+        yield Problem(file, f"{key}.escape", "belongs to a quote", "declare it, or remove the escape")
+    if delivery.records is None and delivery.reader == "xml":
+        yield Problem(file, f"{key}.records", "is missing", "name the elements that are rows: Document/Stmt/Ntry")
+    if delivery.records is not None and (delivery.reader not in ("json_lines", "xml") or delivery.parts):
+        yield Problem(file, f"{key}.records", "belongs to json_lines and xml in one file", "remove it")
+    elif delivery.records is not None and not (XML_PATH if delivery.reader == "xml" else RECORDS).fullmatch(
+        delivery.records
+    ):
+        yield Problem(file, f"{key}.records", f"{delivery.records!r} is no path of members", "write $.data.list")
     if delivery.archive and (delivery.parts or delivery.reader == "database"):
         yield Problem(file, f"{key}.archive", "cannot be combined with parts or a database", "remove one")
 
@@ -125,6 +179,43 @@ def _check_proofs(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
             yield Problem(file, f"{key}.ready.control.fields", f"{meaning!r} means nothing", "see class Control")
     if delivery.signature and len(_decode(delivery.signature.public_key)) != 32:
         yield Problem(file, f"{key}.signature.public_key", "not 32 bytes in base64", "ask the sender for its key")
+
+
+def _check_surroundings(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
+    """Lines that are no rows: only lines of text are, a trailer is recognised, and totals are about columns."""
+    delivery = dataset.delivery
+    trailer, columns = delivery.trailer, {column.name: column for column in dataset.columns}
+    if delivery.reader not in ("delimited", "fixed_width"):
+        for place in ("skip", "trailer", "totals"):
+            if getattr(delivery, place):
+                yield Problem(file, f"{key}.{place}", "belongs to delimited and fixed_width", "remove it")
+    if trailer and not trailer.begins and not (trailer.lines and {"rows"} & set(delivery.totals)):
+        yield Problem(
+            file,
+            f"{key}.trailer",
+            "a row could pass for it",
+            "give `begins`, or `lines` and the total `rows` it states",
+        )
+    if (trailer or delivery.skip or delivery.totals) and delivery.parts:
+        yield Problem(file, f"{key}.parts", "cannot be combined with skip, trailer or totals", "remove one")
+    for number, pattern in enumerate(delivery.skip):
+        if not _runs("select regexp_full_match('', $1)", pattern):
+            yield Problem(file, f"{key}.skip[{number}]", f"{pattern!r} cannot be used", "correct it")
+    for meaning, pattern in delivery.totals.items():
+        name = meaning.removeprefix("sum:")
+        is_sum = meaning != name and name in columns and columns[name].type.startswith(("DECIMAL", "BIGINT", "INTEGER"))
+        if not is_sum and meaning not in ("rows", "business_date"):
+            yield Problem(file, f"{key}.totals", f"{meaning!r} means nothing", "see class Control")
+        if _count_groups(pattern) != 1:
+            yield Problem(file, f"{key}.totals.{meaning}", f"{pattern!r} cannot be used", "give it one group")
+
+
+def _count_groups(pattern: str) -> int:
+    """Groups of a pattern; 0 where it is none."""
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return 0
 
 
 def _check_clocks(dataset: Dataset, key: str, file: str) -> Iterator[Problem]:
@@ -148,11 +239,19 @@ def _check_column(column: Column, dataset: Dataset, key: str, file: str) -> Iter
     for place, value, sql in _list_trials(column):
         if value is not None and not _runs(sql, str(value)):
             yield Problem(file, f"{key}.{place}", f"{value!r} cannot be used", "correct it")
-    if (dataset.delivery.reader == "json_lines") != bool(column.profile.path):
+    if (dataset.delivery.reader in ("json_lines", "xml")) != bool(column.profile.path):
         yield Problem(file, f"{key}.column.path", "belongs to json_lines, and only there", "add or remove it")
+    if column.profile.fill_down and dataset.delivery.reader != "excel":
+        yield Problem(file, f"{key}.column.fill_down", "belongs to excel, and only there", "remove it")
+    implied, scale = column.profile.implied_decimals, column.type.rstrip(")").rpartition(",")[2]
+    if implied and not (column.type.startswith("DECIMAL") and scale.isdigit() and implied <= int(scale)):
+        yield Problem(file, f"{key}.column.implied_decimals", f"has no meaning for {column.type}", "set DECIMAL")
+    if dataset.delivery.reader == "xml" and not XML_PATH.fullmatch(column.profile.path or ""):
+        yield Problem(file, f"{key}.column.path", "is no path of elements", "write Stmt/Id or Amt/@Ccy")
     if (dataset.delivery.reader == "fixed_width") != bool(column.profile.width):
         yield Problem(file, f"{key}.column.width", "belongs to fixed_width, and only there", "add or remove it")
     yield from _check_protection(column, dataset, key, file)
+    yield from _check_clear(column, key, file)
 
 
 def _check_type(column: Column, key: str, file: str) -> Iterator[Problem]:
@@ -189,17 +288,40 @@ def _check_protection(column: Column, dataset: Dataset, key: str, file: str) -> 
         yield Problem(file, key, "is named like authentication data (C3)", "remove it from the delivery")
 
 
+def _check_clear(column: Column, key: str, file: str) -> Iterator[Problem]:
+    """What stays in clear: nothing that is called or shaped like an identifier, unless a reason is given."""
+    profile = column.profile
+    if profile.protect or profile.drop:
+        if profile.clear or profile.identifiers:
+            yield Problem(file, f"{key}.column", "`clear` or `identifiers` beside `protect` or `drop`", "remove them")
+        return
+    if profile.identifiers and (column.type != "VARCHAR" or profile.clear or column.accepted):
+        yield Problem(file, f"{key}.column.identifiers", "wants a text without `clear` and enum", "remove it")
+    if profile.identifiers == "mask" and column.key_position:
+        yield Problem(file, f"{key}.column.identifiers", "masks make different keys one", "quarantine, or protect it")
+    if profile.clear or column.accepted or column.type in ("BOOLEAN", "DATE", "TIMESTAMPTZ"):
+        return
+    kind = classify_identifying_name(column.physical_name) or classify_identifying_name(column.name)
+    place, reported = key, "is named like an identifier of a person and not protected"
+    if kind is None and column.pattern and (kind := classify_identifying_pattern(column.pattern)):
+        place, reported = f"{key}.logicalTypeOptions.pattern", "is that of an identifier, which nothing protects"
+    if kind is not None:
+        remedy = f"set `protect: {kind}` (or opaque) and a class, or say in `clear` why it stays as it is"
+        yield Problem(file, place, reported, remedy)
+
+
 def _list_patterns(delivery: DeliveryProfile) -> Iterator[tuple[str, str, set[str]]]:
     """Key, pattern and the placeholders that it may hold."""
-    beside = {"name", "stem"}
-    yield "files", delivery.files or "", {"yyyymmdd", "part"} if delivery.parts else {"yyyymmdd"}
-    yield "resend", delivery.resend or "", {"yyyymmdd", "nn"}
-    yield "parts", delivery.parts or "", {"yyyymmdd"}
+    beside, dates = {"name", "stem"}, {"yyyymmdd", "yyyymm", "yyyy", "mm", "dd", "q"}
+    made = {"hhmmss", "yyyymmddhhmmss", "*"}
+    yield "files", delivery.files or "", dates | {"part"} if delivery.parts else dates | made
+    yield "resend", delivery.resend or "", dates | made | {"nn"}
+    yield "parts", delivery.parts or "", dates
     yield "ready.marker", delivery.ready.marker if delivery.ready else "", beside
     yield "checksum.file", delivery.checksum.file if delivery.checksum else "", beside
     yield "signature.file", delivery.signature.file if delivery.signature else "", beside
     if delivery.archive:
-        yield "archive.member", delivery.archive.member, {"yyyymmdd"}
+        yield "archive.member", delivery.archive.member or "", dates
         yield "archive.password", delivery.archive.password or "", {"yyyymmdd", "secret"}
 
 
@@ -228,7 +350,8 @@ def _list_trials(column: Column) -> Iterator[tuple[str, str | None, str]]:
     for layout in column.profile.formats:
         if layout not in NAMED_LAYOUTS:
             yield "column.format", layout, LAYOUT_TRIAL
-    yield "column.path", column.profile.path, "select json_extract_string('{}', $1)"
+    is_json = (column.profile.path or "").startswith("$")
+    yield "column.path", column.profile.path if is_json else None, "select json_extract_string('{}', $1)"
     if LAKE_TYPE.fullmatch(column.type):
         yield "physicalType", column.type, f"select $1, null::{column.type}"
         yield "logicalTypeOptions.minimum", column.minimum, f"select cast($1 as {column.type})"

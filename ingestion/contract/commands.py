@@ -9,6 +9,7 @@ import yaml
 from ingestion.contract import ContractInvalid, load_registry
 from ingestion.contract.code_tables import find_untranslated_codes
 from ingestion.contract.definitions import SHORT, DefinitionUnknown, compare_definitions, find_definition
+from ingestion.contract.marks import count_marks
 from ingestion.contract.owners import find_unowned
 from ingestion.foundation import Settings
 from ingestion.foundation.command_line import DONE, NO, Command, argument
@@ -21,6 +22,8 @@ def check_contracts(_given: argparse.Namespace, settings: Settings) -> int:
     if problems := find_untranslated_codes(registry, settings) + find_unowned(registry, settings.seeds):
         raise ContractInvalid(problems)
     print(f"{len(registry.contracts)} contracts, {len(registry.datasets)} datasets: no problem found.")
+    for name, marks in count_marks(settings).items():
+        print(f"{name}: {marks} places still say `check:`; read and correct each of them.")
     return DONE
 
 

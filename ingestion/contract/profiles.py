@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ingestion.foundation.declarations import Closed, DeclarationsInvalid
 
-Reader = Literal["delimited", "fixed_width", "json_lines", "parquet", "excel", "database"]
+Reader = Literal["delimited", "fixed_width", "json_lines", "xml", "parquet", "excel", "database"]
 NoData = Literal["absent", "marker_only", "empty_file", "header_only"]
 Digest = Literal["md5", "sha256", "sm3"]
 Identifier = Literal[
@@ -72,13 +72,28 @@ class Signature(Closed):
 
 
 class Archive(Closed):
-    """Zip archive (压缩包) around the data file; `files` then names the archive."""
+    """Archive (压缩包) around the data file; `files` then names the archive."""
 
-    member: str = Field(description="name of the data file inside, with {yyyymmdd}")
+    format: Literal["zip", "tar", "gzip"] = Field(
+        "zip", description="tar: packed or not; gzip: the one file, without a member"
+    )
+    member: str | None = Field(None, description="name of the data file inside, with {yyyymmdd}")
     names: Literal["gbk", "utf-8"] = Field("gbk", description="character set of names that are not marked as UTF-8")
     password: str | None = Field(
         None, description="with {yyyymmdd} for one that changes daily and {secret}, kept in <home>/keys/<source>.secret"
     )
+
+
+class Trailer(Closed):
+    """Lines below the rows (文件尾): they end the rows, and what they say of them goes into `totals`.
+
+    A file without its trailer was cut on the way, and is refused.
+    """
+
+    begins: str | None = Field(
+        None, min_length=1, description="text with which its first line begins; nothing below that line is a row"
+    )
+    lines: int | None = Field(None, ge=1, le=1000, description="lines that it has, blank ones not counted")
 
 
 class Drift(Closed):
@@ -87,6 +102,22 @@ class Drift(Closed):
     added: Literal["refuse", "ignore"] = Field("refuse", description="a column that the contract does not know")
     missing: Literal["refuse", "null"] = Field("refuse", description="an optional column that is not delivered")
     reordered: Literal["refuse", "accept"] = Field("refuse", description="known columns in another order")
+
+
+class Calendar(Closed):
+    """Calendar (交付日历): the business dates of which a dataset is delivered; on others no file is waited for.
+
+    The schedule of the source stays daily: a run of another date finds nothing to land, and is no failure.
+    """
+
+    every: Literal["day", "weekday", "week", "month", "quarter"] = Field(
+        "day", description="how often; weekday: Monday to Friday"
+    )
+    on: int | None = Field(
+        None, ge=1, le=31, description="day of the week (1 is Monday, none is 7) or of the month (none is the last)"
+    )
+    without: list[date] = Field(default_factory=list, description="dates without a delivery, as holidays (节假日)")
+    besides: list[date] = Field(default_factory=list, description="more dates with one, as worked Sundays (调休)")
 
 
 class Volume(Closed):
@@ -101,7 +132,13 @@ class DeliveryProfile(Closed):
 
     reader: Reader = Field(description="how the file is opened")
     files: str | None = Field(
-        None, description="path pattern below the source's folder with {yyyymmdd}; {part} in parts"
+        None,
+        description="path pattern below the source's folder: {yyyymmdd}, or {yyyy}, {mm}, {dd} apart; a month {yyyymm}"
+        " or quarter {yyyy} {q} means its last day; {part} in parts; {hhmmss} or {yyyymmddhhmmss}: when it was made, of"
+        " several the newest counts; {*}: free, one file a date",
+    )
+    calendar: Calendar | None = Field(
+        None, description="of which business dates it is delivered; none: every day (or as a schedule says)"
     )
     resend: str | None = Field(None, description="pattern of a corrected re-send, with {nn}, counted from 02")
     query: str | None = Field(None, description="SQL of a database source; :since (exclusive) and :until (inclusive)")
@@ -115,6 +152,10 @@ class DeliveryProfile(Closed):
     archive: Archive | None = Field(None, description="zip archive around the data file")
     checksum: Checksum | None = Field(None, description="digest beside the data file")
     signature: Signature | None = Field(None, description="signature beside the data file")
+    key: Literal["columns", "none"] = Field(
+        "columns",
+        description="`columns`: those with primaryKey; `none`: new facts without one, of which equal rows all count",
+    )
     mode: Literal["snapshot", "append", "upsert", "correction"] = Field(
         description="what a delivery holds: all rows, new ones, new or changed ones, or replacements of earlier ones"
     )
@@ -126,15 +167,40 @@ class DeliveryProfile(Closed):
         default_factory=lambda: Drift.model_validate({}), description="changes of layout that are tolerated"
     )
     business_date: str | None = Field(None, description="column that must hold the business date of the file's name")
-    encoding: Literal["utf-8", "gb18030", "cp1252"] = Field("utf-8", description="character set of a text file")
+    encoding: Literal["utf-8", "gb18030", "cp1252", "utf-16"] = Field(
+        "utf-8", description="character set of a text file; utf-16 with a mark of the byte order, or little-endian"
+    )
+    line_end: Literal["lf", "cr", "none"] = Field(
+        "lf", description="lf: CR LF too; cr: CR alone; none: records of a fixed width without line ends"
+    )
+    records: str | None = Field(
+        None,
+        description="where the rows of a document lie: the JSON path of an array (`$`, `$.data.list`), or the elements"
+        " of an XML document from its root on, without namespaces (`Document/Stmt/Ntry`)",
+    )
     separator: str = Field(",", min_length=1, max_length=4, description="between two columns of a delimited file")
-    quote: str = Field("", max_length=1, description="encloses a value, doubled inside it; empty: no quoting")
+    quote: str = Field("", max_length=1, description="encloses a value; empty: no quoting")
+    escape: Literal["", "\\"] = Field("", description="before a quote inside a value; empty: a quote is doubled")
     trailing_separator: bool = Field(False, description="every line ends with a separator")
     preamble: int = Field(0, ge=0, description="lines above the header that say nothing about the rows")
+    skip: list[str] = Field(
+        default_factory=list,
+        description="patterns of whole lines that are no rows: titles, subtotals, record types that nobody wants",
+    )
+    trailer: Trailer | None = Field(None, description="lines below the rows; none: every line is a row")
+    totals: dict[str, str] = Field(
+        default_factory=dict,
+        description="what lines that are no rows (above, skipped, below) state of the rows: a meaning of `control`"
+        " (`rows`, `business_date`, `sum:<column>`) to a pattern, whose one group is the value",
+    )
     header: Literal["none", "names", "count"] = Field(
         "names", description="line 1: a row, the names, `dataRowCount` and n"
     )
-    sheet: str | None = Field(None, description="sheet of a workbook; none: its only one")
+    sheet: str | None = Field(
+        None,
+        description="sheet of a workbook, with {yyyymmdd} or {*} (all that fit, of one heading); none: its only one",
+    )
+    trimmed: bool = Field(False, description="lines of a fixed-width file lost the blanks at their ends")
     missing: list[str] = Field(default_factory=lambda: [""], description="spellings of no value, in any column")
     recorded_at: str | None = Field(None, description="column that holds when the source itself recorded the row")
     conforms_to: str | None = Field(None, description="canonical entity that the staging model yields")
@@ -192,12 +258,32 @@ class ColumnProfile(Closed):
     thousands: bool = Field(False, description="digits are grouped by commas")
     width: int | None = Field(None, ge=1, description="bytes in a fixed-width file, in the file's own encoding")
     aliases: list[str] = Field(default_factory=list, description="names under which the file may also call the column")
-    path: str | None = Field(None, description="JSON path inside a JSON line")
+    path: str | None = Field(
+        None,
+        description="JSON path inside a JSON line; in XML elements below the record (`Amt`), or an attribute"
+        " (`Amt/@Ccy`); of several the texts, a line each",
+    )
+    fill_down: bool = Field(False, description="merged cells of a workbook: an empty cell means the one above")
+    implied_decimals: int | None = Field(
+        None, ge=1, le=18, description="digits behind a decimal point that is not written: 12345 means 123.45"
+    )
     missing: list[str] = Field(
         default_factory=list,
         description="sentinels that mean: no value; of typed columns as values, however they are spelled",
     )
     protect: Identifier | None = Field(None, description="kind of identifier; a token and its like replace it")
+    identifiers: Literal["quarantine", "mask", "refuse"] | None = Field(
+        None,
+        description="what becomes of identity numbers, phones, cards and their like inside a text: its row waits (as"
+        " where nothing is said of a text without protection, enum and pattern), stars replace them, or all is"
+        " refused",
+    )
+    clear: str | None = Field(
+        None,
+        min_length=8,
+        description="why a column whose name, pattern or values look like identifiers is kept as it is; nothing is"
+        " searched for in it",
+    )
     drop: bool = Field(False, description="checked like any column, but not kept in the lake")
 
     @property
@@ -228,6 +314,19 @@ class Column(Closed):
         """Whether a text is read without what surrounds it; what is no text is read both ways."""
         is_word = bool(self.key_position or self.accepted or self.profile.protect)
         return self.type == "VARCHAR" and (is_word if self.profile.strip is None else self.profile.strip)
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether anything may stand in it: a kept text that nothing protects and no list or pattern restricts."""
+        free = not (self.accepted or self.pattern or self.profile.protect or self.profile.drop)
+        return self.type == "VARCHAR" and free
+
+    @property
+    def on_identifiers(self) -> str | None:
+        """What becomes of identifiers inside the text; None where nothing is searched for."""
+        if self.profile.identifiers or not self.is_free_text or self.profile.clear:
+            return self.profile.identifiers
+        return "quarantine"
 
 
 class Dataset(Closed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,6 +68,7 @@ def record_delivery(
                 file_name=delivery.path.name,
                 file_size=delivery.size,
                 file_mtime_ns=delivery.mtime_ns,
+                file_ctime_ns=delivery.ctime_ns,
                 rows_in=counted[0],
                 rows_landed=counted[1],
                 rows_quarantined=counted[2],
@@ -121,9 +122,34 @@ def remember_file(delivery: Delivery, ledger: sa.Engine) -> None:
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.delivery_id == delivery.delivery_id)
-            .values(file_mtime_ns=delivery.mtime_ns)
+            .values(file_mtime_ns=delivery.mtime_ns, file_ctime_ns=delivery.ctime_ns)
         )
     _report("delivery_unchanged", delivery)
+
+
+def remember_change(delivery: Delivery, ledger: sa.Engine) -> None:
+    """The same bytes were put in their place again: note when, so that the file is not hashed again."""
+    with ledger.begin() as connection:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.delivery_id == delivery.delivery_id)
+            .values(file_ctime_ns=delivery.ctime_ns)
+        )
+
+
+def find_receipt(delivery: Delivery, ledger: sa.Engine) -> Delivery:
+    """The delivery with the receipt of what was landed for its date before, which it cannot have come before."""
+    table = deliveries.c
+    query = sa.select(sa.func.max(table.received_at)).where(
+        table.source == delivery.dataset.source,
+        table.dataset == delivery.dataset.name,
+        table.batch_date == delivery.batch_date,
+        table.state == "landed",
+        table.delivery_id != delivery.delivery_id,
+    )
+    with ledger.connect() as connection:
+        last = connection.execute(query).scalar()
+    return delivery if last is None else replace(delivery, replaces=datetime.fromisoformat(last))
 
 
 def _report(

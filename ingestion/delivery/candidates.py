@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,7 +11,15 @@ from pathlib import Path
 from ingestion.contract import Dataset
 from ingestion.delivery.companions import find_lack, find_marker_lack, read_companion
 from ingestion.delivery.identity import DeliveryRefused, describe_os_error
-from ingestion.delivery.patterns import NUMBER, compile_pattern, expect_name, fill_in_date, match_files, place_companion
+from ingestion.delivery.patterns import (
+    NUMBER,
+    NamedFile,
+    compile_pattern,
+    expect_name,
+    fill_in_date,
+    match_files,
+    place_companion,
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -38,22 +46,31 @@ def list_candidates(dataset: Dataset, folder: Path, until: date) -> list[Candida
         found = list(_list_split(dataset, folder, until))
     else:
         found = [
-            Candidate(day, number, path, lacks=find_lack(path, (path,), dataset))
+            Candidate(named.day, named.number, named.path, lacks=find_lack(named.path, (named.path,), dataset))
             for pattern in filter(None, (delivery.files, delivery.resend))
-            for day, number, path in match_files(pattern, folder, until)
-            if (number > 1) == (NUMBER in pattern)
+            for named in _keep_newest(match_files(pattern, folder, until))
+            if (named.number > 1) == (NUMBER in pattern)
         ]
     first = {candidate.day for candidate in found if candidate.sequence == 1}
     found.extend(candidate for candidate in _list_markers_alone(dataset, folder, until) if candidate.day not in first)
     return sorted(found)
 
 
+def _keep_newest(named: Iterable[NamedFile]) -> Iterator[NamedFile]:
+    """Of files that say when they were made, the newest of each date and number; all others."""
+    files = list(named)
+    newest = {}
+    for file in sorted(files, key=lambda file: (file.stamp, file.path)):
+        newest[file.day, file.number] = file.stamp
+    return (file for file in files if file.stamp == newest[file.day, file.number])
+
+
 def _list_split(dataset: Dataset, folder: Path, until: date) -> Iterator[Candidate]:
     delivery = dataset.delivery
-    lists = {day: path for day, _, path in match_files(str(delivery.parts), folder, until)}
+    lists = {named.day: named.path for named in match_files(str(delivery.parts), folder, until)}
     parts: dict[date, dict[str, tuple[int, Path]]] = {}
-    for day, number, path in match_files(str(delivery.files), folder, until):
-        parts.setdefault(day, {})[path.name] = (number, path)
+    for named in match_files(str(delivery.files), folder, until):
+        parts.setdefault(named.day, {})[named.path.name] = (named.number, named.path)
     for day in sorted({*lists, *parts}):
         there, name = parts.get(day, {}), expect_name(dataset, day, 1)
         if day not in lists:
@@ -104,8 +121,8 @@ def _list_markers_alone(dataset: Dataset, folder: Path, until: date) -> Iterator
     if ready is None or not (is_legal or "{" in ready.marker):
         return  # a marker that datasets share says nothing of one without a file
     expected = Path(str(dataset.delivery.parts or dataset.delivery.files))
-    for day, _, path in match_files(place_companion(expected, ready.marker).as_posix(), folder, until):
-        name = expect_name(dataset, day, 1)
+    for named in match_files(place_companion(expected, ready.marker).as_posix(), folder, until):
+        day, path, name = named.day, named.path, expect_name(dataset, named.day, 1)
         if is_legal:
             lacks = find_marker_lack(path, name, dataset, may_be_blank=ready.content == "file_name")
             yield Candidate(day, 1, path, is_empty=True, lacks=lacks)

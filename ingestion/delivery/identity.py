@@ -32,6 +32,7 @@ class Delivery:
     all and `mtime_ns` the last of all. With `is_empty`, `path` is the ready marker that alone says: no rows today.
     Where the contract has a control, checksum or signature file, `content_hash` covers it too, so that with a
     corrected one a refused delivery is another one. `occurrence` counts how often the same bytes took this place.
+    `ctime_ns` is when the file system last saw it change, `replaces` the receipt of what its date had before.
     """
 
     dataset: Dataset
@@ -45,11 +46,14 @@ class Delivery:
     parts: tuple[Path, ...] = ()
     is_empty: bool = False
     occurrence: int = 1
+    ctime_ns: int | None = None
+    replaces: datetime | None = None
 
     @property
     def received_at(self) -> datetime:
-        """Receipt in UTC, to the second."""
-        return datetime.fromtimestamp(self.mtime_ns // 1_000_000_000, tz=UTC)
+        """Receipt in UTC, to the second; never before that of what it replaces, whatever time the file bears."""
+        received = datetime.fromtimestamp(self.mtime_ns // 1_000_000_000, tz=UTC)
+        return received if self.replaces is None else max(received, self.replaces)
 
     @property
     def delivery_id(self) -> str:

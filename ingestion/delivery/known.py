@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ingestion.contract import Contract, Dataset
 from ingestion.delivery.candidates import Candidate
 from ingestion.delivery.identity import Delivery
+from ingestion.delivery.patterns import is_dated
 from ingestion.foundation.ledger import deliveries
 
 Weight = tuple[int, int]  # size of all files, modification time of the last one in nanoseconds
@@ -33,6 +34,9 @@ class DeliveryHistory:
             self._names.setdefault(row.batch_date, set()).add(row.file_name)
             key = (row.file_name, row.batch_date, row.file_size, row.file_mtime_ns)
             self._states.setdefault(key, {})[row.delivery_id] = row.state
+        self._changes = {row.delivery_id: row.file_ctime_ns for row in held}
+        landed = [row for row in held if row.state == "landed" and row.superseded_at is None]
+        self._newest = sorted((row.batch_date, row.content_hash) for row in landed)
         refused = [row for row in held if row.state == "refused"]
         newest = [row for row in held if row.batch_date == batch_date][-1:]
         self._refused_today = {row.delivery_id for row in newest if row.state == "refused"}
@@ -60,6 +64,20 @@ class DeliveryHistory:
         return "landed" in before.values() or bool(
             before and not self._judged_again & set(before) and not has_companions
         )
+
+    def may_have_changed(self, candidate: Candidate, weight: Weight, changed_at: int) -> bool:
+        """Whether the landed file was replaced or written since by one of the same size and modification time."""
+        before = self._find_states(candidate, weight)
+        landed = [name for name, state in before.items() if state == "landed"]
+        return bool(landed) and all(self._changes[name] not in (None, changed_at) for name in landed)
+
+    def is_unchanged(self, delivery: Delivery) -> bool:
+        """Whether a snapshot whose name bears no date is still the one that was landed last, for an earlier date."""
+        pattern = delivery.dataset.delivery.files
+        if pattern is None or is_dated(pattern) or delivery.is_empty:
+            return False
+        before = [content for day, content in self._newest if day <= delivery.batch_date]
+        return bool(before) and before[-1] == delivery.content_hash
 
     def is_judged(self, delivery: Delivery, candidate: Candidate, weight: Weight) -> bool:
         """Whether this very content was judged already, and would be judged alike."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -29,6 +30,7 @@ from ingestion.delivery.patterns import place_companion
 from ingestion.foundation import Settings
 from ingestion.foundation.files import digest_file
 
+Total = TypeVar("Total", int, Decimal)
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sm3": 64}
 SIGNATURE_BYTES = 64
 DIGITS = 80
@@ -71,6 +73,39 @@ def verify_delivery(delivery: Delivery, settings: Settings) -> ControlTotals:
         ) from None
     check_unchanged(delivery)
     return stated
+
+
+def read_totals(delivery: Delivery, remarks: Sequence[str], stated: ControlTotals) -> ControlTotals:
+    """Totals that lines which are no rows state of the rows, beside those of a control file.
+
+    Raises:
+        DeliveryRefused: a contracted total is not stated, or differently in two places, or another business date is.
+    """
+    dataset, rows, sums = delivery.dataset, stated.rows, dict(stated.sums)
+    for meaning, pattern in dataset.delivery.totals.items():
+        found = {match[1].strip() for text in remarks for match in re.finditer(pattern, text) if match[1]}
+        if len(found) != 1:
+            said = "no line that is no row states" if not found else f"{len(found)} lines state differently"
+            raise DeliveryRefused(f"{said} what the contract calls {meaning} in `totals`")
+        (value,) = found
+        match meaning:
+            case "business_date":
+                if re.sub("[^0-9]", "", value) != f"{delivery.batch_date:%Y%m%d}":
+                    raise DeliveryRefused(f"states another business date than {delivery.batch_date}")
+            case "rows":
+                rows = _agree(rows, _parse_count(value, meaning, delivery.path.name), meaning)
+            case total:
+                column = total.removeprefix("sum:")
+                amount = _parse_amount(value, meaning, delivery.path.name, dataset, column)
+                sums[column] = _agree(sums.get(column), amount, meaning)
+    return ControlTotals(rows, sums)
+
+
+def _agree(held: Total | None, found: Total, meaning: str) -> Total:
+    """A total that control file and data file both may state."""
+    if held is not None and held != found:
+        raise DeliveryRefused(f"states {meaning} otherwise than its control file")
+    return found
 
 
 def compare_totals(stated: ControlTotals, rows: int, sums: dict[str, Decimal]) -> None:
@@ -219,8 +254,9 @@ def _parse_count(value: str, label: str, name: str) -> int:
 
 def _parse_amount(value: str, label: str, name: str, dataset: Dataset, column: str) -> Decimal:
     is_grouped = any(entry.name == column and entry.profile.thousands for entry in dataset.columns)
+    implied = next((entry.profile.implied_decimals for entry in dataset.columns if entry.name == column), None)
     if AMOUNT.fullmatch(value):
-        return Decimal(value)
+        return Decimal(value).scaleb(-implied) if implied and "." not in value else Decimal(value)
     if is_grouped and GROUPED.fullmatch(value):
         return Decimal(value.replace(",", ""))
     raise DeliveryRefused(f"{name} states a {label} that is not an amount")

@@ -15,6 +15,15 @@ from ingestion.identifiers.kinds import CODES
 
 LONG_NUMBER = re.compile(r"[0-9]{11,}[0-9Xx]?")  # a date is shorter
 SHORTEST = 15
+OF_IDENTIFIER = re.compile(
+    r"_(count|cnt|flag|status|type|code|at|date|time|days|score|level|rank|verified|bound|model|brand|source|ratio)_$"
+    r"|(数|次数|个数|状态|类型|标志|时间|日期|天数|评分|来源|是否\w*)_$|^_(is|has|是否)"
+)
+EXAMPLES = {  # accepted where a pattern is of the kind; not accepted by it
+    "cert_no": (("11010119900307109X", "320102200004120990"), ("A10101199003071090", "11010119900307109Y", "1")),
+    "mobile": (("13909114101", "15995577889", "19900000000"), ("00000000000", "1390911410", "A3909114101")),
+    "bank_card": (("6222021234567890123", "6222021234567890"), ("0000000000000000", "20260302000", "A222021234567890")),
+}
 TRACK_1 = r"B[0-9]{12,19}\^[^\^]{2,26}\^[0-9]{4}"
 TRACK_2 = "(^|[^0-9])[0-9]{12,19}=[0-9]{7,}"
 CARD_WITH_CODE = (
@@ -35,9 +44,29 @@ def find_forbidden_names(names: list[str]) -> list[str]:
 
 def classify_name(name: str) -> str | None:
     """What a column's name promises (`password`, `card_verification`, `magnetic_track`, `biometric`), if C3."""
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
-    spelled = "_" + re.sub(r"[^0-9a-z\u3400-\u9fff]+", "_", words) + "_"
-    for kind, listed in _read_words().items():
+    return _classify(name, "forbidden_names")
+
+
+def classify_identifying_name(name: str) -> str | None:
+    """The kind of identifier that a column's name promises; None for a count, a flag or a time of one."""
+    return None if OF_IDENTIFIER.search(_split_words(name)) else _classify(name, "identifying_names")
+
+
+def classify_identifying_pattern(pattern: str) -> str | None:
+    """The kind of identifier whose form a column's pattern is: it accepts examples of it, and no other text as long."""
+    try:
+        accepts = re.compile(pattern).fullmatch
+    except re.error:
+        return None
+    for kind, (examples, others) in EXAMPLES.items():
+        if all(map(accepts, examples)) and not any(map(accepts, others)):
+            return kind
+    return None
+
+
+def _classify(name: str, listed_in: str) -> str | None:
+    spelled = _split_words(name)
+    for kind, listed in _read_words(listed_in).items():
         left = spelled
         for exception in listed.get("except", ()):
             left = left.replace(_delimit_word(exception), "_")
@@ -46,9 +75,14 @@ def classify_name(name: str) -> str | None:
     return None
 
 
+def _split_words(name: str) -> str:
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+    return "_" + re.sub(r"[^0-9a-z\u3400-\u9fff]+", "_", words) + "_"
+
+
 @cache
-def _read_words() -> dict[str, dict[str, Any]]:
-    return tomllib.loads((CODES / "forbidden_names.toml").read_text(encoding="utf-8"))
+def _read_words(listed_in: str) -> dict[str, dict[str, Any]]:
+    return tomllib.loads((CODES / f"{listed_in}.toml").read_text(encoding="utf-8"))
 
 
 def redact_numbers(text: str) -> str:
@@ -84,14 +118,18 @@ def forbidden_sql(text: str) -> str:
     return f"({text} is not null and strlen({text}) >= {SHORTEST} and ({forbidden_kind_sql(text)}) is not null)"
 
 
+def luhn_sql(number: str) -> str:
+    """SQL that is true where a text of digits passes Luhn's test (ISO/IEC 7812)."""
+    digit = "try_cast(substr(number, length(number) - place, 1) as integer)"
+    doubled = f"case when place % 2 = 1 then {digit} * 2 - case when {digit} > 4 then 9 else 0 end else {digit} end"
+    total = f"list_sum(list_transform(range(length(number)), lambda place: {doubled}))"
+    return f"list_transform([{number}], lambda number: {total} % 10 = 0)[1]"  # the number is worked out once
+
+
 def _card_kind_sql(text: str) -> str:
     """A card number that passes Luhn's test, its expiry and three digits, all in one text."""
     number = f"replace(regexp_extract({text}, '{CARD_WITH_CODE}', 1), ' ', '')"
-    digit = "cast(substr(number, length(number) - place, 1) as integer)"
-    doubled = f"case when place % 2 = 1 then {digit} * 2 - case when {digit} > 4 then 9 else 0 end else {digit} end"
-    total = f"list_sum(list_transform(range(length(number)), lambda place: {doubled}))"
-    is_card = f"list_transform([{number}], lambda number: {total} % 10 = 0)[1]"  # the number is worked out once
     return (
         f"case when regexp_matches({text}, '{CARD_WITH_CODE}')"
-        f" then case when {is_card} then 'card_verification' end end"
+        f" then case when {luhn_sql(number)} then 'card_verification' end end"
     )

@@ -66,7 +66,9 @@ def compare_versions(
         new_file = quote_text(folder / after / "part-00.parquet")
         connection.execute(f"create view new as from read_parquet({new_file})").fetchall()
         counts = connection.execute(
-            f"""
+            _count_equal_sql(columns)
+            if not key
+            else f"""
             select
                 count(*) filter (old._delivery_id is null), count(*) filter (new._delivery_id is null),
                 count(*) filter (old._delivery_id is not null and new._delivery_id is not null and not ({same})),
@@ -89,6 +91,21 @@ def compare_versions(
     )
     _write_difference(difference, settings.reports / "differences" / dataset.source / dataset.name)
     return difference
+
+
+def _count_equal_sql(columns: list[str]) -> str:
+    """SQL of rows added, removed, changed and unchanged where rows have no key: equal ones are the same row."""
+    listed = ", ".join(map(quote_name, columns))
+    grouped = " full join ".join(
+        f"(select {listed}, count(*) as {side}_rows from {side} group by all) as {side}" for side in ("old", "new")
+    )
+    same = " and ".join(f"old.{quote_name(name)} is not distinct from new.{quote_name(name)}" for name in columns)
+    before, after = "coalesce(old_rows, 0)", "coalesce(new_rows, 0)"
+    return (
+        f"select coalesce(sum(greatest({after} - {before}, 0)), 0)::bigint,"
+        f" coalesce(sum(greatest({before} - {after}, 0)), 0)::bigint, 0,"
+        f" coalesce(sum(least({before}, {after})), 0)::bigint from {grouped} on {same}"
+    )
 
 
 def _write_difference(difference: VersionDifference, folder: Path) -> None:

@@ -21,7 +21,12 @@ MOST_DESCENTS = 16
 
 
 def drop_duplicates(connection: duckdb.DuckDBPyConnection, dataset: Dataset, part: Path) -> pl.DataFrame:
-    """Rewrite a part file without the later occurrences of a key; returns what was kept out, by line."""
+    """Rewrite a part file without the later occurrences of a key; returns what was kept out, by line.
+
+    Facts without a key are all kept, equal ones too.
+    """
+    if not dataset.key:
+        return pl.DataFrame(schema=KEPT_OUT)
     columns = {column.name: column for column in dataset.columns}
     key = ", ".join(quote_name(f"{name}_token" if columns[name].profile.protect else name) for name in dataset.key)
     rows = f"read_parquet({quote_text(part)})"

@@ -117,6 +117,8 @@ def judge_delivery(
     if counts.rows_in == 0 and reading.lines is not None:
         checks.append(_check_empty_form(delivery, reading.lines))
     checks += [_check_volume(delivery, counts.rows_in), _check_share(delivery, kept_out, counts.rows_in)]
+    if counts.rows_in and not counts.rows_landed:
+        checks.append(_check_some_landed(delivery, counts, kept_out))
     checks += _check_business_date(connection, delivery, part)
     checks += _check_rounded(connection, delivery, part)
     checks += check_totals(stated, counts.rows_in, sums)
@@ -226,6 +228,19 @@ def _check_share(delivery: Delivery, kept_out: pl.DataFrame, rows_in: int) -> De
         f" rule {rule}, {count} rows, first at {_locate(delivery, kept_out.item(0, 'line_number'))})"
     )
     return DeliveryCheck("quarantine_share", False, observed, f"{share:.2%}", sentence, kept_out.height)
+
+
+def _check_some_landed(delivery: Delivery, counts: Counts, kept_out: pl.DataFrame) -> DeliveryCheck:
+    """One broken row is never too many, unless it is all there is: then the file is not what was agreed."""
+    is_held = delivery.dataset.delivery.max_quarantine_share == 1
+    sentence = ""
+    if not is_held:
+        line, column, rule = kept_out.row(0)
+        sentence = (
+            f"has no row that can be read: all {counts.rows_in} break a rule (first at {_locate(delivery, line)}:"
+            f" column {column or '(line)'}, rule {rule})"
+        )
+    return DeliveryCheck("some_landed", is_held, f"{counts.rows_landed} rows", "1 or more", sentence)
 
 
 def _check_business_date(

@@ -15,6 +15,7 @@ import polars as pl
 
 from ingestion.contract import Contract, Dataset
 from ingestion.delivery import Delivery, verify_delivery
+from ingestion.delivery.verification import read_totals
 from ingestion.foundation import Settings
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.lake import choose_parquet_options, derive_lake_schema, open_connection
@@ -28,7 +29,7 @@ from ingestion.protection import Keys, register_functions
 from ingestion.readers import Reading, open_reading
 from ingestion.readers.layout import LineLayout, list_rejected_lines, survey_lines
 from ingestion.readers.plain import make_plain_file
-from ingestion.readers.reading import SHEET, LineEndsMixed
+from ingestion.readers.reading import SHEET, LineEndsMixed, RowsShifted
 
 MEMORY_LIMIT = "640MB"
 NOTHING = Replaced()
@@ -82,7 +83,8 @@ def parse_delivery(
             _write_nothing(connection, dataset, part)
             judgement = judge_loss(check_totals(stated, 0, {}), 0, replaced)
             return Parsed(0, 0, pl.DataFrame(schema=KEPT_OUT), judgement, work)
-        reading, layout = _open(connection, path, dataset, work)
+        reading, layout = _open(connection, path, delivery, work)
+        stated = read_totals(landing, reading.remarks, stated)
         typed = type_rows(connection, contract, landing, reading, layout, part, keys, list(stated.sums))
         kept_out = [typed.broken, drop_duplicates(connection, dataset, part)]
         if layout is not None:
@@ -100,21 +102,40 @@ def parse_delivery(
 
 
 def _open(
-    connection: duckdb.DuckDBPyConnection, path: Path, dataset: Dataset, work: Path
+    connection: duckdb.DuckDBPyConnection, path: Path, delivery: Delivery, work: Path
 ) -> tuple[Reading, LineLayout | None]:
     """Open a plain file, of a text file find where its rows lie, and put its distinct identifiers into a table."""
-    texts = texts_sql(dataset)
+    texts = texts_sql(delivery.dataset)
     try:
-        reading = open_reading(path, dataset, work)
-        layout = survey_lines(connection, reading, texts, TEXTS) if reading.lines else None
+        reading, layout = _survey(connection, path, delivery, work, texts)
     except LineEndsMixed:
-        reading = open_reading(path, dataset, work, is_normalised=True)
-        layout = survey_lines(connection, reading, texts, TEXTS)
+        reading, layout = _survey(connection, path, delivery, work, texts, is_normalised=True)
     if reading.sheet is not None:
         connection.register(SHEET, reading.sheet)
     if layout is None and texts:
         _list_texts(connection, reading, texts)
     return reading, layout
+
+
+def _survey(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    delivery: Delivery,
+    work: Path,
+    texts: Sequence[str],
+    is_normalised: bool = False,
+) -> tuple[Reading, LineLayout | None]:
+    """Open a plain file and find where its rows lie; once more where the parser did not see that lines are too wide."""
+    reading = open_reading(path, delivery.dataset, work, delivery.batch_date, is_normalised)
+    if reading.lines is None:
+        return reading, None
+    try:
+        return reading, survey_lines(connection, reading, texts, TEXTS)
+    except RowsShifted as found:
+        for table in (TEXTS, "reject_errors", "reject_scans"):
+            connection.execute(f"drop table {table}").fetchall()
+        reading = open_reading(path, delivery.dataset, work, delivery.batch_date, is_normalised, found.lines)
+        return reading, survey_lines(connection, reading, texts, TEXTS)
 
 
 def _list_texts(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from ingestion.foundation.sql import quote_text
 from ingestion.foundation.verdict import write_verdicts
 from ingestion.lake import choose_parquet_options
 from ingestion.landing.committing import commit_delivery, lock_source
+from ingestion.landing.held import list_held_sql
 from ingestion.landing.kept_out import RAW, ROWS
 from ingestion.landing.parsing import LANDED, PART, QUARANTINED, Parsed, parse_delivery
 from ingestion.landing.verdicts import form_verdict
@@ -59,19 +60,7 @@ class HeldDelivery:
 
 def list_held(settings: Settings, source: str | None = None, batch_date: date | None = None) -> list[HeldDelivery]:
     """Quarantines of current deliveries that were not replayed yet, by source, dataset and date."""
-    query = (
-        sa.select(deliveries)
-        .outerjoin(replays, replays.c.delivery_id == deliveries.c.delivery_id)
-        .where(
-            deliveries.c.state == "landed",
-            deliveries.c.rows_quarantined > 0,
-            deliveries.c.superseded_at.is_(None),
-            replays.c.replay_id.is_(None),
-        )
-        .order_by(deliveries.c.source, deliveries.c.dataset, deliveries.c.batch_date, deliveries.c.version)
-    )
-    if source is not None:
-        query = query.where(deliveries.c.source == source)
+    query = list_held_sql(source)
     if batch_date is not None:
         query = query.where(deliveries.c.batch_date == batch_date)
     with use_ledger(settings) as connection:

@@ -14,21 +14,29 @@ import sqlalchemy as sa
 
 from ingestion.contract import Contract, Dataset, load_contract
 from ingestion.delivery import Delivery, DeliveryIncomplete, DeliveryRefused, find_deliveries
-from ingestion.delivery.bookkeeping import count_occurrence, list_superseded, record_delivery, remember_file
+from ingestion.delivery.bookkeeping import (
+    count_occurrence,
+    find_receipt,
+    list_superseded,
+    record_delivery,
+    remember_file,
+)
 from ingestion.delivery.extraction import extract_delivery, extract_restated, list_dates_to_extract
 from ingestion.delivery.gaps import list_missing_dates, list_unknown_files
 from ingestion.foundation import Settings, list_files, load_settings
-from ingestion.foundation.ledger import open_ledger
+from ingestion.foundation.ledger import deliveries, open_ledger
 from ingestion.foundation.verdict import write_verdicts
 from ingestion.identifiers.sensitive import redact_numbers
 from ingestion.lake import compare_versions
 from ingestion.landing.committing import commit_delivery, lock_source
+from ingestion.landing.held import list_held_sql
 from ingestion.landing.judgement import Judgement, Replaced, judge_unread
 from ingestion.landing.parsing import Parsed, parse_delivery
 from ingestion.landing.replacing import find_replaced
 from ingestion.landing.verdicts import form_verdict
 from ingestion.protection import Keys, load_keys
 from ingestion.readers import FileUnreadable, LayoutChanged
+from ingestion.readers.reading import SecretUnusable
 
 NOT_LANDED = (DeliveryRefused, FileUnreadable, LayoutChanged)
 
@@ -127,6 +135,7 @@ def _list_pending(
 
 def _list_warnings(contract: Contract, batch_date: date, settings: Settings, ledger: sa.Engine) -> Iterator[str]:
     """What does not stop a landing, but somebody should look at."""
+    yield from _list_replayable(contract, ledger)
     for dataset in contract.datasets:
         if dataset.delivery.reader != "database":
             for day in list_missing_dates(contract, dataset, batch_date, settings, ledger):
@@ -134,6 +143,19 @@ def _list_warnings(contract: Contract, batch_date: date, settings: Settings, led
     for path in list_unknown_files(contract, batch_date, settings):
         name = redact_numbers(path.name)
         yield f"{name} is named by no dataset of {contract.source}.yml; add it to the contract, or remove it."
+
+
+def _list_replayable(contract: Contract, ledger: sa.Engine) -> Iterator[str]:
+    """Quarantines of another version of the contract, whose rows the present one may accept."""
+    query = list_held_sql(contract.source).where(deliveries.c.contract_version != contract.version)
+    with ledger.connect() as connection:
+        rows = connection.execute(query).all()
+    for row in rows:
+        yield (
+            f"{row.rows_quarantined:,} rows of {row.source}.{row.dataset} of {row.batch_date} wait since version"
+            f" {row.contract_version} of the contract; `python -m ingestion quarantine replay {row.delivery_id[:12]}`"
+            " tries them under the present one."
+        )
 
 
 @contextmanager
@@ -151,6 +173,7 @@ def _land(
     contract: Contract, delivery: Delivery, settings: Settings, ledger: sa.Engine, keys: Keys, work: Path
 ) -> Arrival:
     delivery, held = count_occurrence(delivery, ledger)
+    delivery = find_receipt(delivery, ledger)
     replaced = find_replaced(delivery, contract, ledger)
     is_known = held is not None and held.contract_version == contract.version and not replaced.is_accepted
     if held is not None and (held.state == "landed" or is_known):
@@ -180,6 +203,9 @@ def _judge(
     """Parse a delivery, and judge it: by its checks, or by what kept it from being read."""
     try:
         parsed = parse_delivery(contract, delivery, settings, keys, folder, replaced=replaced)
+    except SecretUnusable as error:  # not remembered: with the right secret the same bytes may be landed
+        reported = f"{delivery}: {error}; nothing of it was landed. Correct it here, then land again."
+        raise DeliveryRefused(reported) from None
     except NOT_LANDED as error:
         return None, judge_unread(error)
     return parsed, parsed.judgement
@@ -190,7 +216,8 @@ def _compose_reason(delivery: Delivery, refusal: str) -> str:
     sentence, _, table = refusal.partition("\n")
     return (
         f"{delivery}: {sentence.rstrip(':')}; nothing of it was landed, the previous data stays."
-        f" Ask the party to deliver again.\n{table}"
+        f" Ask the party to deliver again; this is remembered for the file under version {delivery.contract_version} of"
+        f" the contract: where that was wrong, correct it, raise its version and land again.\n{table}"
     ).rstrip()
 
 

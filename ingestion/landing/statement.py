@@ -14,7 +14,7 @@ from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.lake import derive_lake_schema
 from ingestion.landing.identifier_sets import IdentifierSets, texts_sql
 from ingestion.landing.typing_rules import (
-    FORBIDDEN_RULE,
+    SEARCHING_RULES,
     RowRule,
     bare_sql,
     cast_sql,
@@ -54,7 +54,7 @@ def pass_sql(
     columns. `line_number` is SQL of the line of a row from `_ordinal`; None where the relation numbers its rows itself,
     in `_row`. `has_quotes` says that the relation marks rows whose quote was never closed, as `_is_open`.
     """
-    searches = {place: f"_found_{place}" for place, rule in enumerate(sets.rules) if rule.rule == FORBIDDEN_RULE}
+    searches = {place: f"_found_{place}" for place, rule in enumerate(sets.rules) if rule.rule in SEARCHING_RULES}
     searched = ["*", *(f"{sets.rules[place].violated} as {name}" for place, name in searches.items())]
     violated = [searches.get(place, rule.violated) for place, rule in enumerate(sets.rules)]
     words = [violated[start : start + RULES_A_WORD] for start in range(0, len(violated), RULES_A_WORD)]
@@ -123,10 +123,13 @@ def lineage_sql(contract: Contract, delivery: Delivery, line_number: str) -> str
 
 
 def known_at_sql(contract: Contract, delivery: Delivery) -> str:
-    """Receipt; for rows recorded before go-live, the moment a daily delivery would have brought them."""
+    """Receipt; for rows recorded before go-live, the moment a daily delivery would have brought them.
+
+    What replaces an earlier delivery is known since its own receipt, whenever its rows were recorded.
+    """
     received = f"timestamptz {quote_text(delivery.received_at.isoformat())}"
     column = delivery.dataset.delivery.recorded_at
-    if column is None:
+    if column is None or delivery.replaces is not None:
         return received
     day = f"cast({quote_name(f'v_{column}')} as date)"
     usual = f"cast({day} + 1 + time '{contract.profile.available_at}' as timestamptz)"

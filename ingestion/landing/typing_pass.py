@@ -22,7 +22,7 @@ from ingestion.lake import choose_parquet_options
 from ingestion.landing.identifier_sets import IN_ORDER, judge_sets
 from ingestion.landing.kept_out import KEPT_OUT
 from ingestion.landing.statement import RULES_A_WORD, count_words, list_rules, pass_sql
-from ingestion.landing.typing_rules import FORBIDDEN_RULE, JSON_RULE, RowRule
+from ingestion.landing.typing_rules import JSON_RULE, REFUSING_RULES, RowRule
 from ingestion.protection import Keys
 from ingestion.readers import Reading
 from ingestion.readers.layout import LineLayout
@@ -32,7 +32,7 @@ HITS = pl.Schema({"line_number": pl.Int64, "place": pl.Int32, "column": pl.Strin
 
 @dataclass(frozen=True)
 class TypingResult:
-    """What the pass found: broken rows by line, values that look like authentication data, and totals over all rows."""
+    """What the pass found: broken rows by line, values for which all is refused, and totals over all rows."""
 
     broken: pl.DataFrame
     forbidden: pl.DataFrame
@@ -89,7 +89,7 @@ def type_rows(
         for place, name in enumerate(summed)
     }
     hits = _list_hits(noted, rules, layout)
-    return TypingResult(_name_rules(hits), hits.filter(pl.col("rule") == FORBIDDEN_RULE), sums)
+    return TypingResult(_name_rules(hits), hits.filter(pl.col("rule").is_in(REFUSING_RULES)), sums)
 
 
 def _register(
@@ -123,12 +123,19 @@ def _list_hits(noted: pl.DataFrame, rules: Sequence[RowRule], layout: LineLayout
     return pl.concat(hits).sort("line_number", "place")
 
 
+def _name_other_columns() -> pl.Expr:
+    """A rule, with its column before it where that is not the row's first broken one."""
+    is_other = pl.col("column") != pl.col("column").first().over("line_number")
+    return pl.when(is_other & (pl.col("column") != "")).then(pl.col("column") + ": " + pl.col("rule")).otherwise("rule")
+
+
 def _name_rules(hits: pl.DataFrame) -> pl.DataFrame:
-    """One row for each broken row: its line, the first broken column, all broken rules (of no JSON, that one)."""
+    """One row for each broken row: its line, its first broken column, all broken rules (of no JSON, that one)."""
     is_json = (pl.col("rule") != JSON_RULE).all().over("line_number")
     return (
         hits.filter((pl.col("rule") == JSON_RULE) | is_json)
         .unique(["line_number", "place"], maintain_order=True)
+        .with_columns(rule=_name_other_columns())
         .group_by("line_number", maintain_order=True)
         .agg(pl.col("column").first(), pl.col("rule").str.join("; "))
         .with_columns(pl.col("column").replace("", None))

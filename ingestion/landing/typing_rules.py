@@ -16,6 +16,7 @@ from ingestion.delivery.extracted_text import UNSURE
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.identifiers import well_formed_sql
 from ingestion.identifiers.sensitive import forbidden_sql
+from ingestion.identifiers.within import holds_identifier_sql, masked_text_sql
 from ingestion.landing.instants import ISO, instant_sql, moment_sql
 from ingestion.landing.spellings import (
     boolean_sql,
@@ -31,11 +32,21 @@ USUAL = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
 DIRECT = {USUAL["DATE"]: ("date", 10), USUAL["TIMESTAMPTZ"]: ("timestamp", 19)}  # what one cast reads, and its length
 BLANK = " \t\r\n"
 JSON_RULE = "valid JSON"
+TOTAL_RULE = "total row"
+TOTAL_BEGINS = "人合总小累本当共制复审经打TtSsGg"
+TOTAL_ROW = (
+    r"\s*(人民币)?((本页|本日|当日|本期|本月)?(合|总|小|累)\s*计(金额|笔数|数)?([(（].*[)）])?\s*[:：]?.{0,30}"
+    r"|总\s*(笔数|金额|条数|额)\s*[:：]?.{0,30}|共\s*[0-9,]+\s*(笔|条|行|户|人|件).{0,30}"
+    r"|(制表|制单|复核|审核|经办|打印)(人|员|日期|时间)?\s*[:：].{0,30}|(?i:(sub|grand)?\s*total)\s*[:：]?)\s*"
+)
 FORBIDDEN_RULE = "authentication data (C3)"
 ROUNDED_RULE = "number rounded by a spreadsheet"
 CELL_RULE = "value of the cell"
 TYPED_CELLS = ("excel", "parquet", "database")  # readers whose cells have types of their own, which are read as text
 EXPONENT = r"[+-]?[0-9]{1,18}([.][0-9]{0,17})?[eE][+-]?[0-9]{1,2}"
+IDENTIFIER_RULE, REFUSED_IDENTIFIER_RULE = "identifier in clear", "identifiers in clear"
+REFUSING_RULES = (FORBIDDEN_RULE, REFUSED_IDENTIFIER_RULE)
+SEARCHING_RULES = (*REFUSING_RULES, IDENTIFIER_RULE)  # costly, so evaluated once
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ def bare_sql(column: Column, text: str) -> str:
 def cast_sql(dataset: Dataset, column: Column) -> str | None:
     """SQL of `c_<column>`: what a canonical spelling of `r_<column>` means; None where there is no such short cut."""
     raw = quote_name(f"r_{column.name}")
-    if _reads_missing(dataset, column) or column.profile.number:
+    if _reads_missing(dataset, column) or column.profile.number or column.profile.implied_decimals:
         return None
     match column.type:
         case "INTEGER" | "BIGINT":
@@ -166,7 +177,8 @@ def exact_sql(column: Column, text: str, has_cells: bool = False, has_exponents:
     not read as it stands is read again without tabs, quotation marks and the like around it.
     """
     if column.type == "VARCHAR":
-        return f"trim({text})" if column.accepted and not column.is_stripped else text
+        kept = f"trim({text})" if column.accepted and not column.is_stripped else text
+        return masked_text_sql(kept) if column.on_identifiers == "mask" else kept
     if column.profile.strip is False:
         return _typed_sql(column, f"trim({text})", has_cells, has_exponents)
     values = (f"trim({text})", stripped_sql(text))
@@ -189,6 +201,8 @@ def _typed_sql(column: Column, value: str, has_cells: bool, has_exponents: bool)
 
 def _number_sql(column: Column, value: str, has_cells: bool, has_exponents: bool) -> str:
     form = column.profile.number
+    if (implied := column.profile.implied_decimals) is not None:
+        return _implied_sql(value, implied, column.type)
     if form:
         value = number_text_sql(form, value)
     if column.profile.thousands:
@@ -213,6 +227,13 @@ def _number_sql(column: Column, value: str, has_cells: bool, has_exponents: bool
     )
 
 
+def _implied_sql(value: str, digits: int, kind: str) -> str:
+    """SQL of a number whose last digits are decimals, though no point is written; with one it is broken."""
+    padded = f"regexp_replace({value}, '^([+-]?)', '\\1{'0' * digits}')"
+    pointed = f"regexp_replace({padded}, '([0-9]{{{digits}}})$', '.\\1')"
+    return f"case when regexp_full_match({value}, '[+-]?[0-9]+') then try_cast({pointed} as {kind}) end"
+
+
 def _first_sql(readings: Iterable[str]) -> str:
     return f"coalesce({', '.join(readings)})"
 
@@ -225,6 +246,7 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
     """
     if dataset.delivery.reader == "json_lines":
         yield RowRule("", JSON_RULE, "not _is_json")
+    yield from _total_rules(dataset)
     for column in dataset.columns:
         raw, value = quote_name(f"r_{column.name}"), quote_name(f"v_{column.name}")
         absent = _absent_sql(dataset, column)
@@ -241,6 +263,10 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
                 yield RowRule(column.name, CELL_RULE, f"ends_with({raw}, '{UNSURE}')")
         if column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect):
             yield RowRule(column.name, FORBIDDEN_RULE, forbidden_sql(raw))
+        if column.on_identifiers in ("quarantine", "refuse"):
+            is_refused = column.on_identifiers == "refuse"
+            rule = REFUSED_IDENTIFIER_RULE if is_refused else IDENTIFIER_RULE
+            yield RowRule(column.name, rule, holds_identifier_sql(raw))
         if column.required:
             yield RowRule(column.name, "required", f"{value} is null and {absent}")
         if column.accepted:
@@ -258,3 +284,18 @@ def derive_row_rules(dataset: Dataset, may_hold_replacements: bool) -> Iterator[
             valid = well_formed_sql(column.profile.protect, value)
             if valid:
                 yield RowRule(column.name, f"identifier {column.profile.protect}", f"not ({valid})")
+
+
+def _total_rules(dataset: Dataset) -> Iterator[RowRule]:
+    """A row that sums up others (合计) or says who made the file is no fact, whatever reader brought it.
+
+    Its words stand in the key or in the first column; the first character is compared before any pattern.
+    """
+    if dataset.delivery.reader in ("parquet", "database"):
+        return
+    for place, column in enumerate(dataset.columns):
+        is_free = column.type == "VARCHAR" and not (column.accepted or column.pattern or column.profile.protect)
+        if is_free and (column.key_position or place == 0):
+            raw = quote_name(f"r_{column.name}")
+            begins = f"left(ltrim({raw}), 1) in ({', '.join(map(quote_text, TOTAL_BEGINS))})"
+            yield RowRule(column.name, TOTAL_RULE, f"{begins} and regexp_full_match({raw}, {quote_text(TOTAL_ROW)})")

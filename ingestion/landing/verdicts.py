@@ -19,6 +19,7 @@ RULES = {
     "business_date": "L9",
     "quarantine_share": "L11",
     "unrounded_numbers": "L11",
+    "some_landed": "L11",
     "empty_form": "L12",
     "authentication_data": "L13",
     "volume": "L17",

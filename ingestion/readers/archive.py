@@ -1,20 +1,24 @@
-"""Zip archives: the contracted member, decrypted, and never more of it than the archive declares."""
+"""Archives: the contracted member, decrypted, and never more of it than the archive declares."""
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pyzipper
 
 from ingestion.contract.profiles import Archive
 from ingestion.delivery import Delivery
+from ingestion.delivery.patterns import fill_in_date
 from ingestion.foundation import Settings
-from ingestion.readers.reading import FileUnreadable
+from ingestion.readers.reading import FileUnreadable, SecretUnusable
 
 CHUNK = 1 << 20
 LARGEST_MEMBER = 20 * 1000**3
@@ -28,7 +32,9 @@ DAMAGE = (
 
 def unpack_member(delivery: Delivery, archive: Archive, settings: Settings, folder: Path) -> Path:
     """Write the contracted member; what it unpacks to is never more than the archive declares and the limits allow."""
-    name = archive.member.replace("{yyyymmdd}", f"{delivery.batch_date:%Y%m%d}")
+    name = fill_in_date(archive.member or "", delivery.batch_date)
+    if archive.format != "zip":
+        return _unpack_stream(delivery, archive, name, folder)
     target = folder / Path(name).name
     try:
         # The standard library knows no AES.
@@ -49,6 +55,47 @@ def unpack_member(delivery: Delivery, archive: Archive, settings: Settings, fold
         for piece in _read_pieces(container, info, password):
             sink.write(piece)
     return target
+
+
+def _unpack_stream(delivery: Delivery, archive: Archive, name: str, folder: Path) -> Path:
+    """Write what a gzip file holds, or the contracted member of a tar archive (packed or not)."""
+    target = folder / (Path(name).name or f"{delivery.path.stem}.plain")
+    limit = min(LARGEST_GROWTH * delivery.size, LARGEST_MEMBER)
+    try:
+        if archive.format == "gzip":
+            with gzip.open(delivery.path) as source:
+                _copy_bounded(source, target, limit)
+            return target
+        with tarfile.open(delivery.path, "r|*") as container:
+            found = 0
+            for info in container:
+                if info.isfile() and info.name.removeprefix("./") == name:
+                    found += 1
+                    member = container.extractfile(info)
+                    assert member is not None
+                    _copy_bounded(member, target, limit)
+    except (*DAMAGE, tarfile.TarError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise FileUnreadable(f"is not a whole {archive.format} archive; ask for it again") from None
+    if found != 1:
+        raise FileUnreadable(
+            f"holds {found} members {name}; ask for it, or correct archive.member in the contract"
+            if not found
+            else f"holds {found} members {name}; ask which one counts"
+        )
+    return target
+
+
+def _copy_bounded(source: IO[bytes] | gzip.GzipFile, target: Path, limit: int) -> None:
+    with target.open("wb") as sink:
+        while piece := source.read(CHUNK):
+            sink.write(piece)
+            if sink.tell() > limit:
+                raise FileUnreadable(
+                    f"unpacks to more than the {limit:,} bytes that an archive of its size may"
+                    f" ({LARGEST_GROWTH} times, at most {LARGEST_MEMBER:,}); ask for a plain file"
+                )
 
 
 def _find_member(infos: list[zipfile.ZipInfo], name: str, archive: Archive) -> zipfile.ZipInfo:
@@ -74,7 +121,7 @@ def _decode_name(info: zipfile.ZipInfo, archive: Archive) -> str:
 
 def _compose_password(delivery: Delivery, archive: Archive, settings: Settings) -> bytes:
     if archive.password is None:
-        raise FileUnreadable(
+        raise SecretUnusable(
             "is encrypted, but the contract declares no password; declare archive.password, or ask for a plain archive"
         )
     text = archive.password.replace("{yyyymmdd}", f"{delivery.batch_date:%Y%m%d}")
@@ -85,18 +132,20 @@ def _compose_password(delivery: Delivery, archive: Archive, settings: Settings) 
         except (OSError, UnicodeDecodeError):
             secret = ""
         if not secret:
-            raise FileUnreadable(f"is encrypted, but {path} holds no secret; put the one agreed with the party there")
+            raise SecretUnusable(f"is encrypted, but {path} holds no secret; put the one agreed with the party there")
         text = text.replace("{secret}", secret)
     return text.encode()
 
 
 def _read_pieces(container: zipfile.ZipFile, info: zipfile.ZipInfo, password: bytes | None) -> Iterator[bytes]:
     """The member's bytes, in chunks; at the end they have to be as many as declared, and their checksum right."""
-    damaged = FileUnreadable(
-        "is a damaged zip archive: its size, checksum or structure does not hold; ask for it again"
+    damaged = (
+        FileUnreadable("is a damaged zip archive: its size, checksum or structure does not hold; ask for it again")
         if password is None
-        else "cannot be decrypted: the password is wrong or the archive is damaged; compare the secret with the"
-        " party's, or ask for it again"
+        else SecretUnusable(
+            "cannot be decrypted: the password is wrong or the archive is damaged; compare the secret with the party's,"
+            " or ask for it again"
+        )
     )
     left = info.file_size
     info.file_size += 1  # the library stops at the declared size without looking whether there is more

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
 from ingestion.contract import Dataset
 from ingestion.foundation.sql import quote_name, quote_text
 from ingestion.readers.cells import cell_text_sql, load_cells
 from ingestion.readers.drift import match_columns
 from ingestion.readers.reading import SHEET, FileUnreadable, Reading
+from ingestion.readers.sheets import choose_sheets, fill_down, join_sheets
 
 
 def open_parquet(path: Path, dataset: Dataset) -> Reading:
@@ -36,11 +37,12 @@ def open_parquet(path: Path, dataset: Dataset) -> Reading:
     return Reading(f"select {names}, file_row_number + 1 as _row from read_parquet({file}, file_row_number = true)")
 
 
-def open_workbook(path: Path, dataset: Dataset) -> Reading:
-    """Open one sheet of a workbook; every cell is read as text, a typed date as `yyyy-mm-dd hh:mm:ss`.
+def open_workbook(path: Path, dataset: Dataset, day: date) -> Reading:
+    """Open the sheets of a workbook that hold a dataset on a business date.
 
+    Every cell is read as text, a typed date as `yyyy-mm-dd hh:mm:ss`.
     Error cells, and numbers of more digits than a cell keeps, are marked: see `cells`. Rows are numbered as the sheet
-    shows them. Rows without any value are not rows.
+    shows them, those of later sheets on from there. Rows without any value are not rows.
 
     Raises:
         FileUnreadable: it is no workbook, or the sheet is not there.
@@ -51,24 +53,19 @@ def open_workbook(path: Path, dataset: Dataset) -> Reading:
     delivery = dataset.delivery
     try:
         book = fastexcel.read_excel(path)
-        sheets = book.sheet_names
-        name = delivery.sheet or (sheets[0] if len(sheets) == 1 else None)
-        if name not in sheets:
-            wanted = f"a sheet {delivery.sheet}" if delivery.sheet else "only one"
-            raise FileUnreadable(f"has {len(sheets)} sheets, but the contract wants {wanted}")
-        table = load_cells(path, book, str(name), delivery.preamble)
+        names = choose_sheets(book.sheet_names, delivery.sheet, day)
+        tables = [(name, load_cells(path, book, name, delivery.preamble)) for name in names]
     except fastexcel.FastExcelError:
         raise FileUnreadable("is not a workbook that can be opened") from None
-    found = [column.strip() for column in table.schema.names]
-    table = table.rename_columns(found)
+    table = join_sheets(tables, delivery.preamble)
+    found = table.schema.names[:-1]
     matched = match_columns(found, dataset, is_ordered=False)
-    first = delivery.preamble + 2
-    rows = pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).to_arrow()
+    table = fill_down(table, matched, dataset)
     is_row = " or ".join(f"{quote_name(name)} is not null" for name in found)
-    if any(column.null_count == 0 for column in table.columns):  # no need to look at each
+    if any(column.null_count == 0 for column in table.columns[:-1]):  # no need to look at each
         is_row = "true"
     relation = f"select {physical_columns_sql(matched)}, _row from {SHEET} where {is_row}"
-    return Reading(relation, sheet=table.append_column("_row", rows))
+    return Reading(relation, sheet=table)
 
 
 def physical_columns_sql(matched: dict[str, str | None]) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
 from ingestion.contract import Dataset
+from ingestion.contract.profiles import DeliveryProfile
 from ingestion.foundation.sql import quote_name, quote_text
-from ingestion.readers.drift import match_columns, match_width, refuse_forbidden
+from ingestion.readers.drift import match_columns, match_width, number_names
 from ingestion.readers.json_numbers import marked_relation_sql
+from ingestion.readers.members import match_members
 from ingestion.readers.reading import FileUnreadable, Lines, Reading
 
 NO_CHARACTER = "\x1e"
-LONGEST_HEADING = 1 << 20
-SAMPLE = 10_000
+LONGEST_HEADING, MOST_LINES = 1 << 20, 100
 BUFFER = 1 << 24  # half of DuckDB's own, whose memory goes back to the system after each buffer
 
 
@@ -28,8 +32,10 @@ def open_delimited(lines: Lines, dataset: Dataset) -> Reading:
     delivery = dataset.delivery
     announced = None
     delivered: list[str | None] = [column.physical_name for column in dataset.columns]
-    first = _first_line(lines.text, delivery.preamble)
-    parts = [part.strip().strip(delivery.quote or None).strip() for part in first.split(delivery.separator)]
+    first, further = _first_row(lines.text, delivery)
+    parts = number_names(_split_heading(first, delivery), dataset)
+    if delivery.header != "none":
+        lines = replace(lines, heading=lines.heading + further, heading_rows=lines.heading)
     if delivery.trailing_separator and parts[-1] == "":
         parts.pop()
     is_empty = lines.delivered.stat().st_size == 0
@@ -49,33 +55,38 @@ def open_delimited(lines: Lines, dataset: Dataset) -> Reading:
                 match_width(len(parts), dataset)
     relation = lines_sql(
         lines, [name or f"_added_{place}" for place, name in enumerate(delivered)], delivery.separator, delivery.quote,
-        delivery.trailing_separator,
+        delivery.trailing_separator, delivery.escape,
     )  # fmt: skip
     absent = [column.physical_name for column in dataset.columns if column.physical_name not in delivered]
     if absent:
         nulls = ", ".join(f"null::varchar as {quote_name(name)}" for name in absent)
         relation = f"select *, {nulls} from ({relation})"
-    return Reading(relation, lines, announced, bool(delivery.quote))
+    return Reading(
+        relation, lines, announced, bool(delivery.quote), columns=len(delivered) + delivery.trailing_separator,
+        separator=delivery.separator, quote=delivery.quote, escape=delivery.escape,
+    )  # fmt: skip
 
 
-def open_json_lines(lines: Lines) -> Reading:
+def open_json_lines(lines: Lines, dataset: Dataset) -> Reading:
     """Open a file of one JSON object a line; the row rules look into it.
 
     Raises:
-        LayoutChanged: one of the first objects has a member of authentication data.
+        LayoutChanged: the first objects have a member of authentication data or one that the contract does not know, or
+            no object has a member that the contract names.
     """
     relation = lines_sql(lines, ["line"], NO_CHARACTER)
-    members = f"select distinct unnest(json_keys(line)) from (from ({relation}) limit {SAMPLE}) where json_valid(line)"
-    try:
-        found = sorted(str(name) for (name,) in duckdb.execute(members).fetchall())
-    except duckdb.Error:  # what is no text at all is reported by the pass that counts
-        found = []
-    refuse_forbidden(found)
+    with suppress(duckdb.Error):  # what is no text at all is reported by the pass that counts
+        match_members(relation, dataset)
     return Reading(marked_relation_sql(relation), lines)
 
 
 def lines_sql(
-    lines: Lines, columns: list[str], separator: str, quote: str = "", has_trailing_separator: bool = False
+    lines: Lines,
+    columns: list[str],
+    separator: str,
+    quote: str = "",
+    has_trailing_separator: bool = False,
+    escape: str = "",
 ) -> str:
     """SQL that reads a text file strictly: a line that does not split into the columns becomes a stored reject."""
     names = [*columns, "_end"] if has_trailing_separator else columns
@@ -87,8 +98,9 @@ def lines_sql(
     where = f" where {' and '.join(conditions)}" if conditions else ""
     return (
         f"select *{inner} from read_csv({quote_text(str(lines.text))}, columns = {{{spec}}},"
-        f" delim = {quote_text(separator)}, quote = {quote_text(quote)}, escape = {quote_text(quote)}, header = false,"
-        f" skip = {lines.heading}, buffer_size = {BUFFER}, auto_detect = false, nullstr = '',"
+        f" delim = {quote_text(separator)}, quote = {quote_text(quote)}, escape = {quote_text(escape or quote)},"
+        f" header = false, skip = {lines.heading_rows or lines.heading}, buffer_size = {BUFFER}, auto_detect = false,"
+        f" nullstr = '',"
         f" store_rejects = true, rejects_limit = 0){where}"
     )
 
@@ -111,12 +123,41 @@ def _inner_sql(columns: list[str], separator: str) -> str:
     )
 
 
-def _first_line(text: Path, preamble: int) -> str:
-    """The line after the preamble, without its end; empty where the file has none."""
-    with text.open(encoding="utf-8-sig", errors="replace") as handle:
-        for _ in range(preamble):
+def _first_row(text: Path, delivery: DeliveryProfile) -> tuple[str, int]:
+    """The row after the preamble, without its end (empty where there is none), and how many further lines it has."""
+    quote, escape = delivery.quote, delivery.escape
+    with text.open(encoding="utf-8-sig", errors="replace", newline="\n") as handle:
+        for _ in range(delivery.preamble):
             handle.readline(LONGEST_HEADING)
-        return handle.readline(LONGEST_HEADING).rstrip("\r\n")
+        row, further = handle.readline(LONGEST_HEADING), 0
+        while quote and (row.count(quote) - (row.count(escape + quote) if escape else 0)) % 2 and further < MOST_LINES:
+            row, further = row + handle.readline(LONGEST_HEADING), further + 1
+    if further == MOST_LINES:
+        row, further = row.partition("\n")[0], 0
+    row = row.replace("\r\n", "\n").rstrip("\n")
+    returns = (found.start() for found in re.finditer("\r", row))  # bare ones end the line in no value
+    bare = (place for place in returns if not quote or row[:place].count(quote) % 2 == 0)
+    return row[: next(bare, len(row))], further
+
+
+def _split_heading(row: str, delivery: DeliveryProfile) -> list[str]:
+    """The names of a heading; in quotes, one may hold separators, quotes and line feeds."""
+    if not delivery.quote:
+        return [part.strip() for part in row.split(delivery.separator)]
+    quote, separator = re.escape(delivery.quote), re.escape(delivery.separator)
+    escape = re.escape(delivery.escape)
+    inner = rf"{escape}.|[^{quote}{escape}]" if escape else rf"{quote}{quote}|[^{quote}]"
+    cell = re.compile(
+        rf"[ \t]*{quote}((?:{inner})*){quote}[ \t]*(?={separator}|\Z)|(.*?)(?={separator}|\Z)",
+        re.DOTALL,
+    )
+    names, place = list[str](), 0
+    while place <= len(row) and (found := cell.match(row, place)) is not None:
+        quoted, plain = found.groups()
+        name = plain.strip().strip(delivery.quote) if quoted is None else quoted
+        names.append(name.replace((delivery.escape or delivery.quote) + delivery.quote, delivery.quote).strip())
+        place = found.end() + len(delivery.separator)
+    return names
 
 
 def _is_steady(lines: Lines, separator: str, width: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ingestion.contract import Dataset
+from ingestion.contract.profiles import Column
 from ingestion.identifiers.sensitive import find_forbidden_names
 
 DATA = "(not shown: data in the heading)"
@@ -36,15 +37,36 @@ def match_columns(found: list[str], dataset: Dataset, is_ordered: bool) -> dict[
     refuse_forbidden(found)
     matched: dict[str, str | None] = {}
     for column in dataset.columns:
-        names = (column.physical_name, *column.profile.aliases)
-        matched[column.physical_name] = next((name for name in names if name in found), None)
+        matched[column.physical_name] = next((name for name in _names(column) if name in found), None)
     known = sum(name is not None for name in matched.values())
-    if 2 * known < len(matched):
+    folded = {name.casefold().strip() for name in found}
+    same = sum(any(name.casefold() in folded for name in _names(column)) for column in dataset.columns)
+    if 2 * known < len(matched) and 2 * _count_like(found, dataset) < len(matched):
         raise LayoutChanged(f"has no heading: line 1 holds {known} of {len(matched)} column names")
     untolerated = _list_untolerated(found, matched, dataset, is_ordered)
     if untolerated:
-        raise LayoutChanged(f"has other columns than the contract\n{render_differences(untolerated)}")
+        differs = "other columns than the contract"
+        if 2 * known < len(matched) <= 2 * same:
+            differs = "its column names in other case than the contract: give them as `aliases` there"
+        raise LayoutChanged(f"has {differs}\n{render_differences(untolerated)}")
     return matched
+
+
+def number_names(found: list[str], dataset: Dataset) -> list[str]:
+    """The names of a heading, a repeated one with its number (`金额#2`) where the contract calls it so."""
+    known = {name for column in dataset.columns for name in (column.physical_name, *column.profile.aliases)}
+    numbered = (f"{name}#{found[: place + 1].count(name)}" for place, name in enumerate(found))
+    return [new if new in known else name for name, new in zip(found, numbered, strict=True)]
+
+
+def _count_like(found: list[str], dataset: Dataset) -> int:
+    """How many contracted names the file has, whatever their case."""
+    given = {name.casefold() for name in found}
+    return sum(column.physical_name.casefold() in given for column in dataset.columns)
+
+
+def _names(column: Column) -> tuple[str, ...]:
+    return (column.physical_name, *column.profile.aliases)
 
 
 def _list_untolerated(
@@ -56,15 +78,15 @@ def _list_untolerated(
     for place, column in enumerate(dataset.columns, 1):
         if matched[column.physical_name] is None and (drift.missing == "refuse" or column.required):
             contracted = f"{place} {column.physical_name}"
-            like = next(iter(get_close_matches(column.physical_name, added, 1, 0.75)), None)
+            like = find_like(column.physical_name, added)
             if like is None:
                 reported.append(ColumnDifference("missing", contracted, "-"))
             else:
                 reported.append(ColumnDifference("renamed?", contracted, f"{found.index(like) + 1} {like}"))
                 added.remove(like)
-    shown = dict.fromkeys(found, DATA) if any(map(_looks_like_data, added)) else {}
+    shown = hide_data(added)
     for name in sorted({name for name in found if found.count(name) > 1}):
-        reported.append(ColumnDifference("twice", "-", shown.get(name, name) if name in added else name))
+        reported.append(ColumnDifference("twice", "-", shown.get(name, name)))
     if drift.added == "refuse":
         reported += [
             ColumnDifference("added", "-", f"{found.index(name) + 1} {shown.get(name, name)}") for name in added
@@ -78,6 +100,18 @@ def _list_untolerated(
             for name, _ in moved
         ]
     return reported
+
+
+def find_like(name: str, others: list[str]) -> str | None:
+    """The name among others that this one was probably written as: in other case, or with few other letters."""
+    in_case = next((other for other in others if other.casefold() == name.casefold()), None)
+    return in_case or next(iter(get_close_matches(name, others, 1, 0.75)), None)
+
+
+def hide_data(names: list[str]) -> dict[str, str]:
+    """How each name is shown: as it is, or none of them where one may be a value."""
+    is_data = any(map(_looks_like_data, names))
+    return {name: DATA if is_data else name for name in names}
 
 
 def _looks_like_data(name: str) -> bool:

@@ -17,10 +17,11 @@ Bytes = npt.NDArray[np.uint8]
 def delimit_columns(path: Path, dataset: Dataset, heading: int, work: Path) -> Path:
     """Rewrite a file with a separator between columns, line by line, in bounded memory.
 
-    A line of another length stays without separators, so that the delimited reader rejects it at its own line number.
+    A line of another length stays without separators (of one column: gets one), so that the delimited reader rejects
+    it at its own line number.
     """
     widths = np.array([column.profile.width for column in dataset.columns], dtype=np.int64)
-    target = work / f"{path.name}.delimited"
+    target, is_trimmed = work / f"{path.name}.delimited", dataset.delivery.trimmed
     with path.open("rb") as source, target.open("wb") as sink:
         for _ in range(heading):
             sink.write(source.readline())
@@ -28,11 +29,30 @@ def delimit_columns(path: Path, dataset: Dataset, heading: int, work: Path) -> P
         while chunk := source.read(CHUNK):
             held += chunk
             end = held.rfind(b"\n") + 1
-            sink.write(_delimit_lines(held[:end], widths))
+            piece = held[:end]
+            sink.write(_delimit_lines(_pad_lines(piece, int(widths.sum())) if is_trimmed else piece, widths))
             held = held[end:]
         if held:
             sink.write(_delimit_lines(held + b"\n", widths)[:-1])
     return target
+
+
+def _pad_lines(piece: bytes, width: int) -> bytes:
+    """Whole lines, those that are too short filled up with the blanks that they lost; blank ones stay."""
+    if not piece:
+        return b""
+    block = np.frombuffer(piece, dtype=np.uint8)
+    ends = np.flatnonzero(block == ord("\n"))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts
+    lengths -= (lengths > 0) & (block[np.maximum(ends - 1, 0)] == ord("\r"))
+    out_lengths = np.where(lengths > 0, np.maximum(lengths, width), 0) + 1
+    out_starts = np.cumsum(out_lengths) - out_lengths
+    out = np.full(int(out_lengths.sum()), ord(" "), dtype=np.uint8)
+    out[out_starts + out_lengths - 1] = ord("\n")
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    out[np.repeat(out_starts, lengths) + within] = block[np.repeat(starts, lengths) + within]
+    return out.tobytes()
 
 
 def _delimit_lines(piece: bytes, widths: npt.NDArray[np.int64]) -> bytes:
@@ -45,7 +65,8 @@ def _delimit_lines(piece: bytes, widths: npt.NDArray[np.int64]) -> bytes:
     lengths = ends - starts
     lengths -= (lengths > 0) & (block[np.maximum(ends - 1, 0)] == ord("\r"))
     is_whole = lengths == widths.sum()
-    out_lengths = np.where(is_whole, lengths + len(widths), lengths + 1)
+    is_marked = ~is_whole & (lengths > 0) & (len(widths) == 1)
+    out_lengths = np.where(is_whole, lengths + len(widths), lengths + 1) + 2 * is_marked
     out_starts = np.concatenate([[0], np.cumsum(out_lengths)[:-1]])
     out = np.full(int(out_lengths.sum()), ord(UNIT_SEPARATOR), dtype=np.uint8)
     out[out_starts + out_lengths - 1] = ord("\n")
@@ -58,4 +79,5 @@ def _delimit_lines(piece: bytes, widths: npt.NDArray[np.int64]) -> bytes:
     within = np.arange(int(broken.sum())) - np.repeat(np.cumsum(broken) - broken, broken)
     found = block[np.repeat(starts[~is_whole], broken) + within]
     out[np.repeat(out_starts[~is_whole], broken) + within] = np.where(found == ord(UNIT_SEPARATOR), ord("?"), found)
+    out[(out_starts + lengths + 1)[is_marked]] = ord("?")
     return out.tobytes()

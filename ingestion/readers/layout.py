@@ -16,10 +16,12 @@ import pyarrow as pa
 
 from ingestion.foundation.sql import quote_name
 from ingestion.readers.lines import LineCount, Numbers, count_lines, number_lines
-from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Reading
+from ingestion.readers.reading import FileUnreadable, LineEndsMixed, Lines, Reading, RowsShifted
+from ingestion.readers.shifted import find_shifted
 
 REJECTS = pl.Schema({"line_number": pl.Int64, "inner": pl.Int64, "column": pl.String, "rule": pl.String})
 MOST_STEPS = 1000
+CUT = ("missing columns", "unquoted value")  # what a line breaks whose end is not there
 SPANS = pl.Schema({"ordinal": pl.Int64, "inner": pl.Int64, "filled": pl.Int64, "is_open": pl.Boolean})
 
 
@@ -77,6 +79,7 @@ def survey_lines(
 
     Raises:
         LineEndsMixed: lines end in two ways, and no value can hold a line end.
+        RowsShifted: lines have too many columns, which the parser does not see.
         FileUnreadable: it cannot be split into rows, or lines are unaccounted for.
     """
     lines = reading.lines
@@ -87,6 +90,9 @@ def survey_lines(
     rows, spans = _split(connection, reading, counted, texts, table)
     rejects = _read_rejects(connection, lines, counted.marks)
     rejected = list_rejected_lines(rejects)["line_number"]
+    is_cut = not (counted.is_ended or counted.bare_return) and rejects.height and rejects["rule"][-1] in CUT
+    if is_cut and rejected[-1] == counted.total:
+        raise FileUnreadable(f"breaks off in line {counted.total}; it was cut on the way")
     if rejected.is_duplicated().any():  # the parser ends lines where they do not end
         raise FileUnreadable(f"cannot be split into rows{_describe_ends(counted)}")
     gaps = pl.concat([rejected, pl.Series("line_number", counted.blank[counted.blank > lines.heading])])
@@ -109,17 +115,35 @@ def survey_lines(
         pl.DataFrame(schema={"line_number": pl.Int64, "inner": pl.Int64}),
     )
     if spans.is_empty():
+        _refuse_shifted(reading, layout)
         return layout
     numbered = spans.with_columns(line_number=pl.Series(layout.number_rows(spans["ordinal"].to_arrow()).to_numpy()))
     opened = numbered.filter("is_open").select(
         "line_number", "inner", column=pl.lit(None, pl.String), rule=pl.lit("open quote")
     )
-    return replace(
+    layout = replace(
         layout,
         rows=rows - opened.height,
         rejects=pl.concat([rejects, opened]).sort("line_number"),
         wide_rows=numbered.filter(~pl.col("is_open")).select("line_number", "inner"),
     )
+    _refuse_shifted(reading, layout)
+    return layout
+
+
+def _refuse_shifted(reading: Reading, layout: LineLayout) -> None:
+    """Raise where lines have more columns than the parser saw, or where a skipped line was a part of a row."""
+    if not reading.separator or reading.lines is None:
+        return
+    skipped = reading.lines.skipped
+    if skipped is not None and len(skipped) and layout.wide_rows.height:
+        inside = list_rejected_lines(layout.wide_rows.with_columns(column=None, rule=None))["line_number"]
+        within = np.intersect1d(skipped, inside.to_numpy())
+        if len(within):
+            raise FileUnreadable(f"has a value in quotes whose line {within[0]} has a pattern of `skip`")
+    shifted = find_shifted(reading, layout.marks, layout.wide_rows)
+    if len(shifted):
+        raise RowsShifted(np.sort(shifted))
 
 
 def _split(

@@ -27,7 +27,7 @@ class LineCount:
     `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike); `holds_replacements`
     says whether U+FFFD occurs, the mark of a byte that was no character, or what else is no text: NUL, or a byte-order
     mark that does not begin the file; `is_utf8` whether all bytes are characters. `marks` are the lines that end before
-    each block of the file.
+    each block of the file, and `is_ended` says whether the last line has an end.
     """
 
     total: int
@@ -37,6 +37,7 @@ class LineCount:
     holds_replacements: bool
     is_utf8: bool
     marks: Numbers
+    is_ended: bool = True
 
 
 def count_lines(text: Path) -> LineCount:
@@ -117,6 +118,7 @@ class LineCounter:
             self.holds_replacements or _holds_replacement(self.held),
             self.is_utf8 and (self.is_known or _is_utf8(self.held)),
             np.concatenate(self.marks),
+            self.last == LINE_FEED,
         )
 
 

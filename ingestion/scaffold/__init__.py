@@ -4,7 +4,9 @@ Nothing here is sure: what a person must confirm carries `check:` with its evide
 that could identify anybody.
 """
 
+from ingestion.scaffold.hints import Hints
+from ingestion.scaffold.remodelling import write_model
 from ingestion.scaffold.sketch import draft_contract
 from ingestion.scaffold.table import SampleUnusable
 
-__all__ = ["SampleUnusable", "draft_contract"]
+__all__ = ["Hints", "SampleUnusable", "draft_contract", "write_model"]

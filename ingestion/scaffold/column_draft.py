@@ -23,6 +23,7 @@ class ColumnDraft:
     missing: list[str] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
     sensitivity: Sensitivity | None = None
+    masks_identifiers: bool = False
     width: int | None = None
     path: str | None = None
     checks: list[str] = field(default_factory=list)

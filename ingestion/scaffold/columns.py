@@ -7,12 +7,15 @@ import re
 import duckdb
 import polars as pl
 
+from ingestion.identifiers.sensitive import classify_identifying_name
+from ingestion.identifiers.within import holds_identifier_sql
 from ingestion.scaffold.codes import find_codes
 from ingestion.scaffold.column_draft import ColumnDraft
 from ingestion.scaffold.moments import type_moment
 from ingestion.scaffold.naming import form_unique_names
 from ingestion.scaffold.quantities import type_number
-from ingestion.scaffold.sensitivity import judge_sensitivity
+from ingestion.scaffold.sensitivity import Sensitivity, judge_sensitivity
+from ingestion.scaffold.spellings import doubt_spellings
 from ingestion.scaffold.table import Table
 from ingestion.scaffold.units import suggest_unit
 from ingestion.scaffold.vocabulary import SPELLINGS
@@ -65,12 +68,43 @@ def _draft(table: Table, number: int, name: str, connection: duckdb.DuckDBPyConn
     _type(draft, present, table, connection)
     find_codes(draft, present, table.frame.height)
     suggest_unit(draft, present)
+    if _protect_by_name(draft):
+        return _refuse(draft)
+    _search_inside(draft, present, connection)
+    doubt_spellings(draft, present)
     if draft.missing:
         total = counted.filter(~text.is_in(draft.missing) | text.is_null())["n"].sum()
         draft.checks.append(
             f"{', '.join(map(repr, draft.missing))} in {table.frame.height - int(total)} rows taken for no value"
         )
     return draft
+
+
+def _protect_by_name(draft: ColumnDraft) -> bool:
+    """Whether only the name says identifier, so that `check` would refuse the column as it is."""
+    kind = classify_identifying_name(draft.physical) or classify_identifying_name(draft.name)
+    if kind is None or draft.codes or draft.type in ("BOOLEAN", "DATE", "TIMESTAMPTZ"):
+        return False
+    evidence = f"its name says {kind}, its values do not; protected until `clear` says why it stays as it is"
+    draft.sensitivity, draft.type, draft.thousands = Sensitivity(kind, "opaque", evidence), "VARCHAR", False
+    return True
+
+
+def _search_inside(draft: ColumnDraft, present: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> None:
+    """Search texts for identifiers; where some are found, stars replace them."""
+    if draft.type != "VARCHAR" or draft.codes:
+        return
+    connection.register("texts", present)
+    found = connection.execute(
+        f"select coalesce(sum(n) filter ({holds_identifier_sql('value')}), 0), sum(n) from texts"
+    ).fetchall()[0]
+    connection.unregister("texts")
+    if found[0]:
+        draft.masks_identifiers = True
+        draft.checks.append(
+            f"{found[0]} of {found[1]} values hold identifiers of people inside the text; stars replace them: or"
+            " quarantine, refuse, or protect the column"
+        )
 
 
 def _refuse(draft: ColumnDraft) -> ColumnDraft:

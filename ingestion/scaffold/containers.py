@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.scaffold.dialects import read_dialect
-from ingestion.scaffold.headings import are_names
+from ingestion.scaffold.headings import are_names, find_odd_names
+from ingestion.scaffold.hints import NO_HINTS, Hints
 from ingestion.scaffold.sampling import read_text, take_sample
 from ingestion.scaffold.table import SampleUnusable, Table
 
@@ -26,7 +27,7 @@ PACKED = {
 }  # fmt: skip
 
 
-def open_sample(path: Path) -> Table:
+def open_sample(path: Path, hints: Hints = NO_HINTS) -> Table:
     """Read a sample of a file, whatever it is packed in.
 
     Raises:
@@ -45,9 +46,9 @@ def open_sample(path: Path) -> Table:
     if start.startswith(b"PAR1"):
         return _read_parquet(path)
     if start.startswith(b"PK\x03\x04"):
-        return _read_zip(path)
+        return _read_zip(path, hints)
     if start.startswith(b"\xd0\xcf\x11\xe0"):
-        return _read_workbook(path)
+        return _read_workbook(path, hints)
     if start.startswith(b"SQLite format 3"):
         raise SampleUnusable(
             f"{name} is a database; copy ingestion/contracts/dept_loan_core.yml and write its queries."
@@ -56,7 +57,7 @@ def open_sample(path: Path) -> Table:
         if start.startswith(magic):
             raise SampleUnusable(f"{name} is packed with {kind}, which no reader opens; unpack it, or ask for zip.")
     with path.open("rb") as handle:
-        return read_dialect(read_text(take_sample(handle, size), name), name)
+        return read_dialect(read_text(take_sample(handle, size), name, hints.encoding), name, hints)
 
 
 def _read_parquet(path: Path) -> Table:
@@ -81,18 +82,18 @@ def _read_parquet(path: Path) -> Table:
     return Table({"reader": "parquet"}, frame, rows, frame.height == rows, names)
 
 
-def _read_zip(path: Path) -> Table:
+def _read_zip(path: Path, hints: Hints) -> Table:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             if any(member.filename == "[Content_Types].xml" for member in members):
-                return _read_workbook(path)
-            return _read_member(archive, members, path.name)
+                return _read_workbook(path, hints)
+            return _read_member(archive, members, path.name, hints)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, zipfile.zlib.error):  # type: ignore[attr-defined]
         raise SampleUnusable(f"{path.name} begins like a zip archive but cannot be read; ask for it again.") from None
 
 
-def _read_member(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str) -> Table:
+def _read_member(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str, hints: Hints) -> Table:
     if not members:
         raise SampleUnusable(f"{name} is an archive without files; give a sample with rows.")
     member = max(members, key=lambda entry: entry.file_size)
@@ -105,7 +106,8 @@ def _read_member(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name:
     inner, charset, doubt = _member_name(member)
     with archive.open(member) as handle:
         sample = take_sample(handle, member.file_size, jumps=False)  # type: ignore[arg-type]
-    table = read_dialect(read_text(sample, f"the file inside {name}"), f"the file inside {name}")
+    inside = f"the file inside {name}"
+    table = read_dialect(read_text(sample, inside, hints.encoding), inside, hints)
     table.delivery["archive"] = {"member": inner, "names": charset}
     if doubt:
         table.doubt("archive", doubt)
@@ -129,7 +131,7 @@ def _member_name(member: zipfile.ZipInfo) -> tuple[str, str, str | None]:
     return member.filename, "gbk", "the name inside is in no known character set"
 
 
-def _read_workbook(path: Path) -> Table:
+def _read_workbook(path: Path, hints: Hints) -> Table:
     import fastexcel
 
     try:
@@ -145,11 +147,13 @@ def _read_workbook(path: Path) -> Table:
     sheets = {name: sheet for name, sheet in sheets.items() if sheet.height and sheet.width}
     if not sheets:
         raise SampleUnusable(f"{path.name} has no row; give a sample with rows.")
-    chosen = max(sheets, key=lambda name: sheets[name].height * sheets[name].width)
-    return _read_sheet(path.name, chosen, len(book.sheet_names), sheets[chosen])
+    if hints.sheet is not None and hints.sheet not in sheets:
+        raise SampleUnusable(f"{path.name} has no sheet {hints.sheet} with rows, but {', '.join(sheets)}; name one.")
+    chosen = hints.sheet or max(sheets, key=lambda name: sheets[name].height * sheets[name].width)
+    return _read_sheet(path.name, chosen, len(book.sheet_names), sheets[chosen], hints)
 
 
-def _read_sheet(name: str, chosen: str, sheets: int, sheet: Any) -> Table:
+def _read_sheet(name: str, chosen: str, sheets: int, sheet: Any, hints: Hints) -> Table:
     cells: pl.DataFrame = sheet.to_polars()
     columns = [cells[column].to_list() for column in cells.columns]
     lines = list(zip(*columns, strict=True))
@@ -158,7 +162,7 @@ def _read_sheet(name: str, chosen: str, sheets: int, sheet: Any) -> Table:
     start = next(number for number, count in enumerate(filled) if count >= max(2 if usual > 1 else 1, 0.8 * usual))
     body = [[column[number] for number in range(start + 1, len(lines))] for column in columns]
     first = [cell or "" for cell in lines[start]]
-    verdict = are_names(first, body)
+    verdict = are_names(first, body) if hints.header is None else hints.header == "names"
     named = verdict is not False
     if not named:
         body = [column[start:] for column in columns]
@@ -178,11 +182,14 @@ def _read_sheet(name: str, chosen: str, sheets: int, sheet: Any) -> Table:
     )
     if sheets > 1:
         table.delivery["sheet"] = chosen
-        table.doubt("sheet", f"the largest of {sheets} sheets")
+        if hints.sheet is None:
+            table.doubt("sheet", f"the largest of {sheets} sheets")
     if start:
         table.delivery["preamble"] = start
         table.doubt("preamble", f"{start} lines above the {'names' if named else 'rows'}; is it always as many?")
     table.delivery["header"] = "names" if named else "none"
+    for cell in find_odd_names(first) if named else ():
+        table.doubt("header", f"{cell!r} in line 1 is spelled like no usual name; is it the column's?")
     if verdict is None:
         table.doubt("header", "line 1 could be names or a row: no column differs from it in kind")
     if re.search(r"(?i)total|合计|总计", " ".join(cell or "" for cell in lines[-1])):

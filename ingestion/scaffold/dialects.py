@@ -16,7 +16,8 @@ import duckdb
 import polars as pl
 
 from ingestion.foundation.sql import quote_text
-from ingestion.scaffold.headings import are_names
+from ingestion.scaffold.headings import are_names, find_odd_names
+from ingestion.scaffold.hints import NO_HINTS, Hints
 from ingestion.scaffold.sampling import Text
 from ingestion.scaffold.table import SampleUnusable, Table
 from ingestion.scaffold.widths import read_fixed_width
@@ -24,6 +25,9 @@ from ingestion.scaffold.widths import read_fixed_width
 SEPARATORS = ("|+|", "||", "\x01", "\x1b", "\x1e", "\t", "|", ";", ",")
 COUNT_ROW = re.compile(r"dataRowCount(.{1,4}?)(\d+)\s*")
 MOST_PREAMBLE = 20
+TOTAL = re.compile(r"合计|总计|小计|共\s*\d+\s*[笔条户行]|制表人|复核人|\b(?i:total)\b")
+LAST_LINES = 12
+PROSE = r"[.,;:!?。，；：！？、]\s|[。，；：！？、]|\S \S+ \S+ \S"
 STEADY = 0.9
 VARYING_KEY = re.compile(r"\d{6,}|[0-9a-f]{16,}", re.IGNORECASE)
 MOST_KEYS = 60
@@ -39,7 +43,7 @@ class Split:
     share: float
 
 
-def read_dialect(text: Text, name: str) -> Table:
+def read_dialect(text: Text, name: str, hints: Hints = NO_HINTS) -> Table:
     """Find out how a text is laid out and give its rows.
 
     Raises:
@@ -49,6 +53,8 @@ def read_dialect(text: Text, name: str) -> Table:
     start = lines[0].lstrip()
     if start.startswith("{") and _share_of_json(lines) >= STEADY:
         table = _read_json_lines(lines, text)
+    elif hints.separator:
+        table = _read_delimited(text, _split_by(lines, hints.separator), [], name, hints)
     elif start.startswith("["):
         raise SampleUnusable(f"{name} is one JSON array; ask for JSON lines, one object a line.")
     elif start.startswith("<"):
@@ -56,7 +62,11 @@ def read_dialect(text: Text, name: str) -> Table:
     else:
         split, rivals = find_split(lines)
         fixed = read_fixed_width(text) if split is None or split.share < STEADY else None
-        table = fixed or _read_delimited(text, split, rivals, name)
+        if fixed is None and split is None and _is_prose(lines):
+            raise SampleUnusable(
+                f"{name} is running text and no rows; give the data file, or say with --separator what divides it."
+            )
+        table = fixed or _read_delimited(text, split, rivals, name, hints)
     if table.frame.is_empty():
         raise SampleUnusable(f"{name} has no row; give a sample with rows.")
     table.delivery = {"reader": table.delivery.pop("reader"), "encoding": text.encoding, **table.delivery}
@@ -64,7 +74,26 @@ def read_dialect(text: Text, name: str) -> Table:
         table.doubt("encoding", text.doubt)
     if text.line_doubt:
         table.doubt("reader", text.line_doubt)
+    if any(TOTAL.search(line) for line in lines[-LAST_LINES:]):
+        table.doubt("reader", "lines at the end look like totals or signatures, which would be read as rows")
     return table
+
+
+def _split_by(lines: list[str], separator: str) -> Split:
+    """The split by a separator that a person has named."""
+    series = pl.Series(lines)
+    quote = _quotes(series, separator)[0]
+    bare = series.str.replace_all(f"{quote}[^{quote}]*{quote}", "") if quote else series
+    counts = bare.str.count_matches(separator, literal=True)
+    start = _first_regular(counts)
+    usual, number = Counter(counts.slice(start).to_list()).most_common(1)[0]
+    return Split(separator, quote, usual, number / max(len(lines) - start, 1))
+
+
+def _is_prose(lines: list[str]) -> bool:
+    """Whether most lines that nothing divides are sentences or parts of some."""
+    share = pl.Series(lines).str.contains(PROSE).mean()
+    return isinstance(share, float) and share >= 0.5
 
 
 def estimate_rows(text: Text, sampled: int) -> int:
@@ -174,7 +203,7 @@ def _quotes(lines: pl.Series, separator: str) -> list[str]:
     return [""]
 
 
-def _read_delimited(text: Text, split: Split | None, rivals: list[Split], name: str) -> Table:
+def _read_delimited(text: Text, split: Split | None, rivals: list[Split], name: str, hints: Hints = NO_HINTS) -> Table:
     lines = text.pieces[0].replace("\r\n", "\n").split("\n")
     filled = [number for number, line in enumerate(lines) if line.strip()]
     counted = COUNT_ROW.fullmatch(lines[filled[0]])
@@ -198,6 +227,7 @@ def _read_delimited(text: Text, split: Split | None, rivals: list[Split], name: 
         rows, _ = _parse(body, separator, quote, width)
         values = [rows[column].to_list() for column in rows.columns]
         verdict = are_names(first, values) if len(first) == width else False
+        verdict = hints.header == "names" if hints.header else verdict
         if verdict is None:
             table.doubt("header", "line 1 could be names or a row: no column differs from it in kind")
         header, named = ("none", False) if verdict is False else ("names", True)
@@ -219,6 +249,8 @@ def _read_delimited(text: Text, split: Split | None, rivals: list[Split], name: 
         table.delivery["preamble"] = start
         table.doubt("preamble", f"{start} lines above the {'names' if named else 'rows'}; is it always as many?")
     table.delivery["header"] = header
+    for cell in find_odd_names(first) if named else ():
+        table.doubt("header", f"{cell!r} in line 1 is spelled like no usual name; is it the column's?")
     _doubt_split(table, split, rivals, broken)
     if counted and table.is_complete and int(counted[2]) != frame.height + broken:
         table.doubt("header", f"line 1 announces {counted[2]} rows, {frame.height + broken} are there")

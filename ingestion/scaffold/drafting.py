@@ -127,6 +127,8 @@ def _profile(draft: ColumnDraft) -> dict[str, Any]:
         profile["missing"] = draft.missing
     if draft.protect:
         profile["protect"] = draft.protect
+    if draft.masks_identifiers and not draft.key_position:
+        profile["identifiers"] = "mask"
     if draft.is_refused:
         profile["drop"] = True
     return profile

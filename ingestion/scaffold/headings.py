@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
-from ingestion.scaffold.naming import CHINESE, is_known_term
+from ingestion.scaffold.naming import CHINESE, has_known_term, is_known_term
 from ingestion.scaffold.sensitivity import is_surname_first
 
 VALUE = re.compile(
     r"[+-]?[\d,.]*\d%?|\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}日?([ T].*)?|.*\d{6,}.*|[0-9a-fA-F]{32,}|.*@.*[.].*"
     r"|NULL|null|\\N|-+|N/A|true|false|\?"
 )
+MOST_ODD = 0.2
+LEAST_EVIDENCE = 2
+MOSTLY = 0.8
+LONG_NUMBER = re.compile(r"\d{5,}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .#/()%&+-]*")
 
 
@@ -23,19 +27,32 @@ def are_names(cells: list[str], columns: list[list[str | None]]) -> bool | None:
     filled = [cell for cell in stripped if cell]
     if len(filled) < len(stripped) - 1 or not filled or len({cell.lower() for cell in filled}) < len(filled):
         return False
-    if any(VALUE.fullmatch(cell) for cell in filled):
+    odd = find_odd_names(stripped)
+    if len(odd) > max(1, MOST_ODD * len(filled)) or any("@" in cell or LONG_NUMBER.search(cell) for cell in odd):
         return False
-    if any(is_surname_first(cell) and not is_known_term(cell) for cell in filled):
+    if any(is_surname_first(cell) and not has_known_term(cell) for cell in filled):
         return False
-    named = all(NAME.fullmatch(cell) or CHINESE.search(cell) for cell in filled)
     known = all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", cell) or is_known_term(cell) for cell in filled)
-    evidence = False
+    evidence = 0
     for cell, values in zip(stripped, columns, strict=False):
         present = [value.strip() for value in values[:2000] if value and value.strip()]
         if cell and cell in present:
             return False
-        if cell and present and sum(bool(VALUE.fullmatch(value)) for value in present) >= 0.8 * len(present):
-            evidence = True
+        share = sum(bool(VALUE.fullmatch(value)) for value in present) / max(len(present), 1)
+        if cell and present and share >= MOSTLY and not VALUE.fullmatch(cell):
+            evidence += 1
+    if odd:
+        return evidence >= LEAST_EVIDENCE
     if evidence:
-        return named
+        return True
     return None if known else False
+
+
+def find_odd_names(cells: list[str]) -> list[str]:
+    """Cells of a heading that are spelled like a value, or like no usual name."""
+    stripped = [cell.strip() for cell in cells]
+    return [
+        cell
+        for cell in stripped
+        if cell and (VALUE.fullmatch(cell) or not (NAME.fullmatch(cell) or CHINESE.search(cell)))
+    ]

@@ -9,6 +9,7 @@ from ingestion.scaffold.column_draft import ColumnDraft
 from ingestion.scaffold.table import Table
 
 NAMED_KEY = re.compile(r"(^|_)(no|id|number|serial|key|seq)$|号")
+LINE_NUMBER = re.compile(r"^(line_no|row_no|row_num(ber)?|seq|seq_no|rn|n)$|^(序号|行号|行次)$")
 MOST_CANDIDATES = 10
 FEW_ROWS = 20
 
@@ -60,7 +61,9 @@ def _can_identify(draft: ColumnDraft) -> bool:
 
 
 def _rank(draft: ColumnDraft) -> int:
-    """Numbers of things first; people, moments and quantities last."""
+    """Numbers of things first; people, moments, quantities and the numbers of lines last."""
+    if LINE_NUMBER.search(draft.name) or LINE_NUMBER.search(draft.physical.strip()):
+        return 5  # counts within one file: the same numbers come again tomorrow
     if draft.protect:
         return 3
     if draft.type == "VARCHAR" and not draft.codes:

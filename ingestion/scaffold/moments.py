@@ -14,11 +14,26 @@ from ingestion.scaffold.vocabulary import FEW, OPEN_ENDED
 
 ZERO_DATES = ("00000000", "0000-00-00", "0", "00000000000000", "0000-00-00 00:00:00", "0000/00/00")
 LAST_DATES = ("99991231", "9999-12-31", "9999/12/31", "99991231235959", "9999-12-31 23:59:59", "9999-12-31 00:00:00")
-DAYS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%y%m%d")
+DAYS = (
+    "%Y-%m-%d",
+    "%Y%m%d",
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%Y年%m月%d日",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%y%m%d",
+    "%Y年%-m月%-d日",
+    "%Y/%-m/%-d",
+    "%Y-%-m-%-d",
+    "%Y.%-m.%-d",
+)
 MOMENTS = (
     "%Y-%m-%d %H:%M:%S", "%Y%m%d%H%M%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y%m%d %H:%M:%S",
     "%Y-%m-%d %H:%M:%S.%g", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%g", "%Y-%m-%dT%H:%M:%S.%f",
     "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%Y%m%d%H%M", "%y%m%d %H:%M:%S",
+    "%Y/%-m/%-d %-H:%M", "%Y/%-m/%-d %-H:%M:%S", "%Y-%-m-%-d %-H:%M:%S", "%Y年%-m月%-d日 %-H:%M:%S",
 )  # fmt: skip
 STANDARD = {"DATE": "%Y-%m-%d", "TIMESTAMPTZ": "%Y-%m-%d %H:%M:%S"}
 
@@ -93,7 +108,8 @@ def _set_moment(
     ):
         draft.type, draft.formats = "DATE", chosen
         draft.checks.append("every time of day is 00:00:00, so a date")
-    rivals = [layout for layout in read if layout not in chosen and read[layout] >= read[chosen[0]]]
+    padded = {layout.replace("%-", "%") for layout in chosen}
+    rivals = [layout for layout in read if layout.replace("%-", "%") not in padded and read[layout] >= read[chosen[0]]]
     if rivals:
         draft.checks.append(f"{', '.join(rivals)} reads as many values as {chosen[0]}; two readings are equally good")
     if len(chosen) > 1:

@@ -79,6 +79,11 @@ def is_known_term(text: str) -> bool:
     return bool(CHINESE.search(text)) and _translate(text) is not None
 
 
+def has_known_term(text: str) -> bool:
+    """True where a text holds a word of the dictionary (付款时间 holds 时间), as the name of no person does."""
+    return any(term in text for term in TERMS if len(term) > 1)
+
+
 def form_unique_names(physical: Iterable[str | None]) -> list[str]:
     """Lake names of all columns of a file, `column_NN` where its own says nothing, a number where it says it twice."""
     names: list[str] = []

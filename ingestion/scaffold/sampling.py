@@ -65,8 +65,8 @@ def _after_first_end(piece: bytes) -> bytes:
     return piece[piece.find(b"\n") + 1 :] if b"\n" in piece else b""
 
 
-def read_text(sample: Sample, name: str) -> Text:
-    """Decode a sample.
+def read_text(sample: Sample, name: str, known: str | None = None) -> Text:
+    """Decode a sample, by the `known` encoding where there is one.
 
     Raises:
         SampleUnusable: it is not text, or has no line ends that a reader knows.
@@ -85,7 +85,7 @@ def read_text(sample: Sample, name: str) -> Text:
     returns = content.count(b"\r") - content.count(b"\r\n")
     if returns and b"\n" not in content:
         raise SampleUnusable(f"{name} ends its lines with bare carriage returns; ask for line feeds.")
-    encoding, doubt = find_encoding(content)
+    encoding, doubt = (known, None) if known else find_encoding(content)
     pieces = list(sample.pieces)
     pieces[0] = pieces[0].removeprefix(BYTE_ORDER_MARK)
     feeds, pairs = content.count(b"\n"), content.count(b"\r\n")

@@ -18,6 +18,7 @@ from ingestion.scaffold.columns import draft_columns
 from ingestion.scaffold.containers import open_sample
 from ingestion.scaffold.drafting import render_contract, render_dataset, render_model
 from ingestion.scaffold.gating import add_to_set, render_suite
+from ingestion.scaffold.hints import NO_HINTS, Hints
 from ingestion.scaffold.keys import mark_key
 from ingestion.scaffold.surroundings import Surroundings, read_companions, read_surroundings
 from ingestion.scaffold.table import SampleUnusable, Table
@@ -49,7 +50,12 @@ class ContractDraft:
 
 
 def draft_contract(
-    path: Path, settings: Settings, source: str | None = None, dataset: str | None = None, into: Path | None = None
+    path: Path,
+    settings: Settings,
+    source: str | None = None,
+    dataset: str | None = None,
+    into: Path | None = None,
+    hints: Hints = NO_HINTS,
 ) -> ContractDraft:
     """Draft a contract and a staging model from one sample file, and where the tenant has its own gates a suite.
 
@@ -62,7 +68,7 @@ def draft_contract(
         SampleUnusable: no draft can be made of the file, a name is not lower snake, or a file would be overwritten.
         ContractInvalid: a contract that is there already has problems.
     """
-    table = _open_sample(path)
+    table = _open_sample(path, hints)
     place = read_surroundings(path)
     source, dataset = source or place.source, dataset or place.dataset
     for name in (source, dataset):
@@ -101,10 +107,10 @@ def draft_contract(
     return ContractDraft(contract_path, model_path, suite_path, checks, before is not None)
 
 
-def _open_sample(path: Path) -> Table:
+def _open_sample(path: Path, hints: Hints) -> Table:
     """The table of a sample; what makes it unusable is reported with its name."""
     try:
-        return open_sample(path)
+        return open_sample(path, hints)
     except SampleUnusable as unusable:
         reported = str(unusable)
         raise SampleUnusable(reported if path.name in reported else f"{path.name} {reported}") from None
@@ -208,10 +214,10 @@ def _guess_habits(
     )
     moments = _moments(drafts, business)
     if moments:
-        habits["recorded_at"] = moments[0].name
-        others = ", ".join(draft.name for draft in moments[1:])
+        named = ", ".join(draft.name for draft in moments)
         doubts.setdefault("recorded_at", []).append(
-            "is it when the party itself recorded the row?" + (f" or is {others}?" if others else "")
+            f"does one of {named} say when the party itself recorded the row? only then name it here: it moves what"
+            " was known when"
         )
     doubts.setdefault("conforms_to", []).append(
         "name the canonical entity (dbt_project.yml, vars: canonical) once the staging model yields its columns"

@@ -19,6 +19,7 @@ PART = re.compile(r"(?P<before>[_.-](?:part)?)(?P<part>\d{1,5})(?=(?:\.[A-Za-z]+
 READY = ("ok", "done", "ctl", "flg", "fin", "flag", "ready", "end", "chk")
 MARKERS = ("_SUCCESS", "_DONE", "_READY", "SUCCESS", "ready.flag")
 DIGESTS = {"md5": ("md5", 32), "sha256": ("sha256", 64), "sha": ("sha256", 64), "sm3": ("sm3", 64)}
+STAMP = re.compile(r"\d{4,}")
 MOST_BYTES = 64 << 20
 MOST_MARKER = 1 << 14
 
@@ -60,6 +61,12 @@ def read_surroundings(path: Path) -> Surroundings:
         surroundings.doubt("files", "the date is in the folder's name only")
     if not found:
         surroundings.doubt("files", "no yyyymmdd in the name or its folder; how does the business date show?")
+    for stamp in STAMP.findall(re.sub(r"\{\w+\}", "_", pattern)):
+        surroundings.doubt(
+            "files",
+            f"{len(stamp)} digits more in the name look like a time stamp or a number; where they differ from file to"
+            " file, put a placeholder there, or no other file is found",
+        )
     surroundings.delivery = {"files": prefix + pattern, **surroundings.delivery}
     surroundings.source = form_table_name(home.name) or "new_partner"
     surroundings.physical = stem or path.stem

@@ -127,7 +127,20 @@ def find_starts(kinds: Matrix) -> list[int]:
                 falling = True
         elif here == 1.0 and _changes(int(kind[position - 1]), int(kind[position])):
             starts.append(position)
-    return starts
+    return _give_padding(starts, filled)
+
+
+def _give_padding(starts: list[int], filled: npt.NDArray[np.float64]) -> list[int]:
+    """Blanks before a right-aligned value are its own: a longer amount is not cut, a longer text is no number."""
+    moved = list(starts)
+    for number, start in enumerate(starts[1:], 1):
+        end = starts[number + 1] if number + 1 < len(starts) else len(filled)
+        used = np.flatnonzero(filled[start:end] > 0.0)
+        if not used.size or filled[start] >= 1.0 or filled[start + used[-1]] < 1.0:
+            continue
+        while moved[number] > starts[number - 1] + 1 and filled[moved[number] - 1] == 0.0:
+            moved[number] -= 1
+    return moved
 
 
 def _is_right_aligned(filled: npt.NDArray[np.float64], kind: npt.NDArray[np.int64], position: int) -> bool:

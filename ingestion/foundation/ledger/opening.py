@@ -15,7 +15,7 @@ from ingestion.foundation.locks import hold_lock
 from ingestion.foundation.revisions import RevisionNewer, Revisions
 from ingestion.foundation.settings import Settings, SettingsInvalid
 
-HEAD = "0003"
+HEAD = "0004"
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "ledger_revision"  # an orchestrator in the same database keeps `alembic_version` for itself
 ADVISORY_LOCK = 0x6C65_6467_6572

@@ -25,6 +25,7 @@ deliveries = sa.Table(
     sa.Column("file_name", sa.Text, nullable=False),
     sa.Column("file_size", sa.BigInteger, nullable=False),
     sa.Column("file_mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("file_ctime_ns", sa.BigInteger, comment="when the file system last saw the file change; none: not known"),
     sa.Column("rows_in", sa.BigInteger, nullable=False),
     sa.Column("rows_landed", sa.BigInteger, nullable=False),
     sa.Column("rows_quarantined", sa.BigInteger, nullable=False),

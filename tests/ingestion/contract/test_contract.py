@@ -221,6 +221,30 @@ CROSS = {
         ("schema.rows.x.classification", "an identifier without class"),
     ),
     "C3": (rows(column("x", classification="C3")), ("schema.rows.x.classification", "C3 data is refused at the door")),
+    "identifier by name": (
+        rows(column("mobile", physicalName="手机号")),
+        ("schema.rows.mobile", "is named like an identifier of a person and not protected"),
+    ),
+    "identifier by a number's name": (
+        rows(column("phone_no", "BIGINT")),
+        ("schema.rows.phone_no", "is named like an identifier of a person and not protected"),
+    ),
+    "identifier by pattern": (
+        rows(column("x", logicalTypeOptions={"pattern": "1[3-9][0-9]{9}"})),
+        ("schema.rows.x.logicalTypeOptions.pattern", "is that of an identifier, which nothing protects"),
+    ),
+    "waiver beside protection": (
+        rows(column("x", protect="opaque", clear="it is known")),
+        ("schema.rows.x.column", "`clear` or `identifiers` beside `protect` or `drop`"),
+    ),
+    "search in a number": (
+        rows(column("x", "BIGINT", identifiers="mask")),
+        ("schema.rows.x.column.identifiers", "wants a text without `clear` and enum"),
+    ),
+    "masked key": (
+        contract("party", dataset(column("id", key=True, identifiers="mask"))),
+        ("schema.rows.id.column.identifiers", "masks make different keys one"),
+    ),
     "codes that are no text": (
         rows(column("x", "INTEGER", enum=["1"])),
         ("schema.rows.x.enum", "codes that are not text"),
@@ -266,6 +290,75 @@ CROSS = {
     "two keys at one place": (
         rows(column("a", key=True)),
         ("schema.rows.properties", "a primaryKeyPosition occurs twice"),
+    ),
+    "no key, but rows that change": (
+        rows(column("x"), key="none", mode="upsert"),
+        ("schema.rows.delivery.key", "none is for mode: append without a primaryKey"),
+    ),
+    "a trailer that a row could be": (
+        rows(column("x"), trailer={"lines": 1}),
+        ("schema.rows.delivery.trailer", "a row could pass for it"),
+    ),
+    "skipped lines of a workbook": (
+        rows(column("x"), reader="excel", skip=["x"]),
+        ("schema.rows.delivery.skip", "belongs to delimited and fixed_width"),
+    ),
+    "pattern of skipped lines": (
+        rows(column("x"), skip=["("]),
+        ("schema.rows.delivery.skip[0]", "'(' cannot be used"),
+    ),
+    "total of nothing": (
+        rows(column("x"), totals={"sum:x": "(.)"}),
+        ("schema.rows.delivery.totals", "'sum:x' means nothing"),
+    ),
+    "total without a group": (
+        rows(column("x"), totals={"rows": "x"}),
+        ("schema.rows.delivery.totals.rows", "'x' cannot be used"),
+    ),
+    "member of a gzip file": (
+        rows(column("x"), archive={"format": "gzip", "member": "x"}),
+        ("schema.rows.delivery.archive.member", "belongs to zip and tar, and only there"),
+    ),
+    "password of a tar archive": (
+        rows(column("x"), archive={"format": "tar", "member": "x", "password": "x"}),
+        ("schema.rows.delivery.archive.password", "belongs to zip"),
+    ),
+    "line ends of a workbook": (
+        rows(column("x"), reader="excel", line_end="cr"),
+        ("schema.rows.delivery.line_end", "cr is for text, none for fixed_width"),
+    ),
+    "escape without a quote": (rows(column("x"), escape="\\"), ("schema.rows.delivery.escape", "belongs to a quote")),
+    "records of a table": (
+        rows(column("x"), records="$"),
+        ("schema.rows.delivery.records", "belongs to json_lines and xml in one file"),
+    ),
+    "fill_down of text": (
+        rows(column("x", fill_down=True)),
+        ("schema.rows.x.column.fill_down", "belongs to excel, and only there"),
+    ),
+    "decimals of a whole number": (
+        rows(column("x", "BIGINT", implied_decimals=2)),
+        ("schema.rows.x.column.implied_decimals", "has no meaning for BIGINT"),
+    ),
+    "more decimals than the column has": (
+        rows(column("x", "DECIMAL(18,2)", implied_decimals=3)),
+        ("schema.rows.x.column.implied_decimals", "has no meaning for DECIMAL(18,2)"),
+    ),
+    "trimmed lines with separators": (
+        rows(column("x"), trimmed=True),
+        ("schema.rows.delivery.trimmed", "belongs to fixed_width, and only there"),
+    ),
+    "half a date": (
+        rows(column("x"), files="{mm}/x.csv"),
+        ("schema.rows.delivery.files", "{mm} is no whole date"),
+    ),
+    "day of a daily calendar": (
+        rows(column("x"), calendar={"on": 3}),
+        ("schema.rows.delivery.calendar.on", "has no meaning here"),
+    ),
+    "day of a week": (
+        rows(column("x"), calendar={"every": "week", "on": 8}),
+        ("schema.rows.delivery.calendar.on", "is no day of the week"),
     ),
     "no dataset": (edited(lambda document: document.update(schema=[])), ("schema", "no dataset")),
 }

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestion.commands import main
-from ingestion.delivery import DeliveryIncomplete
+from ingestion.delivery import DeliveryIncomplete, finding
 from ingestion.foundation import PROJECT
 from ingestion.lake import write_manifest
 from ingestion.landing import SourceUnknown, land_source, list_held, replay_held
@@ -74,8 +74,7 @@ def test_no_file_is_late_unless_the_contract_says_no_data(party: Party) -> None:
     with pytest.raises(DeliveryIncomplete) as late:
         party.land()
     assert str(late.value) == (
-        "party.rows of 2026-03-02: no file {yyyymmdd}/rows.csv;"
-        " wait for the party, or ask it to deliver, and run again."
+        "party.rows of 2026-03-02: no file 20260302/rows.csv; wait for the party, or ask it to deliver, and run again."
     )
     party.declare(*COLUMNS, **NO_FILE_IS_NO_DATA)
     assert party.land().arrivals == ()
@@ -275,8 +274,128 @@ def test_a_snapshot_without_a_date_in_its_name_belongs_to_the_date_asked_for(par
     (party.settings.landing / "party").mkdir(parents=True)
     (party.settings.landing / "party" / "rows.csv").write_text(rows(1))
     party.land()
+    (party.settings.landing / "party" / "rows.csv").write_text(rows(2))
     party.land(NEXT)
     assert [row["batch_date"] for row in party.ledger()] == [DAY, NEXT]
+
+
+def test_a_snapshot_without_a_date_in_its_name_that_did_not_change_is_no_new_delivery(party: Party) -> None:
+    party.declare(*COLUMNS, mode="snapshot", files="rows.csv")
+    (party.settings.landing / "party").mkdir(parents=True)
+    file = party.settings.landing / "party" / "rows.csv"
+    for day, value in ((DAY, 1), (NEXT, 1), (date(2026, 3, 4), 2), (date(2026, 3, 5), 2), (date(2026, 3, 6), 1)):
+        file.write_text(rows(value))
+        party.land(day)
+    assert [row["batch_date"].day for row in party.ledger()] == [2, 4, 6]
+
+
+def test_other_bytes_of_the_same_size_and_time_are_another_delivery(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(1))
+    party.land()
+    party.deliver(rows(1))
+    party.land()
+    assert [amounts(party), len(party.ledger())] == [["1.00"], 1]
+    party.deliver(rows(2))
+    party.land()
+    assert [amounts(party), len(party.ledger())] == [["2.00"], 2]
+
+
+def test_the_same_file_put_in_its_place_again_is_read_once(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
+    party.declare(*COLUMNS).deliver(rows(1))
+    party.land()
+    party.deliver(rows(1))
+    party.land()
+    read: list[object] = []
+    monkeypatch.setattr(finding, "digest_file", read.append)
+    party.land()
+    assert read == []
+
+
+def test_a_replacement_is_not_known_before_what_it_replaces(party: Party) -> None:
+    party.declare(*COLUMNS).deliver(rows(1), at="2026-03-03T06:00:00")
+    party.land()
+    party.deliver(rows(2), at="2026-03-02T20:00:00")
+    party.land()
+    assert amounts(party) == ["2.00"]
+    first, second = party.ledger()
+    assert first["received_at"] == first["superseded_at"] == second["received_at"] == "2026-03-02T22:00:00+00:00"
+
+
+NAMES = {
+    "dashes": ("f_{yyyy}-{mm}-{dd}.csv", "f_2026-03-02.csv", "2026-03-02", {}),
+    "month": ("{yyyymm}/f.csv", "202603/f.csv", "2026-03-31", {}),
+    "month with a dash": ("f_{yyyy}-{mm}.csv", "f_2024-02.csv", "2024-02-29", {}),
+    "quarter": ("f_{yyyy}Q{q}.csv", "f_2026Q1.csv", "2026-03-31", {}),
+    "time": ("{yyyymmdd}/f_{yyyymmdd}_{hhmmss}.csv", "20260302/f_20260302_071533.csv", "2026-03-02", {}),
+    "stamp": ("f_{yyyymmdd}_{yyyymmddhhmmss}.csv", "f_20260302_20260303083012.csv", "2026-03-02", {}),
+    "free": ("{*}/f_{yyyymmdd}_{*}.csv", "x/f_20260302_a1.csv", "2026-03-02", {}),
+    "beside": ("f_{yyyymmdd}_{*}.csv", "f_20260302_a1.csv", "2026-03-02", {"ready": {"marker": "{name}.ok"}}),
+}
+
+
+@pytest.mark.parametrize(("pattern", "name", "day", "more"), NAMES.values(), ids=NAMES)
+def test_a_name_bears_its_business_date(party: Party, pattern: str, name: str, day: str, more: dict[str, Any]) -> None:
+    party.declare(*COLUMNS, files=pattern, **more)
+    path = party.settings.landing / "party" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(rows(1))
+    path.with_name(f"{path.name}.ok").touch()
+    report = party.land(date.fromisoformat(day))
+    assert [str(row["batch_date"]) for row in party.ledger()] == [day]
+    assert [warning for warning in report.warnings if f"{path.name} is" in warning] == []
+
+
+def test_of_files_that_say_when_they_were_made_the_newest_counts(party: Party) -> None:
+    party.declare(*COLUMNS, files="{yyyymmdd}/f_{*}_{hhmmss}.csv")
+    party.deliver(rows(2), "f_a_093000.csv", at="2026-03-03T06:00:00")
+    party.deliver(rows(1), "f_b_071500.csv", at="2026-03-03T07:00:00")
+    party.land()
+    assert [amounts(party), len(party.ledger())] == [["2.00"], 1]
+    party.deliver(rows(3), "f_a_100000.csv", at="2026-03-03T08:00:00")
+    party.land()
+    assert amounts(party) == ["3.00"]
+
+
+def test_two_files_of_which_nobody_can_say_which_counts_wait(party: Party) -> None:
+    party.declare(*COLUMNS, files="{yyyymmdd}/f_{*}.csv").deliver(rows(1), "f_a.csv")
+    party.land()
+    party.deliver(rows(2), "f_b.csv")
+    with pytest.raises(
+        DeliveryIncomplete, match=r"f_b\.csv and f_a\.csv both have its name; leave the one that counts"
+    ):
+        party.land()
+    assert amounts(party) == ["1.00"]
+
+
+CALENDARS = {
+    "weekdays": ({"every": "weekday"}, [2, 3, 4, 5, 6, 9, 10]),
+    "holidays": ({"every": "weekday", "without": ["2026-03-03"], "besides": ["2026-03-07"]}, [2, 4, 5, 6, 7, 9, 10]),
+    "weekly": ({"every": "week"}, [8]),
+    "on Fridays": ({"every": "week", "on": 5}, [6]),
+    "monthly on a day": ({"every": "month", "on": 10}, [10]),
+    "quarterly": ({"every": "quarter"}, []),
+}
+
+
+@pytest.mark.parametrize(("calendar", "due"), CALENDARS.values(), ids=CALENDARS)
+def test_a_file_is_waited_for_on_the_dates_of_its_calendar(
+    party: Party, calendar: dict[str, Any], due: list[int]
+) -> None:
+    party.declare(*COLUMNS, calendar=calendar)
+    waited = []
+    for day in range(2, 11):
+        try:
+            party.land(date(2026, 3, day))
+        except DeliveryIncomplete:
+            waited.append(day)
+    assert waited == due
+
+
+@pytest.mark.parametrize(("every", "dates"), [("month", ["2026-03-31", "2026-04-30"]), ("quarter", ["2026-03-31"])])
+def test_a_date_that_never_came_is_one_of_the_calendar(party: Party, every: str, dates: list[str]) -> None:
+    party.declare(*COLUMNS, calendar={"every": every})
+    warnings = party.land(date(2026, 5, 3)).warnings
+    assert warnings == tuple(f"party.rows of {day} never came; ask the party to deliver it." for day in dates)
 
 
 def test_an_unknown_source_is_reported_with_the_known_ones(party: Party) -> None:

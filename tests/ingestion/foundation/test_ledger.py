@@ -132,7 +132,7 @@ def test_a_ledger_newer_than_the_code_is_refused_in_a_sentence(where: str, reque
     with use_ledger(settings) as connection:
         connection.execute(sa.text(f"update {VERSION_TABLE} set version_num = '9999'"))
     with pytest.raises(
-        SettingsInvalid, match=r"has revision 9999, .* knows it up to 0003; update the platform"
+        SettingsInvalid, match=r"has revision 9999, .* knows it up to 0004; update the platform"
     ) as caught:
         open_ledger(settings)
     assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,15 @@ def _fixed() -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
+def _element(values: tuple[str, ...]) -> str:
+    cells = "".join(f"<{name}>{value}</{name}>" for name, value in zip(NAMES[1:], values[1:], strict=True))
+    return f'<Row id="{values[0]}">{cells}</Row>'
+
+
+def _xml() -> bytes:
+    return f"<Doc>{''.join(map(_element, VALUES))}</Doc>".encode()
+
+
 NAMES = ("id", "cert", "name", "amount", "day", "code", "note")
 HEAD = ",".join(f'"{name}"' for name in NAMES) + "\r\n"
 DIALECTS = {
@@ -70,7 +80,48 @@ DIALECTS = {
     "fixed": Dialect(
         {"reader": "fixed_width", "encoding": "gb18030"}, _fixed, lambda place, name: {"width": WIDTHS[place]}
     ),
+    "titled": Dialect(
+        {
+            "separator": ";",
+            "header": "none",
+            "preamble": 1,
+            "skip": ["小计.*"],
+            "encoding": "gb18030",
+            "trailer": {"begins": "共"},
+            "totals": {"rows": "^共([0-9]+)笔"},
+        },
+        lambda: "明细\n".encode("gb18030") + _delimited(";", "\n", "gb18030") + "小计\n共8笔\n导出\n".encode("gb18030"),
+    ),
+    "escaped": Dialect(
+        {"quote": '"', "escape": "\\", "header": "names", "encoding": "utf-16"},
+        lambda: _delimited(",", "\r\n", "utf-16", HEAD, '"'),
+    ),
+    "returns": Dialect(
+        {"separator": "|+|", "header": "none", "line_end": "cr", "archive": {"format": "gzip"}},
+        lambda: gzip.compress(_delimited("|+|", "\r", "utf-8"), mtime=0),
+    ),
+    "array": Dialect(
+        {"reader": "json_lines", "records": "$.data.rows"},
+        lambda: b'{"code":0,"data":{"rows":[' + b",\n".join(_json().splitlines()) + b'],"total":8}}',
+        lambda place, name: {"path": "$.g.h" if name == "note" else f"$.{'abcdefg'[place]}"},
+    ),
+    "xml": Dialect(
+        {"reader": "xml", "records": "Doc/Row"},
+        _xml,
+        lambda place, name: {"path": "@id" if name == "id" else name},
+    ),
+    "unbroken": Dialect(
+        {"reader": "fixed_width", "header": "none", "encoding": "gb18030", "line_end": "none"},
+        lambda: _fixed().replace(b"\n", b""),
+        lambda place, name: {"width": WIDTHS[place]},
+    ),
+    "trimmed": Dialect(
+        {"reader": "fixed_width", "header": "none", "encoding": "gb18030", "trimmed": True},
+        lambda: b"".join(line.rstrip() + b"\n" for line in _fixed().splitlines()),
+        lambda place, name: {"width": WIDTHS[place]},
+    ),
 }
+NO_PLAIN_LINES = ("quoted", "titled", "escaped", "returns", "array", "xml", "unbroken")
 JUNK = [
     b"", b"\x00", b"\r", b"\n", b"\r\n", b'"', b'""', b"|", b"|+|", b",", b"\x01", b"\x1e", b"\x1f", b"\xff\xfe",
     b"\xef\xbb\xbf", b"\xef\xbf\xbd", b"\x81", b"\xe5\xbc", "𠮷".encode(), b"NULL", b"1e999", b"-1", b"2026-02-30",
@@ -146,18 +197,24 @@ def test_every_mutant_is_landed_quarantined_or_refused(dialect: str, mutations: 
         else:
             (row,) = party.ledger()
             event("quarantined" if row["rows_quarantined"] else "landed")
-            if not chosen.delivery.get("quote"):
-                text = content.decode("gb18030" if dialect == "fixed" else "utf-8", "replace")
+            if dialect not in NO_PLAIN_LINES:
+                text = content.decode("gb18030" if dialect in ("fixed", "trimmed") else "utf-8", "replace")
                 heading = 1 if dialect == "counted" else 0
                 filled = [line for line in text.split("\n")[heading:] if line.strip("\r")]
                 assert row["rows_in"] == len(filled)
 
 
 def test_the_files_themselves_land_whole(tmp_path: Path) -> None:
+    waived = {"cert": {"clear": "made up, and here as bytes"}}
     for name, chosen in DIALECTS.items():
         party = make_party(tmp_path / name)
         party.declare(
-            *(column(field, key=field == "id", **chosen.per_column(place, field)) for place, field in enumerate(NAMES)),
+            *(
+                column(
+                    field, key=field == "id", **(waived if field == "cert" else {}), **chosen.per_column(place, field)
+                )
+                for place, field in enumerate(NAMES)
+            ),
             **chosen.delivery,
         )
         party.deliver(chosen.compose())

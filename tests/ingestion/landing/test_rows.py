@@ -40,7 +40,11 @@ PLAIN = {
     ),
     "duplicate key": ("1,1,,,a\n2,2,,,\n1,1,,,b\n1,1,,,c\n", [2, 3], [(n, "id", "unique key") for n in (4, 5)]),
     "a broken row does not use up its key": ("1,x,,,\n1,1,,,\n", [3], [(2, *AMOUNT)]),
-    "several rules": ("1,x,2026-02-30,C,\n", [], [(2, "amount", "type DECIMAL(18,2); type DATE; accepted codes")]),
+    "several rules": (
+        "1,x,2026-02-30,C,\n",
+        [],
+        [(2, "amount", "type DECIMAL(18,2); day: type DATE; code: accepted codes")],
+    ),
     "blank lines": ("1,1,,,\n\n\n2,x,,,\n\n3,3,,,\n\n", [2, 7], [(5, *AMOUNT)]),
     "CRLF": ("1,1,,,a\r\n\r\n2,x,,,\r\n3,3,,,c\r\n", [2, 5], [(4, *AMOUNT)]),
     "lines that end in two ways": ("1,1,,,a\r\n\n2,x,,,\r\n3,3,,,c\n", [2, 5], [(4, *AMOUNT)]),
@@ -257,13 +261,13 @@ JSON_LINES = {
 
 @pytest.mark.parametrize(("rows", "lines", "kept_out"), JSON_LINES.values(), ids=JSON_LINES)
 def test_json_lines(party: Party, rows: str, lines: list[int], kept_out: list[tuple[int, str, str]]) -> None:
-    party.declare(*JSON, reader="json_lines").deliver(rows)
+    party.declare(*JSON, reader="json_lines", drift={"missing": "null"}).deliver(rows)
     party.land()
     assert (party.lines(), party.quarantined()) == (lines, kept_out)
 
 
 def test_a_json_escape_beyond_the_basic_plane_is_one_character(party: Party) -> None:
-    party.declare(*JSON, reader="json_lines").deliver('{"id":"\\ud842\\udfb7"}\n')
+    party.declare(*JSON, reader="json_lines", drift={"missing": "null"}).deliver('{"id":"\\ud842\\udfb7"}\n')
     party.land()
     assert party.rows("id") == [("𠮷",)]
 
@@ -369,3 +373,56 @@ def test_a_workbook_without_its_sheet_is_refused_without_telling_the_others(
 def test_a_damaged_parquet_file_is_refused(party: Party) -> None:
     party.declare(*COLUMNS, reader="parquet").deliver(b"PAR1 no more than this PAR1")
     assert "is not a Parquet file" in party.refusal()
+
+
+CALL, ID = "电话15995577889联系", "身份证320102200004120990"
+
+
+@pytest.mark.parametrize("place", ["delimited", "json_lines", "fixed_width", "excel"])
+def test_identifiers_inside_texts_wait_in_quarantine_unless_a_reason_is_given(party: Party, place: str) -> None:
+    notes = ["无", CALL, ID]
+    for version, waived in enumerate(({}, {"clear": "staff lines, published"})):
+        columns, content = [], b""
+        for name, width in (("id", 4), ("note", 40)):
+            extra = (
+                {"path": f"$.{name}"} if place == "json_lines" else {"width": width} if place == "fixed_width" else {}
+            )
+            columns.append(column(name, key=name == "id", **extra, **(waived if name == "note" else {})))
+        rows = list(enumerate(notes, 1))
+        if place == "excel":
+            book = io.BytesIO()
+            with xlsxwriter.Workbook(book, {"in_memory": True}) as workbook:
+                sheet = workbook.add_worksheet()
+                for line, cells in enumerate([("id", "note"), *((str(n), note) for n, note in rows)]):
+                    sheet.write_row(line, 0, cells)
+            content = book.getvalue()
+        elif place == "json_lines":
+            content = "".join(f'{{"id":"{n}","note":"{note}"}}\n' for n, note in rows).encode()
+        elif place == "fixed_width":
+            padded = (f"{n:<4}".encode() + note.encode() + b" " * (40 - len(note.encode())) for n, note in rows)
+            content = b"\n".join([*padded, b""])
+        else:
+            content = ("id,note\n" + "".join(f"{n},{note}\n" for n, note in rows)).encode()
+        header = {"header": "none"} if place == "fixed_width" else {}
+        name = "rows.xlsx" if place == "excel" else "rows.csv"
+        party.declare(*columns, reader=place, files="{yyyymmdd}/" + name, **header)
+        party.deliver(content, name, day=f"2026-03-0{2 + version}", at=f"2026-03-0{3 + version}T06:00:00")
+        party.land(date(2026, 3, 2 + version))
+        expected = ["identifier in clear"] * 2
+        assert [rule for _, _, rule in party.quarantined()] == expected, "the second contract quarantines none"
+        assert len(party.rows("note")) == 1 + 3 * version
+
+
+def test_identifiers_inside_texts_are_masked_where_the_contract_says_so(party: Party) -> None:
+    party.declare(column("id", key=True), column("note", identifiers="mask"))
+    party.deliver(f"id,note\n1,无\n2,{CALL}\n3,{ID}\n")
+    party.land()
+    assert party.rows("note") == [("无",), ("电话***********联系",), ("身份证***********",)]
+    assert not any(b"15995577889" in content for content in party.stored().values())
+
+
+def test_identifiers_inside_texts_refuse_where_the_contract_says_so(party: Party) -> None:
+    party.declare(column("id", key=True), column("note", identifiers="refuse"))
+    party.deliver(f"id,note\n1,无\n2,{CALL}\n3,{ID}\n")
+    assert "line 3, column note holds identifiers in clear, 2 values in all" in party.refusal()
+    assert party.rows() == []
