@@ -41,7 +41,10 @@ def find_shifted(reading: Reading, marks: Numbers, wide_rows: pl.DataFrame) -> N
                 are_rows &= block[np.maximum(stops - 1, 0)] == end[-1]
                 if len(inside):
                     are_rows &= ~np.isin(numbers, inside)
-                if are_rows.any():
+                if are_rows.any() and len(end) == 1 and not reading.quote:
+                    counts = np.add.reduceat((block == end[0]).view(np.uint8), starts, dtype=np.int64)
+                    found.append(numbers[are_rows & (counts >= reading.columns)])
+                elif are_rows.any():
                     texts = _slice_lines(piece, starts[are_rows], stops[are_rows])
                     found.append(numbers[are_rows][_are_too_wide(texts, reading)])
                 before += len(starts)
