@@ -115,7 +115,7 @@ def survey_lines(
         pl.DataFrame(schema={"line_number": pl.Int64, "inner": pl.Int64}),
     )
     if spans.is_empty():
-        _refuse_shifted(reading, layout)
+        _refuse_shifted(reading, layout, counted)
         return layout
     numbered = spans.with_columns(line_number=pl.Series(layout.number_rows(spans["ordinal"].to_arrow()).to_numpy()))
     opened = numbered.filter("is_open").select(
@@ -127,11 +127,11 @@ def survey_lines(
         rejects=pl.concat([rejects, opened]).sort("line_number"),
         wide_rows=numbered.filter(~pl.col("is_open")).select("line_number", "inner"),
     )
-    _refuse_shifted(reading, layout)
+    _refuse_shifted(reading, layout, counted)
     return layout
 
 
-def _refuse_shifted(reading: Reading, layout: LineLayout) -> None:
+def _refuse_shifted(reading: Reading, layout: LineLayout, counted: LineCount) -> None:
     """Raise where lines have more columns than the parser saw, or where a skipped line was a part of a row."""
     if not reading.separator or reading.lines is None:
         return
@@ -141,6 +141,8 @@ def _refuse_shifted(reading: Reading, layout: LineLayout) -> None:
         within = np.intersect1d(skipped, inside.to_numpy())
         if len(within):
             raise FileUnreadable(f"has a value in quotes whose line {within[0]} has a pattern of `skip`")
+    if reading.separator.encode()[-1] not in counted.tails:  # no line can be one
+        return
     shifted = find_shifted(reading, layout.marks, layout.wide_rows)
     if len(shifted):
         raise RowsShifted(np.sort(shifted))

@@ -27,7 +27,7 @@ class LineCount:
     `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike); `holds_replacements`
     says whether U+FFFD occurs, the mark of a byte that was no character, or what else is no text: NUL, or a byte-order
     mark that does not begin the file; `is_utf8` whether all bytes are characters. `marks` are the lines that end before
-    each block of the file, and `is_ended` says whether the last line has an end.
+    each block of the file, `is_ended` says whether the last line has an end, and `tails` are the bytes before line ends.
     """
 
     total: int
@@ -38,6 +38,7 @@ class LineCount:
     is_utf8: bool
     marks: Numbers
     is_ended: bool = True
+    tails: bytes = bytes(range(256))
 
 
 def count_lines(text: Path) -> LineCount:
@@ -57,6 +58,7 @@ class LineCounter:
         self.total = self.position = self.bare_return = self.turn = 0
         self.previous, self.last, self.held = -1, LINE_FEED, b""  # the last line end, the last byte, an unended line
         self.is_crlf: bool | None = None
+        self.before, self.are_tails = b"\n\n", np.zeros(256, dtype=bool)  # the last two bytes
         self.blank, self.marks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
 
     def add_piece(self, piece: bytes | bytearray) -> None:
@@ -73,11 +75,24 @@ class LineCounter:
         elif len(ends):
             self._see_ends(np.zeros(len(ends), dtype=bool))
         self.blank.append(np.flatnonzero(bare) + self.total + 1)
+        self._see_tails(block, ends)
         self._see_characters(piece, ends)
         self.previous = int(ends[-1]) + self.position if len(ends) else self.previous
         self.total += len(ends)
         self.position += len(piece)
         self.last = piece[-1]
+
+    def _see_tails(self, block: npt.NDArray[np.uint8], ends: Numbers) -> None:
+        """Note the bytes that stand before line ends, before CR LF too."""
+        within = ends[np.searchsorted(ends, 2) :]
+        lasts = block[within - 1]
+        if self.last == CARRIAGE_RETURN or CARRIAGE_RETURN in lasts:
+            lasts = np.where(lasts == CARRIAGE_RETURN, block[within - 2], lasts)
+        self.are_tails[lasts] = True
+        around = self.before + block[:2].tobytes()
+        for place in ends[: len(ends) - len(within)].tolist():
+            self.are_tails[_find_tail(around[: place + 2])] = True
+        self.before = (self.before + block[-2:].tobytes())[-2:]
 
     def _see_returns(self, ends: Numbers, follows: npt.NDArray[np.bool_], block: npt.NDArray[np.uint8]) -> None:
         """Note the first carriage return without its line feed; `follows` says which bytes come after one."""
@@ -110,6 +125,8 @@ class LineCounter:
 
     def finish(self) -> LineCount:
         """The account of all pieces."""
+        if self.last != LINE_FEED:
+            self.are_tails[_find_tail(self.before)] = True
         return LineCount(
             self.total + (self.last != LINE_FEED),
             np.concatenate(self.blank),
@@ -119,7 +136,13 @@ class LineCounter:
             self.is_utf8 and (self.is_known or _is_utf8(self.held)),
             np.concatenate(self.marks),
             self.last == LINE_FEED,
+            np.flatnonzero(self.are_tails).astype(np.uint8).tobytes(),
         )
+
+
+def _find_tail(before: bytes) -> int:
+    """The byte before a line end, or before the carriage return of one."""
+    return before[-2] if before[-1] == CARRIAGE_RETURN else before[-1]
 
 
 def _is_utf8(piece: bytes | bytearray, start: int = 0, end: int | None = None) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ingestion.readers.lines import LINE_FEED, Numbers, read_lines
+from ingestion.readers.lines import Numbers, read_lines
 from ingestion.readers.reading import Lines, Reading
 from ingestion.readers.surrounding import locate_lines, read_whole_lines
 
@@ -33,20 +33,19 @@ def find_shifted(reading: Reading, marks: Numbers, wide_rows: pl.DataFrame) -> N
     before = 0
     with lines.text.open("rb") as source:
         for piece in read_whole_lines(source):
-            if end + b"\n" in piece or end + b"\r\n" in piece or piece.endswith(end):
-                starts, stops = locate_lines(piece)
-                numbers = np.arange(before + 1, before + len(starts) + 1)
-                are_rows = (numbers > lines.heading) & (stops - starts >= len(end))
-                block = np.frombuffer(piece, dtype=np.uint8)
-                are_rows &= block[np.maximum(stops - 1, 0)] == end[-1]
-                if len(inside):
-                    are_rows &= ~np.isin(numbers, inside)
-                if are_rows.any():
-                    texts = _slice_lines(piece, starts[are_rows], stops[are_rows])
-                    found.append(numbers[are_rows][_are_too_wide(texts, reading)])
-                before += len(starts)
-            else:
-                before += piece.count(b"\n") + (piece[-1] != LINE_FEED)
+            starts, stops = locate_lines(piece)
+            numbers = np.arange(before + 1, before + len(starts) + 1)
+            block = np.frombuffer(piece, dtype=np.uint8)
+            are_rows = (numbers > lines.heading) & (stops > starts) & (block[np.maximum(stops - 1, 0)] == end[-1])
+            if len(inside):
+                are_rows &= ~np.isin(numbers, inside)
+            if are_rows.any() and len(end) == 1 and not reading.quote:
+                counts = np.diff(np.searchsorted(np.flatnonzero(block == end[0]), np.append(starts, len(piece))))
+                found.append(numbers[are_rows & (counts >= reading.columns)])
+            elif are_rows.any():
+                texts = _slice_lines(piece, starts[are_rows], stops[are_rows])
+                found.append(numbers[are_rows][_are_too_wide(texts, reading)])
+            before += len(starts)
     return np.concatenate([*found, _find_wide(reading, marks, wide_rows)])
 
 
