@@ -17,6 +17,7 @@ ROOMS = {
     "vault": "vault",
     "keys": "vault",
     "scaffold": "scaffold",
+    "restage": "scaffold",
 }
 DESCRIPTION = "Contracts, landing, quarantine, clear values, and drafts of contracts."
 

@@ -149,13 +149,16 @@ def _list_replayable(contract: Contract, ledger: sa.Engine) -> Iterator[str]:
     """Quarantines of another version of the contract, whose rows the present one may accept."""
     query = list_held_sql(contract.source).where(deliveries.c.contract_version != contract.version)
     with ledger.connect() as connection:
-        rows = connection.execute(query).all()
-    for row in rows:
-        yield (
-            f"{row.rows_quarantined:,} rows of {row.source}.{row.dataset} of {row.batch_date} wait since version"
-            f" {row.contract_version} of the contract; `python -m ingestion quarantine replay {row.delivery_id[:12]}`"
-            " tries them under the present one."
-        )
+        held = connection.execute(query).all()
+    for dataset in contract.datasets:
+        rows = [row for row in held if row.dataset == dataset.name]
+        if rows:
+            waiting, more = sum(row.rows_quarantined for row in rows), ", `quarantine list` names the others"
+            yield (
+                f"{waiting:,} quarantined rows of {contract.source}.{dataset.name} wait since another version of the"
+                f" contract; `python -m ingestion quarantine replay {rows[0].delivery_id[:12]}` tries them under the"
+                f" present one{more if len(rows) > 1 else ''}."
+            )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ingestion.scaffold.moments import type_moment
 from ingestion.scaffold.naming import form_unique_names
 from ingestion.scaffold.quantities import type_number
 from ingestion.scaffold.sensitivity import Sensitivity, judge_sensitivity
-from ingestion.scaffold.spellings import doubt_spellings
+from ingestion.scaffold.spellings import report_spellings
 from ingestion.scaffold.table import Table
 from ingestion.scaffold.units import suggest_unit
 from ingestion.scaffold.vocabulary import SPELLINGS
@@ -71,7 +71,7 @@ def _draft(table: Table, number: int, name: str, connection: duckdb.DuckDBPyConn
     if _protect_by_name(draft):
         return _refuse(draft)
     _search_inside(draft, present, connection)
-    doubt_spellings(draft, present)
+    report_spellings(draft, present)
     if draft.missing:
         total = counted.filter(~text.is_in(draft.missing) | text.is_null())["n"].sum()
         draft.checks.append(

@@ -29,7 +29,7 @@ NUMBERS = {
 }
 
 
-def doubt_spellings(draft: ColumnDraft, present: pl.DataFrame) -> None:
+def report_spellings(draft: ColumnDraft, present: pl.DataFrame) -> None:
     """Note on a column that stayed text or a bare number what its values look like, in counts."""
     total = int(present["n"].sum())
     text = pl.col("value").str.strip_chars()

@@ -199,17 +199,18 @@ def test_complete_deliveries_are_found(
 
 PARTS = {f"LOAN_20260304_00{number}.csv": DATA for number in (1, 2, 3)}
 LISTED = b"LOAN_20260304_001.csv\nLOAN_20260304_002.csv\nLOAN_20260304_003.csv\n"
+NEAR = "; {} lies there: rename it, or correct `files` in the contract"
 UNFINISHED: list[tuple[str, dict[str, Any], dict[str, bytes], str]] = [
     ("nothing", {}, {}, "no file 20260304/LOAN_20260304.csv"),
     ("an impossible date", {}, {"LOAN_20260230.csv": DATA}, "no file 20260304/LOAN_20260304.csv"),
     ("another case", {}, {"loan_20260304.CSV": DATA},
-     "no file 20260304/LOAN_20260304.csv; loan_20260304.CSV lies there: rename it, or correct `files` in the contract"),
+     "no file 20260304/LOAN_20260304.csv" + NEAR.format("loan_20260304.CSV")),
     ("a copy", {}, {"LOAN_20260304 (1).csv": DATA},
-     "no file 20260304/LOAN_20260304.csv; LOAN_20260304 (1).csv lies there: rename it, or correct `files` in the contract"),
+     "no file 20260304/LOAN_20260304.csv" + NEAR.format("LOAN_20260304 (1).csv")),
     ("still being sent", {}, {"LOAN_20260304.csv.tmp": DATA},
-     "no file 20260304/LOAN_20260304.csv; LOAN_20260304.csv.tmp lies there: rename it, or correct `files` in the contract"),
+     "no file 20260304/LOAN_20260304.csv" + NEAR.format("LOAN_20260304.csv.tmp")),
     ("full-width digits", {}, {"LOAN_２０２６０３０４.csv": DATA},
-     "no file 20260304/LOAN_20260304.csv; LOAN_２０２６０３０４.csv lies there: rename it, or correct `files` in the contract"),
+     "no file 20260304/LOAN_20260304.csv" + NEAR.format("LOAN_２０２６０３０４.csv")),
     ("no marker", EMPTY_MARKER, {"LOAN_20260304.csv": DATA},
      "LOAN_20260304.csv has no ready marker LOAN_20260304.ok"),
     ("no marker where no file is legal", {"no_data": ["absent"]} | EMPTY_MARKER, {"LOAN_20260304.csv": DATA},

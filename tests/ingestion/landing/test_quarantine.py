@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
+import pyzipper
 import sqlalchemy as sa
 
 from ingestion.commands import main
+from ingestion.delivery import DeliveryIncomplete
 from ingestion.foundation.ledger import use_ledger
 from ingestion.foundation.ledger.tables import verdicts
 from ingestion.foundation.verdict import LANDING, Verdict
@@ -200,3 +203,46 @@ def test_from_the_command_line(
     declare(party, "1.1.0", "A", "N")
     assert main(["quarantine", "replay", name]) == 0
     assert capsys.readouterr().out == "2 landed, 1 still quarantined\n"
+
+
+def test_the_door_points_at_the_replay_after_a_correction_and_only_then(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver(CONTENT)
+    assert party.land().warnings == ()
+    declare(party, "1.1.0", "A", "N")
+    (held,) = list_held(party.settings)
+    (warning,) = party.land().warnings
+    assert warning.startswith("3 quarantined rows of party.rows wait since another version of the contract;")
+    assert f"`python -m ingestion quarantine replay {held.delivery_id[:12]}`" in warning
+    replay_held(held.delivery_id, NOW, party.settings)
+    assert party.land().warnings == ()
+
+
+def test_a_refusal_whose_cause_lies_here_is_not_remembered(party: Party) -> None:
+    archive = io.BytesIO()
+    with pyzipper.AESZipFile(archive, "w", pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as container:
+        container.setpassword(b"s3cret")
+        container.writestr("rows.csv", "id\n1\n")
+    words = {"member": "rows.csv", "password": "{secret}"}
+    party.declare(column("id", key=True), files="{yyyymmdd}/rows.zip", archive=words)
+    party.deliver(archive.getvalue(), "rows.zip")
+    place = party.settings.home / "keys" / "party.secret"
+    place.parent.mkdir(exist_ok=True)
+    for secret in ("", "wrong"):
+        place.write_text(secret)
+        assert party.refusal().endswith("nothing of it was landed. Correct it here, then land again.")
+        assert party.ledger() == []
+    place.write_text("s3cret")
+    later = date(2026, 3, 3)
+    with pytest.raises(DeliveryIncomplete):
+        party.land(later)
+    assert party.rows("id") == [("1",)], "it landed on another day, without another file or contract"
+
+
+def test_a_remembered_refusal_says_so_and_how_to_land_again(party: Party) -> None:
+    declare(party, "1.0.0", "A")
+    party.deliver("id,code\n1,A\n")
+    for _ in range(2):
+        refusal = party.refusal()
+        assert "this is remembered for the file under version 1.0.0 of the contract" in refusal
+        assert "correct it, raise its version and land again" in refusal

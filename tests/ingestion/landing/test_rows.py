@@ -426,3 +426,28 @@ def test_identifiers_inside_texts_refuse_where_the_contract_says_so(party: Party
     party.deliver(f"id,note\n1,无\n2,{CALL}\n3,{ID}\n")
     assert "line 3, column note holds identifiers in clear, 2 values in all" in party.refusal()
     assert party.rows() == []
+
+
+CONTENTS = {
+    "UTF-16": "id,note\n1,a\n".encode("utf-16"),
+    "gzip": b"\x1f\x8b\x08\x00" + bytes(30),
+    "a zip archive or a workbook": b"PK\x03\x04" + bytes(30),
+    "an HTML page": b"\xef\xbb\xbf <!DOCTYPE html><html><body>404</body></html>\n",
+    "XML": b"<?xml version='1.0'?><a/>\n",
+    "a PDF": b"%PDF-1.7\n",
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("reader", ["delimited", "parquet", "excel"])
+def test_a_file_of_another_kind_is_named_by_its_first_bytes(party: Party, content: str, reader: str) -> None:
+    party.declare(column("id", key=True), column("note"), reader=reader).deliver(CONTENTS[content])
+    if reader == "excel" and content.endswith("workbook"):
+        assert "is not a workbook that can be opened" in party.refusal()
+    else:
+        assert f"is {content} by its first bytes, not the {reader} of its contract" in party.refusal()
+
+
+def test_a_heading_in_other_case_is_named_as_such(party: Party) -> None:
+    party.declare(column("id", key=True), column("note")).deliver("ID,Note\n1,a\n")
+    assert "has its column names in other case than the contract: give them as `aliases` there" in party.refusal()

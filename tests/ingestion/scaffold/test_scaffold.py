@@ -21,7 +21,7 @@ from ingestion.contract.reading import read_contract
 from ingestion.foundation import PROJECT, Settings, load_settings
 from ingestion.foundation.declarations import read_yaml
 from ingestion.landing import land_source
-from ingestion.scaffold import SampleUnusable, draft_contract
+from ingestion.scaffold import Hints, SampleUnusable, draft_contract
 from ingestion.scaffold.naming import form_lake_name, form_unique_names
 from ingestion.scaffold.sampling import PIECE, find_encoding
 from ingestion.simulation import GO_LIVE, build_world, deliver
@@ -580,3 +580,120 @@ def test_the_unit_that_a_heading_says_is_asked_about(tmp_path: Path) -> None:
     frame = people(80).with_columns(pl.Series("保额(万元)", amounts), pl.Series("手续费(分)", ["7"] * 80))
     drafted = draft(write(tmp_path, "x_20260302.txt", separated(frame, "|")), tmp_path / "out")
     assert [column.description for column in drafted.columns[-2:]] == ["保额(万元); in 万元?", "手续费(分); in 分?"]
+
+
+def test_one_odd_cell_in_a_heading_is_asked_about_and_costs_no_names(tmp_path: Path) -> None:
+    rows = "".join(f"HJ{number:04d},{number}.50,{number % 7},{number % 2}\n" for number in range(300))
+    for number, (odd, heading) in enumerate(
+        {"bad=1": "loan_no,amount,days,bad=1", "30": "loan_no,amount,days,30"}.items()
+    ):
+        path = write(tmp_path, f"loans{number}_20260302.csv", f"{heading}\n{rows}")
+        drafted = draft(path, tmp_path / str(number))
+        assert [column.physical_name for column in drafted.columns] == heading.split(",")
+        assert f"{odd!r} in line 1 is spelled like no usual name" in text_of(tmp_path / str(number))
+
+
+def test_a_heading_word_that_begins_like_a_surname_is_a_name(tmp_path: Path) -> None:
+    rows = "".join(f"HJ{number:04d},2026-03-02 09:{number % 60:02d}:00,{number}.50\n" for number in range(100))
+    drafted = draft(write(tmp_path, "paid_20260302.csv", f"交易号,付款时间,金额\n{rows}"), tmp_path / "out")
+    assert [column.physical_name for column in drafted.columns] == ["交易号", "付款时间", "金额"]
+
+
+def test_identifiers_inside_texts_are_masked_in_the_draft(tmp_path: Path) -> None:
+    rows = "".join(f"HJ{number:04d},来电{13900000000 + 7919 * number}请回,{number}.50\n" for number in range(60))
+    path = write(tmp_path, "calls_20260302.csv", f"借据号,备注,金额\n{rows}")
+    drafted = draft(path, tmp_path / "out")
+    assert [column.profile.identifiers for column in drafted.columns] == [None, "mask", None]
+    assert "60 of 60 values hold identifiers of people inside the text" in text_of(tmp_path / "out")
+
+
+def test_a_column_that_only_its_name_makes_an_identifier_is_protected(tmp_path: Path) -> None:
+    rows = "".join(f"HJ{number:04d},10.{number}.0.1,{number}.50\n" for number in range(60))
+    drafted = draft(write(tmp_path, "x_20260302.csv", f"loan_no,client_ip,amount\n{rows}"), tmp_path / "out")
+    assert drafted.columns[1].profile.protect == "opaque"
+
+
+def test_the_number_of_a_line_is_no_key_where_the_loan_has_one(tmp_path: Path) -> None:
+    rows = "".join(f"{number},HJ{number:04d},{number}.50\n" for number in range(1, 100))
+    drafted = draft(write(tmp_path, "x_20260302.csv", f"序号,借据号,金额\n{rows}"), tmp_path / "out")
+    assert drafted.key == ("loan_no",)
+
+
+def test_a_second_time_stamp_in_the_name_is_asked_about(tmp_path: Path) -> None:
+    path = write(tmp_path, "LOAN_20260302_20260303083012.csv", separated(people(), ","))
+    draft(path, tmp_path / "out")
+    assert "check: files: 14 digits more in the name look like a time stamp" in text_of(tmp_path / "out")
+
+
+def test_everyday_spellings_are_typed_or_asked_about(tmp_path: Path) -> None:
+    rows = "".join(
+        f"HJ{n:04d},2026年3月{n % 28 + 1}日,2026/3/{n % 28 + 1} 9:05,2026-03-02T09:05:{n % 60:02d}+08:00,"
+        f'1772416{n:03d},{46000 + n},¥{n}.50,"({n},000.57)",{n}.50%\n'
+        for n in range(300)
+    )
+    path = write(tmp_path, "x_20260302.csv", f"loan_no,d1,d2,d3,d4,还款日期,a1,a2,a3\n{rows}")
+    drafted = draft(path, tmp_path / "out")
+    assert [column.type for column in drafted.columns[1:3]] == ["DATE", "TIMESTAMPTZ"]
+    assert [column.profile.formats for column in drafted.columns[1:3]] == [("%Y年%-m月%-d日",), ("%Y/%-m/%-d %-H:%M",)]
+    written = text_of(tmp_path / "out")
+    for asked in (
+        "with an offset or zone", "seconds since 1970", "days since 1900", "sign of money", "in brackets", "percentages"
+    ):  # fmt: skip
+        assert f"300 of 300 values look like {asked}" in written or asked in written, asked
+
+
+def test_a_longer_amount_is_not_cut_by_the_drafted_widths(tmp_path: Path) -> None:
+    lines = "".join(f"HJ{n:04d}{'ab' * (n % 3 + 1):<10}{f'{n * 7 % 9000 + 1}.50':>14}\n" for n in range(300))
+    drafted = draft(write(tmp_path, "x_20260302.txt", lines), tmp_path / "out")
+    assert drafted.columns[-1].profile.width is not None and drafted.columns[-1].profile.width >= 14
+
+
+def test_running_text_is_no_dataset(tmp_path: Path) -> None:
+    prose = "The party sends one file a day. It holds loans.\nPlease call if a day is missing, thank you.\n" * 20
+    with pytest.raises(SampleUnusable, match="running text"):
+        draft_contract(write(tmp_path, "readme_20260302.txt", prose), load_settings({}), into=tmp_path / "out")
+
+
+def test_totals_below_the_rows_are_asked_about(tmp_path: Path) -> None:
+    rows = "".join(f"HJ{number:04d},{number}.50\n" for number in range(60))
+    draft(write(tmp_path, "x_20260302.csv", f"loan_no,amount\n{rows}合计,1000.00\n"), tmp_path / "out")
+    assert "lines at the end look like totals" in text_of(tmp_path / "out")
+
+
+def test_hints_are_taken_and_not_guessed(tmp_path: Path) -> None:
+    text = write(tmp_path, "x_20260302.csv", "a~b\n" + "".join(f"k{number}~名字\n" for number in range(40)), "gb18030")
+    hints = Hints(header="names", encoding="gb18030", separator="~")
+    draft_contract(text, load_settings({}), "hinted", "rows", tmp_path / "out", hints)
+    drafted = read_contract(tmp_path / "out" / "contracts" / "hinted.yml").find_dataset("rows")
+    assert (drafted.delivery.separator, drafted.delivery.encoding, drafted.delivery.header) == ("~", "gb18030", "names")
+    book = tmp_path / "y_20260302.xlsx"
+    with xlsxwriter.Workbook(str(book)) as workbook:
+        for name, height in (("large", 90), ("small", 30)):
+            sheet = workbook.add_worksheet(name)
+            sheet.write_row(0, 0, ["loan_no", "amount"])
+            for line in range(1, height):
+                sheet.write_row(line, 0, [f"HJ{line:04d}", line])
+    draft_contract(book, load_settings({}), "sheeted", "rows", tmp_path / "book", Hints(sheet="small"))
+    assert read_contract(tmp_path / "book" / "contracts" / "sheeted.yml").find_dataset("rows").delivery.sheet == "small"
+    with pytest.raises(SampleUnusable, match="has no sheet none with rows, but large, small"):
+        draft_contract(book, load_settings({}), "sheeted", "more", tmp_path / "book", Hints(sheet="none"))
+
+
+def test_the_staging_model_is_written_again_from_the_corrected_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "x_20260302.csv", separated(people(), ","))
+    assert main(["scaffold", str(path), "--source", "again", "--dataset", "rows", "--into", str(tmp_path / "out")]) == 0
+    monkeypatch.setenv("PLATFORM_TENANT", str(tmp_path / "out"))
+    model = tmp_path / "out" / "models" / "staging" / "again" / "stg_again__rows.sql"
+    contract, first = tmp_path / "out" / "contracts" / "again.yml", model.read_text(encoding="utf-8")
+    assert main(["restage", "again", "rows"]) == 1, "what was changed by hand is not dropped in passing"
+    assert main(["restage", "again", "rows", "--replace"]) == 0
+    assert model.read_text(encoding="utf-8") == first
+    named = read_contract(contract).find_dataset("rows").columns[-1].name
+    contract.write_text(contract.read_text(encoding="utf-8").replace(f"name: {named}", "name: called_otherwise"))
+    assert main(["restage", "again", "rows", "--replace"]) == 0
+    assert "source.called_otherwise" in model.read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert main(["check"]) == 0
+    assert "contracts/again.yml: " in capsys.readouterr().out
