@@ -27,7 +27,7 @@ class LineCount:
     `turn` the first line that ends otherwise than line 1 (CR LF, or LF alone; 0: all end alike); `holds_replacements`
     says whether U+FFFD occurs, the mark of a byte that was no character, or what else is no text: NUL, or a byte-order
     mark that does not begin the file; `is_utf8` whether all bytes are characters. `marks` are the lines that end before
-    each block of the file, `is_ended` says whether the last line has an end, and `tails` are the bytes before line ends.
+    each block of the file, `is_ended` says whether the last line has an end; `tails` are the bytes before line ends.
     """
 
     total: int

@@ -53,9 +53,7 @@ def open_reading(
         raise FileUnreadable(f"is {content} by its first bytes, not the {wanted} of its contract") from None
 
 
-def _open(
-    path: Path, dataset: Dataset, work: Path, day: date, is_normalised: bool, shifted: Numbers | None
-) -> Reading:
+def _open(path: Path, dataset: Dataset, work: Path, day: date, is_normalised: bool, shifted: Numbers | None) -> Reading:
     path, dataset, remarks = lay_lines(path, dataset, work)
     delivery = dataset.delivery
     match delivery.reader:
