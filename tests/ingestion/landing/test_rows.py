@@ -444,6 +444,8 @@ def test_a_file_of_another_kind_is_named_by_its_first_bytes(party: Party, conten
     party.declare(column("id", key=True), column("note"), reader=reader).deliver(CONTENTS[content])
     if reader == "excel" and content.endswith("workbook"):
         assert "is not a workbook that can be opened" in party.refusal()
+    elif reader == "delimited" and content == "UTF-16":
+        assert "is UTF-16, and the contract says utf-8; correct `encoding` in the contract" in party.refusal()
     else:
         assert f"is {content} by its first bytes, not the {reader} of its contract" in party.refusal()
 
