@@ -200,6 +200,10 @@ class DeliveryProfile(Closed):
         None,
         description="sheet of a workbook, with {yyyymmdd} or {*} (all that fit, of one heading); none: its only one",
     )
+    cut_line: Literal["refuse", "quarantine"] = Field(
+        "refuse",
+        description="what becomes of a file whose last line breaks off; a sample is kept without that line",
+    )
     trimmed: bool = Field(False, description="lines of a fixed-width file lost the blanks at their ends")
     missing: list[str] = Field(default_factory=lambda: [""], description="spellings of no value, in any column")
     recorded_at: str | None = Field(None, description="column that holds when the source itself recorded the row")

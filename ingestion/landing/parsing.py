@@ -129,13 +129,14 @@ def _survey(
     reading = open_reading(path, delivery.dataset, work, delivery.batch_date, is_normalised)
     if reading.lines is None:
         return reading, None
+    may_be_cut = delivery.dataset.delivery.cut_line == "quarantine"
     try:
-        return reading, survey_lines(connection, reading, texts, TEXTS)
+        return reading, survey_lines(connection, reading, texts, TEXTS, may_be_cut)
     except RowsShifted as found:
         for table in (TEXTS, "reject_errors", "reject_scans"):
             connection.execute(f"drop table {table}").fetchall()
         reading = open_reading(path, delivery.dataset, work, delivery.batch_date, is_normalised, found.lines)
-        return reading, survey_lines(connection, reading, texts, TEXTS)
+        return reading, survey_lines(connection, reading, texts, TEXTS, may_be_cut)
 
 
 def _list_texts(connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Sequence[str]) -> None:

@@ -73,9 +73,11 @@ class LineLayout:
 
 
 def survey_lines(
-    connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Sequence[str], table: str
+    connection: duckdb.DuckDBPyConnection, reading: Reading, texts: Sequence[str], table: str, may_be_cut: bool = False
 ) -> LineLayout:
     """Pass over a text file once before anything is typed; the distinct `texts` of its rows are put into `table`.
+
+    A file that `may_be_cut` is kept without a last line that breaks off.
 
     Raises:
         LineEndsMixed: lines end in two ways, and no value can hold a line end.
@@ -91,7 +93,7 @@ def survey_lines(
     rejects = _read_rejects(connection, lines, counted.marks)
     rejected = list_rejected_lines(rejects)["line_number"]
     is_cut = not (counted.is_ended or counted.bare_return) and rejects.height and rejects["rule"][-1] in CUT
-    if is_cut and rejected[-1] == counted.total:
+    if is_cut and not may_be_cut and rejected[-1] == counted.total:
         raise FileUnreadable(f"breaks off in line {counted.total}; it was cut on the way")
     if rejected.is_duplicated().any():  # the parser ends lines where they do not end
         raise FileUnreadable(f"cannot be split into rows{_describe_ends(counted)}")

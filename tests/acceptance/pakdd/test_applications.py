@@ -69,7 +69,7 @@ def test_the_three_broken_rows_are_named(card_partner, delivered):
     assert found.select("line_number", "column", "rule").rows() == [
         (12_785, "RESIDENCIAL_BOROUGH", "invalid encoding"),
         (41_243, "RESIDENCIAL_BOROUGH", "invalid encoding"),
-        (48_924, "residencial_zip_3", "pattern; pattern"),
+        (48_924, "residencial_zip_3", "pattern; professional_zip_3: pattern"),
     ]
     assert [number for number, cells in enumerate(delivered, 1) if b"\xac" in cells[15]] == [12_785, 41_243]
     assert [number for number, cells in enumerate(delivered, 1) if b"#DIV/0!" in cells] == [48_924]

@@ -185,6 +185,19 @@ def test_trimmed_lines_are_filled_up_but_the_last_has_to_end(party: Party) -> No
     assert "breaks off in line 2" in party.refusal()
 
 
+@pytest.mark.parametrize(("reader", "content"), [("delimited", "id,name\n1,甲\n2"), ("fixed_width", "1甲  \n2乙")])
+def test_a_sample_that_may_break_off_is_kept_without_its_last_line(party: Party, reader: str, content: str) -> None:
+    form = WIDTHS if reader == "fixed_width" else {}
+    columns = (
+        [column("id", key=True, width=1), column("name", width=4)] if form else [column("id", key=True), column("name")]
+    )
+    party.declare(*columns, cut_line="quarantine", **form)
+    party.deliver(content.encode("gb18030" if form else "utf-8"))
+    party.land()
+    assert party.rows("id", "name") == [("1", "甲")]
+    assert len(party.quarantined()) == 1
+
+
 def test_totals_of_implied_decimals_are_in_the_same_form(party: Party) -> None:
     party.declare(*FIXED, trailer={"begins": "T"}, totals={"sum:amount": "^T([0-9]+)"}, **WIDTHS)
     party.deliver("0001张三    000000012345\nT000000012345\n".encode("gb18030"))
