@@ -109,7 +109,7 @@ def _iso_sql(value: str, kind: str, zone: str) -> str:
 
 def _epoch_sql(value: str, digits: int, microseconds: int) -> str:
     number = f"cast(split_part({value}, '.', 1) as bigint)"
-    is_one = f"regexp_full_match({value}, '-?[0-9]{{{digits - 2},{digits}}}([.]0*)?')"
+    is_one = f"regexp_full_match({value}, '[0-9]{{{digits - 2},{digits}}}([.]0*)?')"
     return f"case when {is_one} then make_timestamptz({number} * {microseconds}) end"
 
 

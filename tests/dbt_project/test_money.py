@@ -146,7 +146,7 @@ def test_published_tables_agree_on_what_is_overdue(lake: HandmadeLake) -> None:
 
 def test_gates_let_ordinary_days_pass(lake: HandmadeLake) -> None:
     tables = [
-        *("fct_repayments", "fct_compensations", "fct_loan_days", "fct_loan_states", "fct_instalments"),
+        *("fct_repayments", "fct_compensations", "fct_loan_states", "fct_instalments"),
         *("fct_balance_movements_history", "fct_instalment_clearances_history"),
         *("mtr_balance_bridge__daily", "mtr_balance_rollforward__daily"),
     ]
