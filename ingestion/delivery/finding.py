@@ -125,7 +125,7 @@ def _refuse_rivals(candidate: Candidate, ready: Sequence[Candidate], dataset: Da
     if rivals and FREE in (dataset.delivery.files or "") and not candidate.is_empty:
         raise DeliveryIncomplete(
             f"{candidate.path.name} and {rivals[0].name} both have its name; leave the one that counts, or say in the"
-            " contract what tells them apart"
+            " contract what distinguishes them"
         )
 
 
