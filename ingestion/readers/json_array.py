@@ -1,6 +1,6 @@
 """Documents that hold their rows in an array (JSON 数组): written again with one object a line, as JSON lines are.
 
-Strings and depth are distinguished with vectors, a piece at a time, so that a document of any size takes bounded memory.
+Strings and depth are found with vectors, a piece at a time, so that a document of any size takes bounded memory.
 """
 
 from __future__ import annotations
